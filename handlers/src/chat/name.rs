@@ -1,0 +1,178 @@
+//! Names: what people are called in a room, and when two names are the same.
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::protocol::{Code, Refusal};
+
+/// Characters of a name at most.
+pub const NAME_CHARS_MAX: usize = 32;
+
+/// Compatibility normalization can make one character eighteen; DynamoDB takes 1,024 bytes of sort
+/// key (its Developer Guide, “Constraints”), so a key stays well below.
+const KEY_BYTES_MAX: usize = 512;
+
+/// A name that may be shown to others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name {
+    shown: String,
+    key: String,
+}
+
+impl Name {
+    /// Reads a name as a client sent it; surrounding white space is dropped.
+    ///
+    /// # Errors
+    /// A `bad-name` [`Refusal`] for a name that is empty, longer than [`NAME_CHARS_MAX`] characters,
+    /// or has control or invisible characters, by which one could pass for another.
+    pub fn parse(sent: &str) -> Result<Self, Refusal> {
+        let shown: String = sent.trim().nfc().collect();
+        let problem = if shown.is_empty() {
+            "the name is empty"
+        } else if shown.chars().count() > NAME_CHARS_MAX {
+            "the name is too long"
+        } else if shown.chars().any(is_unseen) {
+            "the name has control or invisible characters"
+        } else {
+            let key = fold(&shown);
+            if key.len() <= KEY_BYTES_MAX {
+                return Ok(Self { shown, key });
+            }
+            "the name is too long"
+        };
+        Err(Refusal::new(
+            Code::BadName,
+            format!("{problem}; send 1 to {NAME_CHARS_MAX} visible characters"),
+        ))
+    }
+
+    /// The name as people see it.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// What two names must differ in: compatibility-normalized lower case.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// This name with a number, shortened where it would get too long: `ann-2`.
+    #[must_use]
+    pub fn numbered(&self, number: usize) -> Self {
+        let shown = format!("{}-{number}", self.stem());
+        let key = fold(&shown);
+        Self { shown, key }
+    }
+
+    /// What the keys of all of this name's numbered forms start with.
+    #[must_use]
+    pub fn numbered_key_prefix(&self) -> String {
+        fold(&self.stem()) + "-"
+    }
+
+    /// What is left of the name where a hyphen and a number of up to [`NUMBER_DIGITS`] follow.
+    fn stem(&self) -> String {
+        self.shown
+            .chars()
+            .take(NAME_CHARS_MAX - 1 - NUMBER_DIGITS)
+            .collect()
+    }
+}
+
+/// Room for the number of a numbered name.
+const NUMBER_DIGITS: usize = 6;
+
+fn fold(shown: &str) -> String {
+    shown.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+}
+
+/// Control characters, and the format characters that change how a name reads without being seen:
+/// soft hyphen, zero width, line and paragraph separators, direction marks, the byte order mark,
+/// tags.
+fn is_unseen(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{AD}'
+                | '\u{34F}'
+                | '\u{61C}'
+                | '\u{115F}'..='\u{1160}'
+                | '\u{17B4}'..='\u{17B5}'
+                | '\u{180B}'..='\u{180F}'
+                | '\u{200B}'..='\u{200F}'
+                | '\u{2028}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}'
+                | '\u{3164}'
+                | '\u{FEFF}'
+                | '\u{FFA0}'
+                | '\u{E0000}'..='\u{E0FFF}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(sent: &str) -> Name {
+        Name::parse(sent).expect(sent)
+    }
+
+    #[test]
+    fn names_that_read_the_same_have_one_key() {
+        for (one, other) in [
+            ("Ann", "ann"),
+            ("ＡＮＮ", "ann"),
+            ("Zoé", "zoe\u{301}"),
+            ("ÄNNE", "änne"),
+            (" bo ", "bo"),
+        ] {
+            assert_eq!(name(one).key(), name(other).key(), "{one} {other}");
+        }
+        assert_ne!(name("ann").key(), name("anna").key());
+    }
+
+    #[test]
+    fn the_shown_name_keeps_its_case_and_loses_surrounding_space() {
+        assert_eq!(name("  Ann Lee ").shown(), "Ann Lee");
+    }
+
+    #[test]
+    fn empty_long_and_invisible_names_are_refused() {
+        let too_long = "x".repeat(33);
+        for sent in [
+            "",
+            "  ",
+            "a\u{0}b",
+            "a\nb",
+            "an\u{200d}n",
+            "a\u{202e}b",
+            "\u{feff}",
+            &too_long,
+        ] {
+            assert_eq!(
+                Name::parse(sent).expect_err(sent).code,
+                Code::BadName,
+                "{sent:?}"
+            );
+        }
+        assert_eq!(name(&"é".repeat(32)).shown().chars().count(), 32);
+    }
+
+    #[test]
+    fn a_name_whose_key_would_overflow_the_stores_key_is_refused() {
+        assert!(Name::parse(&"\u{fdfa}".repeat(32)).is_err());
+    }
+
+    #[test]
+    fn a_number_is_added_within_the_length_limit() {
+        assert_eq!(name("ann").numbered(2).shown(), "ann-2");
+        let long = name(&"X".repeat(32)).numbered(123_456);
+        assert_eq!(long.shown().chars().count(), 32);
+        assert!(long.shown().ends_with("X-123456"));
+        assert!(
+            long.key()
+                .starts_with(&name(&"x".repeat(32)).numbered_key_prefix())
+        );
+    }
+}

@@ -1,0 +1,285 @@
+//! Every environment variable that the handlers read, by name. Read once, at start.
+
+use std::time::Duration;
+
+/// The DynamoDB table. Set by the template, for every function.
+pub const TABLE_NAME: &str = "TABLE_NAME";
+/// Where `@connections` is: `https://…/<stage>`. Set by the template.
+pub const MANAGEMENT_ENDPOINT: &str = "MANAGEMENT_ENDPOINT";
+/// Days that a room is kept after somebody last entered it. Set by the template.
+pub const ROOM_TTL_DAYS: &str = "ROOM_TTL_DAYS";
+
+/// Set by Lambda.
+const HANDLER: &str = "_HANDLER";
+/// Set by Lambda.
+const REGION: &str = "AWS_REGION";
+/// Set by Lambda, from the function's role.
+const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+/// Set by Lambda, from the function's role.
+const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+/// Set by Lambda, from the function's role.
+const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+/// The AWS SDKs' way to send DynamoDB's calls elsewhere; local stacks set it.
+const ENDPOINT_URL_DYNAMODB: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+/// The same for all services.
+const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+
+/// The functions that the bootstrap can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// Route `$connect`.
+    Connect,
+    /// Route `$disconnect`.
+    Disconnect,
+    /// Route `$default`.
+    Action,
+}
+
+impl Function {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Connect, Self::Disconnect, Self::Action];
+
+    /// The function's `Handler` in the template.
+    #[must_use]
+    pub const fn handler(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Disconnect => "disconnect",
+            Self::Action => "action",
+        }
+    }
+
+    /// The variables that the template has to set for it, no more and no fewer.
+    #[must_use]
+    pub const fn template_variables(self) -> &'static [&'static str] {
+        match self {
+            Self::Connect | Self::Disconnect => &[TABLE_NAME],
+            Self::Action => &[TABLE_NAME, MANAGEMENT_ENDPOINT, ROOM_TTL_DAYS],
+        }
+    }
+}
+
+/// What every function needs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which function this is.
+    pub function: Function,
+    /// The table.
+    pub table_name: String,
+    /// AWS's Region.
+    pub region: String,
+    /// Who signs.
+    pub credentials: Credentials,
+    /// Where DynamoDB is, when not at its public endpoint.
+    pub dynamodb_endpoint: Option<String>,
+}
+
+/// The role's temporary credentials. Lambda starts a new process for new ones.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The key's id.
+    pub access_key_id: String,
+    /// The key.
+    pub secret_access_key: String,
+    /// The token that makes them temporary.
+    pub session_token: Option<String>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Credentials")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the action function needs besides.
+#[derive(Clone, Debug)]
+pub struct ActionSettings {
+    /// Where `@connections` is.
+    pub management_endpoint: String,
+    /// How long a room is kept after somebody last entered it.
+    pub room_ttl: Duration,
+}
+
+/// A variable that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// It has to be set.
+    #[error(
+        "the environment variable `{name}` is missing; hint: the template sets it for this function"
+    )]
+    Missing {
+        /// Which one.
+        name: &'static str,
+    },
+    /// It is set to something unusable.
+    #[error("the environment variable `{name}` is `{value}`; hint: set it to {expected}")]
+    Invalid {
+        /// Which one.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+/// Where variables come from: `std::env::var(name).ok()`, or a test's table.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Settings {
+    /// Reads what every function needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let handler = required(environment, HANDLER)?;
+        let function = Function::ALL
+            .into_iter()
+            .find(|function| function.handler() == handler);
+        Ok(Self {
+            function: function.ok_or(ConfigError::Invalid {
+                name: HANDLER,
+                value: handler,
+                expected: "`connect`, `disconnect` or `action`",
+            })?,
+            table_name: required(environment, TABLE_NAME)?,
+            region: required(environment, REGION)?,
+            credentials: Credentials {
+                access_key_id: required(environment, ACCESS_KEY_ID)?,
+                secret_access_key: required(environment, SECRET_ACCESS_KEY)?,
+                session_token: optional(environment, SESSION_TOKEN),
+            },
+            dynamodb_endpoint: optional(environment, ENDPOINT_URL_DYNAMODB)
+                .or_else(|| optional(environment, ENDPOINT_URL)),
+        })
+    }
+}
+
+impl ActionSettings {
+    /// Reads what the action function needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let days = required(environment, ROOM_TTL_DAYS)?;
+        let invalid = |value| ConfigError::Invalid {
+            name: ROOM_TTL_DAYS,
+            value,
+            expected: "a whole number of days from 1 to 3650",
+        };
+        let room_ttl = match days.parse::<u64>() {
+            Ok(number @ 1..=3650) => Duration::from_secs(number * 24 * 60 * 60),
+            _ => return Err(invalid(days)),
+        };
+        Ok(Self {
+            management_endpoint: required(environment, MANAGEMENT_ENDPOINT)?,
+            room_ttl,
+        })
+    }
+}
+
+fn optional(environment: Environment<'_>, name: &str) -> Option<String> {
+    environment(name).filter(|value| !value.is_empty())
+}
+
+fn required(environment: Environment<'_>, name: &'static str) -> Result<String, ConfigError> {
+    optional(environment, name).ok_or(ConfigError::Missing { name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAMBDA: [&str; 3] = [REGION, ACCESS_KEY_ID, SECRET_ACCESS_KEY];
+
+    fn value_of(name: &str) -> Option<String> {
+        Some(match name {
+            HANDLER => "action".to_owned(),
+            ROOM_TTL_DAYS => "7".to_owned(),
+            SESSION_TOKEN | ENDPOINT_URL | ENDPOINT_URL_DYNAMODB => return None,
+            other => format!("value of {other}"),
+        })
+    }
+
+    #[test]
+    fn each_variable_that_a_function_needs_is_missed_by_name() {
+        let variables = Function::Action
+            .template_variables()
+            .iter()
+            .chain(&LAMBDA)
+            .chain(&[HANDLER]);
+        for missing in variables {
+            let environment = |name: &str| value_of(name).filter(|_| name != *missing);
+            let read =
+                Settings::read(&environment).and_then(|_| ActionSettings::read(&environment));
+            assert_eq!(
+                read.expect_err(missing),
+                ConfigError::Missing { name: missing }
+            );
+        }
+    }
+
+    #[test]
+    fn no_variable_is_read_that_neither_lambda_nor_the_template_sets() {
+        let known = |name: &str| {
+            Function::Action.template_variables().contains(&name)
+                || LAMBDA.contains(&name)
+                || [HANDLER, SESSION_TOKEN, ENDPOINT_URL, ENDPOINT_URL_DYNAMODB].contains(&name)
+        };
+        let environment = |name: &str| {
+            assert!(known(name), "{name}");
+            value_of(name)
+        };
+        Settings::read(&environment).expect("complete");
+        ActionSettings::read(&environment).expect("complete");
+    }
+
+    #[test]
+    fn an_unknown_handler_and_a_wrong_number_of_days_are_refused() {
+        let with = |variable: &'static str, value: &'static str| {
+            move |name: &str| {
+                if name == variable {
+                    Some(value.to_owned())
+                } else {
+                    value_of(name)
+                }
+            }
+        };
+        assert!(matches!(
+            Settings::read(&with(HANDLER, "main")),
+            Err(ConfigError::Invalid { name: HANDLER, .. })
+        ));
+        for days in ["0", "-1", "week", "99999"] {
+            assert!(matches!(
+                ActionSettings::read(&with(ROOM_TTL_DAYS, days)),
+                Err(ConfigError::Invalid {
+                    name: ROOM_TTL_DAYS,
+                    ..
+                })
+            ));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_for_dynamodb_goes_before_one_for_everything() {
+        let environment = |name: &str| match name {
+            ENDPOINT_URL => Some("http://all".to_owned()),
+            ENDPOINT_URL_DYNAMODB => Some("http://dynamodb".to_owned()),
+            other => value_of(other),
+        };
+        let settings = Settings::read(&environment).expect("complete");
+        assert_eq!(
+            settings.dynamodb_endpoint.as_deref(),
+            Some("http://dynamodb")
+        );
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let settings = Settings::read(&value_of).expect("complete");
+        assert!(!format!("{settings:?}").contains(SECRET_ACCESS_KEY));
+    }
+}

@@ -1,0 +1,48 @@
+//! What the three functions share about API Gateway's events and their responses.
+
+use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use aws_lambda_events::encodings::Body;
+
+use crate::ports::ConnectionId;
+
+/// How a function ends: with a response, or with an error that Lambda counts and API Gateway answers
+/// with `Internal server error`.
+pub type Outcome = Result<ApiGatewayProxyResponse, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The connection that an event is about.
+///
+/// # Errors
+/// An error for an event without a connection, which API Gateway never sends.
+pub fn connection_id(
+    event: &ApiGatewayWebsocketProxyRequest,
+) -> Result<ConnectionId, NoConnection> {
+    event
+        .request_context
+        .connection_id
+        .as_deref()
+        .map(ConnectionId::new)
+        .ok_or(NoConnection)
+}
+
+/// The event is none of a WebSocket API.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the event has no `requestContext.connectionId`; hint: invoke this function from a WebSocket API"
+)]
+pub struct NoConnection;
+
+/// A response with a status alone.
+#[must_use]
+pub fn status(status_code: i64) -> ApiGatewayProxyResponse {
+    let mut response = ApiGatewayProxyResponse::default();
+    response.status_code = status_code;
+    response
+}
+
+/// A response whose body API Gateway sends back to the client.
+#[must_use]
+pub fn reply(frame: String) -> ApiGatewayProxyResponse {
+    let mut response = status(200);
+    response.body = Some(Body::Text(frame));
+    response
+}

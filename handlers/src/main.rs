@@ -1,0 +1,63 @@
+//! The `bootstrap` of all three Lambda functions; `_HANDLER` picks the one.
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use handlers::adapters::{self, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
+use handlers::chat::Chat;
+use handlers::config::{ActionSettings, Function, Settings};
+use handlers::{action, connect, disconnect, log};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+
+type Event = LambdaEvent<ApiGatewayWebsocketProxyRequest>;
+
+fn main() -> std::process::ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(serve()),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            log::error("the bootstrap stopped", error.as_ref());
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<(), Error> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let settings = Settings::read(&environment)?;
+    match settings.function {
+        Function::Connect => {
+            let store = &DynamoStore::new(&adapters::aws_config(&settings, &[]), &settings);
+            run(service_fn(|event: Event| async move {
+                connect::handle(store, &SystemClock, &event.payload).await
+            }))
+            .await
+        }
+        Function::Disconnect => {
+            let store = &DynamoStore::new(&adapters::aws_config(&settings, &[]), &settings);
+            run(service_fn(|event: Event| async move {
+                disconnect::handle(store, &event.payload).await
+            }))
+            .await
+        }
+        Function::Action => {
+            let more = ActionSettings::read(&environment)?;
+            let config = adapters::aws_config(&settings, &[&more.management_endpoint]);
+            let chat = &Chat::new(
+                DynamoStore::new(&config, &settings),
+                ManagementOutbox::new(&config, &more.management_endpoint),
+                SystemClock,
+                OsRandomness,
+                more.room_ttl,
+            );
+            run(service_fn(|event: Event| async move {
+                action::handle(chat, &event.payload).await
+            }))
+            .await
+        }
+    }
+}
