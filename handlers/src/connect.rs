@@ -2,7 +2,7 @@
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 
-use crate::event::{Outcome, connection_id, status};
+use crate::event::{Outcome, connection_id, is, status};
 use crate::ports::{Clock, Store};
 use crate::{chat, log};
 
@@ -16,6 +16,9 @@ pub async fn handle(
     event: &ApiGatewayWebsocketProxyRequest,
 ) -> Outcome {
     let id = connection_id(event)?;
+    if !is(event, "CONNECT") {
+        return Ok(status(400));
+    }
     Ok(match chat::arrive(store, clock, &id).await {
         Ok(()) => status(200),
         Err(error) => {

@@ -4,7 +4,7 @@
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 
 use crate::chat;
-use crate::event::{Outcome, connection_id, status};
+use crate::event::{Outcome, connection_id, is, status};
 use crate::ports::Store;
 
 /// Removes the connection and whatever it held.
@@ -13,6 +13,9 @@ use crate::ports::Store;
 /// An error when it could not, so that it shows in the function's metrics.
 pub async fn handle(store: &impl Store, event: &ApiGatewayWebsocketProxyRequest) -> Outcome {
     let id = connection_id(event)?;
+    if !is(event, "DISCONNECT") {
+        return Ok(status(400));
+    }
     chat::depart(store, &id).await?;
     Ok(status(200))
 }

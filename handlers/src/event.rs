@@ -31,6 +31,13 @@ pub fn connection_id(
 )]
 pub struct NoConnection;
 
+/// Whether API Gateway sent the event for the given moment of a connection. A client could otherwise
+/// name a route like `$disconnect` in a frame, should API Gateway ever let it.
+#[must_use]
+pub fn is(event: &ApiGatewayWebsocketProxyRequest, event_type: &str) -> bool {
+    event.request_context.event_type.as_deref() == Some(event_type)
+}
+
 /// A response with a status alone.
 #[must_use]
 pub fn status(status_code: i64) -> ApiGatewayProxyResponse {

@@ -1,1 +1,270 @@
-//! The local stack.
+//! A WebSocket API of API Gateway with its Lambda functions, DynamoDB tables and CloudFront site, on
+//! one machine, in one process, from the CloudFormation template that is deployed to AWS.
+//!
+//! # Layout
+//!
+//! - `lib.rs`: [`Stack`], which puts the parts together.
+//! - [`template`]: reads the template; what it does not know it refuses.
+//! - `gateway/`: API Gateway's WebSocket behaviour and `@connections`.
+//! - `lambda/`: the Runtime API and the functions' processes.
+//! - `database.rs`: DynamoDB, embedded.
+//! - `site.rs`: static files as CloudFront serves them.
+//! - `server.rs`: the one port.
+//! - `faults.rs`: what the real cloud does on a bad day.
+//! - `observer.rs`: what the stack tells while it runs.
+
+mod database;
+mod faults;
+mod gateway;
+mod lambda;
+mod observer;
+mod server;
+mod site;
+pub mod template;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use database::{Database, DatabaseError};
+pub use faults::Faults;
+pub use gateway::{FRAME_BYTES_MAX, Limits, MESSAGE_BYTES_MAX};
+pub use lambda::{Code, InitError};
+pub use observer::{Event, Observer};
+pub use site::{Object, Site, content_type};
+use template::{Context, Template, TemplateError};
+
+/// Concurrent invocations of one function at most, unless it reserves another number: what a new AWS
+/// account gets for all its functions together (AWS's quota page, “Concurrent executions”).
+pub const CONCURRENCY_MAX: usize = 10;
+
+/// How long stopping may take before what is left is cut off.
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What a stack is started with.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// The template's JSON form, with intrinsic functions in their long form.
+    pub template: &'a Value,
+    /// Values of its parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// The stack's name.
+    pub stack_name: String,
+    /// The program of every function.
+    pub code: Code,
+    /// Programs of single functions, by logical id, that go before `code`.
+    pub function_code: BTreeMap<String, Code>,
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// A folder that keeps the tables; without one they are in memory.
+    pub data: Option<PathBuf>,
+    /// The site's files.
+    pub site: Option<PathBuf>,
+    /// When connections end by themselves.
+    pub limits: Limits,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
+    /// Who is told what happens.
+    pub observer: Observer,
+}
+
+impl<'a> Options<'a> {
+    /// A stack called `local` on a free port, in memory, without a site's folder, where nothing goes
+    /// wrong on purpose.
+    #[must_use]
+    pub fn new(template: &'a Value, code: Code) -> Self {
+        Self {
+            template,
+            parameters: BTreeMap::new(),
+            stack_name: "local".to_owned(),
+            code,
+            function_code: BTreeMap::new(),
+            port: 0,
+            data: None,
+            site: None,
+            limits: Limits::default(),
+            faults: Faults::default(),
+            observer: Observer::default(),
+        }
+    }
+}
+
+/// Why a stack did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port cannot be listened on.
+    #[error(
+        "port {port} of 127.0.0.1 cannot be used; hint: choose another with `--port`, or `--port 0` for a free one"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+        /// The operating system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The template does not run here.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The database cannot be set up.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A function's program does not start.
+    #[error(transparent)]
+    Init(#[from] InitError),
+}
+
+/// A running stack. Dropping it ends its processes at once; [`Stack::stop`] does so in order.
+#[derive(Debug)]
+pub struct Stack {
+    authority: String,
+    template: Template,
+    database: Database,
+    site: Option<Arc<Site>>,
+    parts: Parts,
+    server: JoinHandle<()>,
+}
+
+struct Parts {
+    gateway: Arc<gateway::Gateway>,
+    functions: Arc<lambda::Functions>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Parts")
+    }
+}
+
+impl Stack {
+    /// Starts everything. When this returns, the site and the socket answer.
+    ///
+    /// # Errors
+    /// [`StartError`] says what cannot be used; nothing is left running then.
+    pub async fn start(options: Options<'_>) -> Result<Self, StartError> {
+        let port_error = |source| StartError::Port {
+            port: options.port,
+            source,
+        };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
+            .await
+            .map_err(port_error)?;
+        let authority = listener.local_addr().map_err(port_error)?.to_string();
+        let context = Context {
+            stack_name: &options.stack_name,
+            parameters: &options.parameters,
+            authority: &authority,
+        };
+        let template = Template::read(options.template, &context)?;
+        let database = Database::open(options.data.as_deref(), &template.tables)?;
+        let code = |id: &str| {
+            options
+                .function_code
+                .get(id)
+                .unwrap_or(&options.code)
+                .clone()
+        };
+        let functions = Arc::new(lambda::Functions::new(
+            &template.functions,
+            &code,
+            &lambda_environment(&database, &options.code.program),
+            CONCURRENCY_MAX,
+            &options.observer,
+        ));
+        functions.warm_up().await?;
+        let gateway = Arc::new(gateway::Gateway::new(
+            template.api.clone(),
+            authority.clone(),
+            Arc::clone(&functions),
+            options.limits,
+            faults::Dice::new(options.faults),
+        ));
+        let site = template
+            .site
+            .clone()
+            .map(|site| Arc::new(Site::new(site, options.site)));
+        let server = server::Server {
+            gateway: Arc::clone(&gateway),
+            site: site.clone(),
+        };
+        let server = tokio::spawn(server.run(listener));
+        Ok(Self {
+            authority,
+            template,
+            database,
+            site,
+            parts: Parts { gateway, functions },
+            server,
+        })
+    }
+
+    /// The site's URL.
+    #[must_use]
+    pub fn site_url(&self) -> String {
+        format!("http://{}/", self.authority)
+    }
+
+    /// The socket's URL.
+    #[must_use]
+    pub fn websocket_url(&self) -> String {
+        format!("ws://{}/{}", self.authority, self.template.api.stage)
+    }
+
+    /// The template as it runs here.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// The tables.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The site, if the template has one.
+    #[must_use]
+    pub fn site(&self) -> Option<&Site> {
+        self.site.as_deref()
+    }
+
+    /// Closes all connections and ends all processes, in a few seconds at most.
+    pub async fn stop(self) {
+        self.server.abort();
+        self.parts.gateway.stop();
+        // What does not end in time is killed as its handle is dropped.
+        drop(tokio::time::timeout(STOP_TIMEOUT, self.parts.functions.stop()).await);
+    }
+}
+
+/// What Lambda itself sets (AWS's Developer Guide, “Defined runtime environment variables”), and
+/// where the SDKs find the services that are here.
+fn lambda_environment(database: &Database, program: &Path) -> BTreeMap<String, String> {
+    let task_root = program
+        .parent()
+        .unwrap_or(Path::new("/"))
+        .display()
+        .to_string();
+    let path = std::env::var("PATH").unwrap_or_default();
+    [
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_DEFAULT_REGION", template::REGION),
+        ("AWS_ENDPOINT_URL_DYNAMODB", database.endpoint()),
+        ("AWS_REGION", template::REGION),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_SESSION_TOKEN", "local"),
+        ("LAMBDA_TASK_ROOT", &task_root),
+        ("LANG", "en_US.UTF-8"),
+        ("PATH", &path),
+        ("TZ", ":UTC"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}

@@ -1,0 +1,130 @@
+//! The command line as types. No logic: texts are checked in `settings`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Your own real-time group chat: on AWS with one command, on your machine with another
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole stack on this machine, without an AWS account
+    #[command(after_help = DEV_EXAMPLES)]
+    Dev(DevArgs),
+
+    /// Print the CloudFormation template of a stage
+    #[command(after_help = SYNTH_EXAMPLES)]
+    Synth(SynthArgs),
+}
+
+/// Shown below `chatctl dev --help`.
+const DEV_EXAMPLES: &str = "\
+Examples:
+  chatctl dev                          build, start, print the URLs; Ctrl-C ends it
+  chatctl dev --port 0 --json          on a free port; the URLs as one JSON line
+  chatctl dev --data ./data            keep rooms and connections in a folder
+  chatctl dev --release                the functions as they are packaged for Lambda";
+
+/// Shown below `chatctl synth --help`.
+const SYNTH_EXAMPLES: &str = "\
+Examples:
+  chatctl synth                        the template of the stage `dev`, as YAML
+  chatctl synth --stage prod           the one of the stage `prod`
+  chatctl synth --format json          as JSON, functions in their long form
+  chatctl synth > t.yaml && cfn-lint -- t.yaml";
+
+/// Which chat of the account is meant.
+#[derive(Debug, Args)]
+pub(crate) struct StageArgs {
+    /// The stage: lower-case letters, digits and inner hyphens, at most 20
+    #[arg(
+        long,
+        env = "CHATCTL_STAGE",
+        default_value = "dev",
+        value_name = "NAME"
+    )]
+    pub(crate) stage: String,
+}
+
+/// The arguments of `dev`.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Which stage the template is for.
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+
+    /// The port on 127.0.0.1; 0 takes a free one
+    #[arg(
+        long,
+        env = "CHATCTL_PORT",
+        default_value_t = 8765,
+        value_name = "PORT"
+    )]
+    pub(crate) port: u16,
+
+    /// A folder that keeps the table; without it everything is in memory
+    #[arg(long, env = "CHATCTL_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Build the functions as they are packaged for Lambda: slower to build, faster to run
+    #[arg(long)]
+    pub(crate) release: bool,
+
+    /// Print the URLs as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The arguments of `synth`.
+#[derive(Debug, Args)]
+pub(crate) struct SynthArgs {
+    /// Which stage the template is for.
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+
+    /// How to write the template
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: TemplateFormat,
+}
+
+/// How a template is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TemplateFormat {
+    /// For people: functions in their short form, `!Ref`
+    #[default]
+    Yaml,
+    /// For programs: functions in their long form, `{"Ref": …}`
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let examples = command.get_after_help().map(ToString::to_string);
+            assert!(
+                examples.is_some_and(|text| text.contains("chatctl ")),
+                "{}",
+                command.get_name()
+            );
+        }
+    }
+}

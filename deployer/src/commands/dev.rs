@@ -1,0 +1,143 @@
+//! `chatctl dev`: the whole stack on this machine, from the template that is deployed to AWS.
+
+use std::collections::BTreeMap;
+
+use local::{Code, Event, Object, Observer, Options, Stack, StartError, content_type};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::build::{self, Sources};
+use crate::error::Error;
+use crate::output::Output;
+use crate::settings::DevSettings;
+use crate::site;
+use crate::template::{self, Document};
+
+/// Runs the stack until the user ends it.
+///
+/// # Errors
+/// [`Error`], if it does not start, or what it has to say cannot be printed.
+pub(crate) fn run(settings: &DevSettings, output: &mut Output) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime
+        .map_err(Error::Machine)?
+        .block_on(serve(settings, output))
+}
+
+async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error> {
+    let mut ended = Ended::new()?;
+    let (observer, mut events) = observed();
+    let stack = tokio::select! {
+        stack = start(settings, observer) => stack?,
+        () = ended.wait() => return Ok(()),
+    };
+    let announced = announce(settings, &stack, output);
+    if announced.is_ok() {
+        loop {
+            tokio::select! {
+                () = ended.wait() => break,
+                Some(event) = events.recv() => output.note(&line_of(&event)),
+            }
+        }
+    }
+    stack.stop().await;
+    announced
+}
+
+async fn start(settings: &DevSettings, observer: Observer) -> Result<Stack, Error> {
+    let document = template::synthesize(&settings.template)?;
+    let sources = Sources::find(&settings.folder)?;
+    let bootstrap = build::bootstrap(&sources, settings.profile).await?;
+    let stack = local(
+        settings,
+        &document,
+        &sources,
+        Code::new(bootstrap),
+        observer,
+    )
+    .await?;
+    publish(&stack);
+    Ok(stack)
+}
+
+async fn local(
+    settings: &DevSettings,
+    document: &Document,
+    sources: &Sources,
+    code: Code,
+    observer: Observer,
+) -> Result<Stack, StartError> {
+    // The functions run from the file that was built, so no bucket holds a package.
+    let parameters = ["CodeBucket", "CodeKey"].map(|name| (name.to_owned(), "local".to_owned()));
+    let options = Options {
+        parameters: BTreeMap::from(parameters),
+        stack_name: settings.template.stage.stack_name(),
+        port: settings.port,
+        data: settings.data.clone(),
+        site: Some(sources.wwwroot()),
+        observer,
+        ..Options::new(document.as_value(), code)
+    };
+    Stack::start(options).await
+}
+
+fn publish(stack: &Stack) {
+    if let Some(site) = stack.site() {
+        let body = site::config(&stack.websocket_url()).into();
+        let content_type = content_type(site::CONFIG_KEY);
+        site.put(site::CONFIG_KEY, Object { content_type, body });
+    }
+}
+
+fn announce(settings: &DevSettings, stack: &Stack, output: &mut Output) -> Result<(), Error> {
+    let (site, websocket) = (stack.site_url(), stack.websocket_url());
+    if settings.json {
+        return output.data(&format!(
+            "{}\n",
+            json!({"site": site, "websocket": websocket})
+        ));
+    }
+    output.data(&format!("Site:      {site}\nWebSocket: {websocket}\n"))?;
+    output.note("open the site in two windows and chat; Ctrl-C ends it");
+    Ok(())
+}
+
+/// An observer, and where to read what it is told.
+fn observed() -> (Observer, mpsc::UnboundedReceiver<Event>) {
+    let (tell, events) = mpsc::unbounded_channel();
+    // After the end of the reader there is nobody to tell.
+    (Observer::new(move |event| drop(tell.send(event))), events)
+}
+
+fn line_of(event: &Event) -> String {
+    match event {
+        Event::Log { function, line } | Event::Platform { function, line } => {
+            format!("{function}: {line}")
+        }
+    }
+}
+
+/// The signals that end the stack.
+struct Ended {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Ended {
+    fn new() -> Result<Self, Error> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(Error::Machine)?,
+            terminate: signal(SignalKind::terminate()).map_err(Error::Machine)?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong in a command, what the user can do about it, and the exit code it ends in.
+//! How it looks is the business of `output`.
+
+use std::io;
+
+use crate::build::BuildError;
+use crate::settings::SettingsError;
+use crate::template::TemplateError;
+
+/// How the process ends. The numbers are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExitCode {
+    /// All that was asked for is done.
+    Done = 0,
+    /// The cloud, a tool or this machine failed.
+    Failure = 1,
+    /// The command line or a setting is wrong; nothing was done.
+    Usage = 2,
+    /// The user stopped it.
+    #[expect(
+        dead_code,
+        reason = "`dev` is meant to be interrupted, and no other command runs long yet"
+    )]
+    Interrupted = 130,
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// There is nothing to run: the command line is wrong, or asks for the help or the version.
+    #[error(transparent)]
+    CommandLine(#[from] clap::Error),
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The embedded template is faulty.
+    #[error("the template cannot be put together")]
+    Template(#[from] TemplateError),
+    /// The functions cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The local stack does not start.
+    #[error("the local stack does not start")]
+    Local(#[from] local::StartError),
+    /// The operating system refused something that it never should.
+    #[error("this machine refuses to run it")]
+    Machine(#[source] io::Error),
+    /// What the command had to say cannot be written.
+    #[error("standard output cannot be written to")]
+    Output(#[source] io::Error),
+}
+
+impl Error {
+    /// The exit code that the error ends in.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            // `clap` counts a request for help as an error, too.
+            Self::CommandLine(error) if error.exit_code() == 0 => ExitCode::Done,
+            Self::CommandLine(_) | Self::Settings(_) => ExitCode::Usage,
+            Self::Template(_)
+            | Self::Build(_)
+            | Self::Local(_)
+            | Self::Machine(_)
+            | Self::Output(_) => ExitCode::Failure,
+        }
+    }
+
+    /// What the user can do about it, where there is something.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Settings(error) => Some(error.hint()),
+            Self::Template(_) => Some(
+                "the fault is in `cloudformation/`, as it was when this program was built: \
+                 correct it and build again"
+                    .to_owned(),
+            ),
+            Self::Build(error) => Some(error.hint().to_owned()),
+            Self::CommandLine(_) | Self::Local(_) | Self::Machine(_) | Self::Output(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn code_of(arguments: &[&str]) -> ExitCode {
+        Error::from(Cli::try_parse_from(arguments).unwrap_err()).exit_code()
+    }
+
+    #[test]
+    fn help_and_version_are_no_failures() {
+        assert_eq!(code_of(&["chatctl", "--help"]), ExitCode::Done);
+        assert_eq!(code_of(&["chatctl", "synth", "--help"]), ExitCode::Done);
+        assert_eq!(code_of(&["chatctl", "--version"]), ExitCode::Done);
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_wrong_usage() {
+        assert_eq!(code_of(&["chatctl"]), ExitCode::Usage);
+        assert_eq!(
+            code_of(&["chatctl", "synth", "--format", "xml"]),
+            ExitCode::Usage
+        );
+        assert_eq!(code_of(&["chatctl", "frobnicate"]), ExitCode::Usage);
+    }
+}

@@ -1,0 +1,152 @@
+//! The stack's template: the fragments of `cloudformation/` and the settings, made into one
+//! document.
+//!
+//! Everything here is pure: the fragments are embedded in the program, and there is no file, no
+//! clock and no environment. What is done with a document (printing, uploading, running it on this
+//! machine) belongs to the commands.
+//!
+//! # Layout
+//! * `embedded`: the folder `cloudformation/`, inside the program.
+//! * `fragment`: one file of `cloudformation/`, from YAML text to a JSON value.
+//! * `intrinsic`: CloudFormation's functions, `!Ref` and its kin, in their short and long forms.
+//! * `merge`: many fragments to one set of sections.
+//! * `document`: the result, and its JSON and YAML text.
+//! * `yaml`: the YAML writer.
+//! * `stage`: the name of a stage.
+
+mod document;
+mod embedded;
+mod fragment;
+mod intrinsic;
+mod merge;
+mod stage;
+mod yaml;
+
+#[cfg(test)]
+mod invariants;
+
+pub(crate) use document::Document;
+pub(crate) use stage::{StageName, StageNameError};
+
+use serde_json::Value;
+
+use fragment::{Fragment, FragmentError};
+use merge::MergeError;
+
+/// The parameter whose default is the stage that was asked for.
+const STAGE_PARAMETER: &str = "StageName";
+
+/// What a template depends on besides its fragments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TemplateSettings {
+    /// The default of the parameter `StageName`.
+    pub(crate) stage: StageName,
+}
+
+/// Why there is no document. Every one of these is a fault in `cloudformation/`, never in what the
+/// user asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TemplateError {
+    /// A fragment cannot be read.
+    #[error(transparent)]
+    Fragment(#[from] FragmentError),
+    /// The fragments do not fit together.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// A parameter that the settings fill in is not declared.
+    #[error("no fragment declares the parameter `{parameter}`")]
+    MissingParameter {
+        /// The parameter's name.
+        parameter: &'static str,
+    },
+}
+
+/// Makes the template of one stage. The same settings always give the same document.
+///
+/// # Errors
+/// [`TemplateError`], if the embedded fragments are faulty: a test sees to it that they are not.
+pub(crate) fn synthesize(settings: &TemplateSettings) -> Result<Document, TemplateError> {
+    assemble(&embedded::fragments()?, settings)
+}
+
+/// [`synthesize`], of any fragments.
+fn assemble(
+    fragments: &[Fragment<'_>],
+    settings: &TemplateSettings,
+) -> Result<Document, TemplateError> {
+    let mut sections = merge::merge(fragments)?;
+    set_default(&mut sections, STAGE_PARAMETER, settings.stage.as_str())?;
+    Ok(Document::new(sections))
+}
+
+fn set_default(
+    sections: &mut Value,
+    parameter: &'static str,
+    default: &str,
+) -> Result<(), TemplateError> {
+    let declaration = sections
+        .get_mut("Parameters")
+        .and_then(|parameters| parameters.get_mut(parameter))
+        .and_then(Value::as_object_mut)
+        .ok_or(TemplateError::MissingParameter { parameter })?;
+    declaration.insert("Default".to_owned(), Value::from(default));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(stage: &str) -> TemplateSettings {
+        TemplateSettings {
+            stage: stage.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_stage_becomes_the_default_of_its_parameter() {
+        let document = synthesize(&settings("prod")).unwrap();
+        let parameter = &document.as_value()["Parameters"]["StageName"];
+        assert_eq!(parameter["Default"], "prod");
+        assert_eq!(parameter["Type"], "String");
+    }
+
+    #[test]
+    fn the_same_settings_give_the_same_text() {
+        let (one, two) = (
+            synthesize(&settings("dev")).unwrap(),
+            synthesize(&settings("dev")).unwrap(),
+        );
+        assert_eq!(one.to_yaml(), two.to_yaml());
+        assert_eq!(one.to_json(), two.to_json());
+    }
+
+    #[test]
+    fn a_missing_stage_parameter_is_refused() {
+        let fragments = [Fragment {
+            file: "table.yaml",
+            text: "Resources: {}",
+        }];
+        let error = assemble(&fragments, &settings("dev")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no fragment declares the parameter `StageName`"
+        );
+    }
+
+    #[test]
+    fn sections_come_in_their_canonical_order() {
+        let document = synthesize(&settings("dev")).unwrap();
+        let sections: Vec<_> = document.as_value().as_object().unwrap().keys().collect();
+        assert_eq!(
+            sections,
+            [
+                "AWSTemplateFormatVersion",
+                "Description",
+                "Parameters",
+                "Resources",
+                "Outputs"
+            ]
+        );
+    }
+}

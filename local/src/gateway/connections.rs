@@ -1,0 +1,156 @@
+//! The connections that are open, and what is queued for each.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::tungstenite::Message;
+
+/// Bytes queued for one connection at most. AWS names no number, only that a full buffer is answered
+/// with 429 (`LimitExceededException`).
+const QUEUE_BYTES_MAX: usize = 1024 * 1024;
+
+/// One open connection, as others see it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: String,
+    pub(super) client: Client,
+    pub(super) connected_at: SystemTime,
+    /// Milliseconds after `connected_at` when something last came or went.
+    active_ms: AtomicU64,
+    queue: mpsc::UnboundedSender<Message>,
+    queued_bytes: AtomicUsize,
+    close: watch::Sender<Option<Closing>>,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) source_ip: String,
+    pub(super) user_agent: Option<String>,
+}
+
+/// Why and how a connection is to end from this side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Closing {
+    pub(super) code: u16,
+    pub(super) reason: &'static str,
+}
+
+/// The socket's own ends of a connection.
+pub(super) struct Ends {
+    pub(super) queue: mpsc::UnboundedReceiver<Message>,
+    pub(super) close: watch::Receiver<Option<Closing>>,
+}
+
+/// A connection's queue is full: its client reads too slowly.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct QueueFull;
+
+impl Connection {
+    pub(super) fn new(id: String, client: Client) -> (Arc<Self>, Ends) {
+        let (queue, queued) = mpsc::unbounded_channel();
+        let (close, closing) = watch::channel(None);
+        let connection = Self {
+            id,
+            client,
+            connected_at: SystemTime::now(),
+            active_ms: AtomicU64::new(0),
+            queue,
+            queued_bytes: AtomicUsize::new(0),
+            close,
+        };
+        (
+            Arc::new(connection),
+            Ends {
+                queue: queued,
+                close: closing,
+            },
+        )
+    }
+
+    /// Queues a message for the client.
+    pub(super) fn send(&self, message: Message) -> Result<(), QueueFull> {
+        let bytes = message.len();
+        let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if queued + bytes > QUEUE_BYTES_MAX {
+            self.sent(bytes);
+            return Err(QueueFull);
+        }
+        // The socket has ended meanwhile: as on AWS, what was accepted then is lost.
+        drop(self.queue.send(message));
+        Ok(())
+    }
+
+    /// Something of the queue has been written to the socket, or never got into the queue.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Ends the connection from this side. The first call decides how.
+    pub(super) fn close(&self, closing: Closing) {
+        self.close.send_if_modified(|current| {
+            let first = current.is_none();
+            if first {
+                *current = Some(closing);
+            }
+            first
+        });
+    }
+
+    /// Something came or went.
+    pub(super) fn touch(&self) {
+        let age = self.connected_at.elapsed().unwrap_or_default();
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        self.active_ms.store(age, Ordering::Relaxed);
+    }
+
+    /// When something last came or went.
+    pub(super) fn last_active_at(&self) -> SystemTime {
+        self.connected_at + Duration::from_millis(self.active_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// All open connections by id.
+#[derive(Debug, Default)]
+pub(super) struct Connections(Mutex<HashMap<String, Arc<Connection>>>);
+
+impl Connections {
+    pub(super) fn insert(&self, connection: &Arc<Connection>) {
+        self.lock()
+            .insert(connection.id.clone(), Arc::clone(connection));
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Connection>> {
+        self.lock().get(id).cloned()
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    pub(super) fn close_all(&self) {
+        for connection in self.lock().values() {
+            connection.close(Closing {
+                code: 1001,
+                reason: "Going away",
+            });
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Connection>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A new id in API Gateway's form: eleven random bytes in base64, such as `L0SM9cOFvHcCIhw=`.
+pub(super) fn new_id() -> String {
+    let bytes = *uuid::Uuid::new_v4().as_bytes();
+    // Bytes 6 and 8 hold the version and variant of a UUID; the last eleven of sixteen would have
+    // one of them, which costs two bits and no uniqueness that matters on one machine.
+    STANDARD.encode(&bytes[5..])
+}

@@ -1,0 +1,129 @@
+//! What functions answer, and what API Gateway makes of it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::Gateway;
+use super::connections::Connection;
+use super::event::Kind;
+use crate::template::Route;
+
+/// A function's proxy response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Option<Message>,
+    pub(super) protocol: Option<String>,
+}
+
+/// The integration failed: the function did, timed out, or answered something else than a proxy
+/// response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) request_id: String,
+}
+
+impl Gateway {
+    /// Invokes a route's function. The invocation goes on to its end even when nobody waits for it
+    /// any longer.
+    pub(super) async fn integrate(
+        &self,
+        route_key: &str,
+        route: &Route,
+        connection: &Connection,
+        kind: &Kind<'_>,
+    ) -> Result<Reply, Failed> {
+        let (event, request_id) = self.event(connection, route_key, kind);
+        let (functions, function) = (self.functions.clone(), route.function.clone());
+        let invocation = tokio::spawn(async move { functions.invoke(&function, event).await });
+        let outcome = tokio::time::timeout(route.timeout, invocation).await;
+        let Ok(Ok(Ok(response))) = outcome else {
+            return Err(Failed { request_id });
+        };
+        read(&response).ok_or(Failed { request_id })
+    }
+}
+
+/// Reads `{"statusCode": …, "body": …, "isBase64Encoded": …, "headers": …}`.
+fn read(response: &Bytes) -> Option<Reply> {
+    let response: Value = serde_json::from_slice(response).ok()?;
+    let status = &response["statusCode"];
+    let status = status.as_u64().or_else(|| status.as_str()?.parse().ok())?;
+    let body = match &response["body"] {
+        Value::Null => None,
+        Value::String(body) if response["isBase64Encoded"] == true => {
+            Some(Message::binary(STANDARD.decode(body).ok()?))
+        }
+        Value::String(body) => Some(Message::text(body.as_str())),
+        _ => return None,
+    };
+    let headers = response["headers"].as_object();
+    let protocol = headers.and_then(|headers| {
+        let named =
+            |(name, _): &(&String, &Value)| name.eq_ignore_ascii_case("sec-websocket-protocol");
+        Some(headers.iter().find(named)?.1.as_str()?.to_owned())
+    });
+    Some(Reply {
+        status: u16::try_from(status).ok()?,
+        body,
+        protocol,
+    })
+}
+
+/// A frame of API Gateway's own, as it words it.
+pub(super) fn own_frame(message: &str, connection: &Connection, request_id: &str) -> Message {
+    let frame = json!({
+        "message": message,
+        "connectionId": connection.id,
+        "requestId": request_id,
+    });
+    Message::text(frame.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(response: &str) -> Option<Reply> {
+        read(&Bytes::copy_from_slice(response.as_bytes()))
+    }
+
+    #[test]
+    fn a_proxy_response_is_read_with_its_body_as_text_or_binary() {
+        let text =
+            reply(r#"{"statusCode":200,"body":"hi","headers":{"Sec-WebSocket-Protocol":"x"}}"#);
+        let expected = Reply {
+            status: 200,
+            body: Some(Message::text("hi")),
+            protocol: Some("x".to_owned()),
+        };
+        assert_eq!(text, Some(expected));
+        let binary = reply(r#"{"statusCode":"200","body":"aGk=","isBase64Encoded":true}"#);
+        assert_eq!(
+            binary.and_then(|reply| reply.body),
+            Some(Message::binary(&b"hi"[..]))
+        );
+        assert_eq!(
+            reply(r#"{"statusCode":403}"#).map(|reply| (reply.status, reply.body)),
+            Some((403, None))
+        );
+    }
+
+    #[test]
+    fn anything_else_is_a_failed_integration() {
+        for response in [
+            "",
+            "null",
+            "{}",
+            r#""ok""#,
+            r#"{"statusCode":200,"body":{}}"#,
+            r#"{"statusCode":70000}"#,
+            r#"{"statusCode":200,"body":"%","isBase64Encoded":true}"#,
+        ] {
+            assert_eq!(reply(response), None, "{response}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! `@connections`: how functions reach connections (AWS's Developer Guide, “Use @connections
+//! commands in your backend service”).
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::connections::{Closing, Connection};
+use super::{Gateway, MESSAGE_BYTES_MAX, json_response};
+
+impl Gateway {
+    /// Answers a request for one connection.
+    pub(super) async fn manage(
+        &self,
+        request: Request<Incoming>,
+        id: &str,
+    ) -> Response<Full<Bytes>> {
+        let connection = self.connections.get(id);
+        match (request.method(), connection) {
+            (&Method::POST, connection) => post(request, connection).await,
+            (&Method::GET, Some(connection)) => look_at(&connection),
+            (&Method::DELETE, Some(connection)) => {
+                connection.close(Closing {
+                    code: 1000,
+                    reason: "Connection Closed Normally",
+                });
+                empty(StatusCode::NO_CONTENT)
+            }
+            (&Method::GET | &Method::DELETE, None) => gone(),
+            _ => failure(
+                StatusCode::FORBIDDEN,
+                "ForbiddenException",
+                "Missing Authentication Token",
+            ),
+        }
+    }
+}
+
+async fn post(
+    request: Request<Incoming>,
+    connection: Option<Arc<Connection>>,
+) -> Response<Full<Bytes>> {
+    let Ok(body) = Limited::new(request.into_body(), MESSAGE_BYTES_MAX)
+        .collect()
+        .await
+    else {
+        let message = "Message too long";
+        return failure(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "PayloadTooLargeException",
+            message,
+        );
+    };
+    let Some(connection) = connection else {
+        return gone();
+    };
+    let body = body.to_bytes();
+    // Like API Gateway: text where it can be text.
+    let message = match std::str::from_utf8(&body) {
+        Ok(text) => Message::text(text),
+        Err(_) => Message::binary(body),
+    };
+    match connection.send(message) {
+        Ok(()) => empty(StatusCode::OK),
+        Err(_) => failure(
+            StatusCode::TOO_MANY_REQUESTS,
+            "LimitExceededException",
+            "Too Many Requests",
+        ),
+    }
+}
+
+fn look_at(connection: &Connection) -> Response<Full<Bytes>> {
+    let body = json!({
+        "connectedAt": timestamp(connection.connected_at),
+        "identity": {
+            "sourceIp": connection.client.source_ip,
+            "userAgent": connection.client.user_agent,
+        },
+        "lastActiveAt": timestamp(connection.last_active_at()),
+    });
+    json_response(StatusCode::OK, &body)
+}
+
+fn timestamp(time: SystemTime) -> String {
+    OffsetDateTime::from(time)
+        .format(&Rfc3339)
+        .unwrap_or_default()
+}
+
+fn gone() -> Response<Full<Bytes>> {
+    failure(StatusCode::GONE, "GoneException", "Gone")
+}
+
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
+/// An error as the SDKs read it: its name in a header.
+fn failure(status: StatusCode, kind: &'static str, message: &str) -> Response<Full<Bytes>> {
+    let mut response = super::message_response(status, message);
+    response
+        .headers_mut()
+        .insert("x-amzn-errortype", HeaderValue::from_static(kind));
+    response
+}

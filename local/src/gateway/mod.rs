@@ -1,0 +1,145 @@
+//! API Gateway's WebSocket APIs on one machine.
+//!
+//! # Layout
+//!
+//! - `mod.rs`: the API as a whole, and which request is for what.
+//! - `handshake.rs`: from an HTTP request to an open connection, by way of `$connect`.
+//! - `socket.rs`: one open connection: frames in, frames out, its end.
+//! - `connections.rs`: the connections that are open, and what is queued for them.
+//! - `management.rs`: `@connections`.
+//! - `event.rs`: what functions are given.
+//! - `integration.rs`: what functions answer.
+//! - `route.rs`: which route a frame takes.
+//! - `throttle.rs`: the stage's token bucket.
+
+mod connections;
+mod event;
+mod handshake;
+mod integration;
+mod management;
+mod route;
+mod socket;
+mod throttle;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+
+use self::connections::Connections;
+use self::throttle::Bucket;
+use crate::faults::Dice;
+use crate::lambda::Functions;
+use crate::template::Api;
+
+/// When API Gateway ends a connection by itself (AWS's quota page for WebSocket APIs).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Silence in both directions. Default 10 minutes.
+    pub idle_timeout: Duration,
+    /// Age. Default 2 hours.
+    pub connection_lifetime: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_mins(10),
+            connection_lifetime: Duration::from_hours(2),
+        }
+    }
+}
+
+/// Bytes of one WebSocket frame at most (AWS's quota page, “WebSocket frame size”).
+pub const FRAME_BYTES_MAX: usize = 32 * 1024;
+
+/// Bytes of a message at most, over all its frames (AWS's quota page, “Message payload size”).
+pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
+
+/// The API of a stack.
+pub(crate) struct Gateway {
+    api: Api,
+    authority: String,
+    functions: Arc<Functions>,
+    connections: Connections,
+    limits: Limits,
+    throttle: Bucket,
+    dice: Dice,
+    stopping: AtomicBool,
+}
+
+impl Gateway {
+    pub(crate) fn new(
+        api: Api,
+        authority: String,
+        functions: Arc<Functions>,
+        limits: Limits,
+        dice: Dice,
+    ) -> Self {
+        let throttle = Bucket::new(api.throttle);
+        Self {
+            api,
+            authority,
+            functions,
+            connections: Connections::default(),
+            limits,
+            throttle,
+            dice,
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Answers a request below the stage's path; `None` for any other.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Response<Full<Bytes>>, Request<Incoming>> {
+        let path = request.uri().path().trim_start_matches('/').to_owned();
+        let below = match path.strip_prefix(&self.api.stage) {
+            Some("" | "/") => return Ok(self.shake_hands(request, client).await),
+            Some(below) => below.strip_prefix("/@connections/"),
+            None => None,
+        };
+        match below {
+            Some(id) => {
+                let id = percent_encoding::percent_decode_str(id)
+                    .decode_utf8_lossy()
+                    .into_owned();
+                Ok(self.manage(request, &id).await)
+            }
+            None => Err(request),
+        }
+    }
+
+    /// Closes every connection as “going away”, without telling the functions: they are stopping.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.connections.close_all();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// A response with a JSON body, in API Gateway's way.
+fn json_response(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    let content_type = hyper::header::HeaderValue::from_static("application/json");
+    response
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// A response with `{"message": …}`, in API Gateway's way.
+fn message_response(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
+    json_response(status, &serde_json::json!({ "message": message }))
+}

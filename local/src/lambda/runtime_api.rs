@@ -1,0 +1,216 @@
+//! The Runtime API that one process talks to (AWS's Developer Guide, “Using the Lambda runtime API
+//! for custom runtimes”). Each process has a listener of its own, so that whoever asks for the next
+//! invocation is known without asking, whatever runtime client it uses.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+
+use super::InvokeError;
+
+/// A synchronous invocation's response (AWS's quota page, “Invocation payload”).
+const RESPONSE_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+/// One invocation on its way to a process.
+pub(super) struct Invocation {
+    pub(super) request_id: String,
+    pub(super) event: Bytes,
+    pub(super) timeout: Duration,
+    pub(super) reply: Reply,
+}
+
+/// Where an invocation's outcome goes.
+pub(super) type Reply = oneshot::Sender<Result<Bytes, InvokeError>>;
+
+/// The API of one process. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct RuntimeApi {
+    address: String,
+    invocations: mpsc::Sender<Invocation>,
+    state: watch::Receiver<InitState>,
+    server: AbortHandle,
+}
+
+/// How far a process has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum InitState {
+    Starting,
+    /// It asked for its first invocation.
+    Ready,
+    /// It said that it cannot start.
+    Failed(String),
+}
+
+struct Shared {
+    function_arn: String,
+    waiting: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
+    current: Mutex<Option<(String, Reply)>>,
+    state: watch::Sender<InitState>,
+}
+
+impl RuntimeApi {
+    pub(super) async fn start(function_arn: String) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?.to_string();
+        // A reply and the next invocation are small packets that somebody waits for.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let (invocations, waiting) = mpsc::channel(1);
+        let (announce, state) = watch::channel(InitState::Starting);
+        let shared = Arc::new(Shared {
+            function_arn,
+            waiting: tokio::sync::Mutex::new(waiting),
+            current: Mutex::default(),
+            state: announce,
+        });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route(
+                "/2018-06-01/runtime/invocation/{id}/response",
+                post(response),
+            )
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(init_error))
+            .layer(DefaultBodyLimit::max(RESPONSE_BYTES_MAX))
+            .with_state(shared);
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Self {
+            address,
+            invocations,
+            state,
+            server: server.abort_handle(),
+        })
+    }
+
+    /// `host:port`, the value of `AWS_LAMBDA_RUNTIME_API`.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Hands over an invocation. One that cannot be is answered as stopping, by its dropped `reply`.
+    pub(super) async fn send(&self, invocation: Invocation) {
+        drop(self.invocations.send(invocation).await);
+    }
+
+    /// Waits until the process is ready or has said that it will not be.
+    pub(super) async fn initialized(&self) -> InitState {
+        let mut state = self.state.clone();
+        match state.wait_for(|state| *state != InitState::Starting).await {
+            Ok(state) => state.clone(),
+            Err(_) => InitState::Starting,
+        }
+    }
+}
+
+impl Drop for RuntimeApi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn next(State(shared): State<Arc<Shared>>) -> Result<Response<Body>, StatusCode> {
+    shared.state.send_if_modified(|state| {
+        let first = *state == InitState::Starting;
+        if first {
+            *state = InitState::Ready;
+        }
+        first
+    });
+    let invocation = shared
+        .waiting
+        .lock()
+        .await
+        .recv()
+        .await
+        .ok_or(StatusCode::GONE)?;
+    let deadline = SystemTime::now() + invocation.timeout;
+    let deadline = deadline
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let response = Response::builder()
+        .header("content-type", "application/json")
+        .header("lambda-runtime-aws-request-id", &invocation.request_id)
+        .header(
+            "lambda-runtime-deadline-ms",
+            deadline.as_millis().to_string(),
+        )
+        .header("lambda-runtime-invoked-function-arn", &shared.function_arn)
+        .body(Body::from(invocation.event));
+    let mut current = shared
+        .current
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    *current = Some((invocation.request_id, invocation.reply));
+    response.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+async fn response(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> (StatusCode, Json<Value>) {
+    shared.complete(&id, Ok(body))
+}
+
+async fn error(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, Json<Value>) {
+    shared.complete(&id, Err(function_error(&headers, &body)))
+}
+
+async fn init_error(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, Json<Value>) {
+    let error = function_error(&headers, &body);
+    shared
+        .state
+        .send_replace(InitState::Failed(error.to_string()));
+    accepted()
+}
+
+impl Shared {
+    /// Answers whoever invoked, unless it is another invocation by now.
+    fn complete(&self, id: &str, outcome: Result<Bytes, InvokeError>) -> (StatusCode, Json<Value>) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, reply)) = current.take_if(|(current, _)| current == id) {
+            drop(reply.send(outcome));
+            return accepted();
+        }
+        let message = format!("`{id}` is not the invocation under way");
+        let body = json!({"errorType": "InvalidRequestID", "errorMessage": message});
+        (StatusCode::BAD_REQUEST, Json(body))
+    }
+}
+
+fn accepted() -> (StatusCode, Json<Value>) {
+    (StatusCode::ACCEPTED, Json(json!({"status": "OK"})))
+}
+
+/// What a function says of its error, in the body or else in the header.
+fn function_error(headers: &HeaderMap, body: &Bytes) -> InvokeError {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let header = headers.get("lambda-runtime-function-error-type");
+    let header = header.and_then(|value| value.to_str().ok());
+    let kind = body["errorType"]
+        .as_str()
+        .or(header)
+        .unwrap_or("Unhandled")
+        .to_owned();
+    let message = body["errorMessage"].as_str().unwrap_or_default().to_owned();
+    InvokeError::Function { kind, message }
+}
