@@ -15,7 +15,8 @@ use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connections::{Closing, Connection};
-use super::{Gateway, MESSAGE_BYTES_MAX, json_response};
+use super::{Gateway, MESSAGE_BYTES_MAX, bad_day, json_response};
+use crate::faults::PostFault;
 
 impl Gateway {
     /// Answers a request for one connection.
@@ -25,8 +26,12 @@ impl Gateway {
         id: &str,
     ) -> Response<Full<Bytes>> {
         let connection = self.connections.get(id);
+        let fault = self.dice.post(request.method() == Method::POST);
+        if let Some(refusal) = bad_day::refusal(fault, connection.as_ref()) {
+            return refusal;
+        }
         match (request.method(), connection) {
-            (&Method::POST, connection) => post(request, connection).await,
+            (&Method::POST, connection) => post(request, connection, fault).await,
             (&Method::GET, Some(connection)) => look_at(&connection),
             (&Method::DELETE, Some(connection)) => {
                 connection.close(Closing {
@@ -48,6 +53,7 @@ impl Gateway {
 async fn post(
     request: Request<Incoming>,
     connection: Option<Arc<Connection>>,
+    fault: Option<PostFault>,
 ) -> Response<Full<Bytes>> {
     let Ok(body) = Limited::new(request.into_body(), MESSAGE_BYTES_MAX)
         .collect()
@@ -69,7 +75,7 @@ async fn post(
         Ok(text) => Message::text(text),
         Err(_) => Message::binary(body),
     };
-    match connection.send(message) {
+    match bad_day::deliver(&connection, message, fault) {
         Ok(()) => empty(StatusCode::OK),
         Err(_) => failure(
             StatusCode::TOO_MANY_REQUESTS,
@@ -97,7 +103,7 @@ fn timestamp(time: SystemTime) -> String {
         .unwrap_or_default()
 }
 
-fn gone() -> Response<Full<Bytes>> {
+pub(super) fn gone() -> Response<Full<Bytes>> {
     failure(StatusCode::GONE, "GoneException", "Gone")
 }
 
@@ -108,7 +114,11 @@ fn empty(status: StatusCode) -> Response<Full<Bytes>> {
 }
 
 /// An error as the SDKs read it: its name in a header.
-fn failure(status: StatusCode, kind: &'static str, message: &str) -> Response<Full<Bytes>> {
+pub(super) fn failure(
+    status: StatusCode,
+    kind: &'static str,
+    message: &str,
+) -> Response<Full<Bytes>> {
     let mut response = super::message_response(status, message);
     response
         .headers_mut()

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::connections::{Closing, Connection, Ends};
 use super::event::Kind;
 use super::integration::{Failed, own_frame};
-use super::{Gateway, event, route};
+use super::{Gateway, bad_day, event, route};
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -37,6 +37,9 @@ impl Gateway {
         connection: Arc<Connection>,
         ends: Ends,
     ) {
+        if self.dice.slow_client() {
+            connection.make_slow();
+        }
         let (sink, stream) = socket.split();
         let mut closing = ends.close.clone();
         let mut writer = tokio::spawn(write(sink, Arc::clone(&connection), ends));
@@ -233,6 +236,7 @@ async fn feed(
     connection: &Connection,
     message: Message,
 ) -> Result<(), Error> {
+    bad_day::client_takes(connection).await;
     let bytes = message.len();
     let fed = sink.feed(message).await;
     connection.sent(bytes);
