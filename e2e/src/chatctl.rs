@@ -11,6 +11,9 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::{DEADLINE, within_deadline};
 
 /// The checkout that the tests are part of.
+///
+/// # Panics
+/// Never: the folder of this package has a parent.
 #[must_use]
 pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -22,7 +25,14 @@ pub fn checkout() -> PathBuf {
 /// Builds a program of the workspace, once for each test process, and gives its path.
 fn built(package: &str, program: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = std::process::Command::new(cargo)
+    let mut cargo = std::process::Command::new(cargo);
+    // The variables that tell a test which package it is of would make some build scripts run again.
+    for (variable, _) in std::env::vars()
+        .filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        cargo.env_remove(variable);
+    }
+    let output = cargo
         .args(["build", "--package", package, "--bin", program])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(checkout())
@@ -54,7 +64,10 @@ pub fn bootstrap() -> &'static Path {
     BOOTSTRAP.get_or_init(|| built("handlers", "bootstrap"))
 }
 
-/// Runs `chatctl` to its end, without colour and without variables of the tester's own.
+/// Runs `chatctl` to its end, without variables of the tester's own.
+///
+/// # Panics
+/// When it does not end.
 pub async fn run(arguments: &[&str]) -> Output {
     let output = command(arguments).output();
     within_deadline("end of chatctl", output)
@@ -75,7 +88,10 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// The template of a stage as JSON, as `chatctl synth` prints it.
+/// The template of the stage `dev` as JSON, as `chatctl synth` prints it.
+///
+/// # Panics
+/// When `chatctl synth` fails.
 pub async fn synthesized() -> Value {
     let output = run(&["synth", "--format", "json"]).await;
     assert!(

@@ -15,15 +15,13 @@ pub mod stack;
 use std::time::Duration;
 
 /// How long a test waits for anything. Never reached when all is well, even on a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Waits for `future`.
 ///
 /// # Panics
 /// When it takes longer than [`DEADLINE`], naming `what`.
 pub async fn within_deadline<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("no {what} within {} s", DEADLINE.as_secs()),
-    }
+    let outcome = tokio::time::timeout(DEADLINE, future).await;
+    outcome.unwrap_or_else(|_| panic!("no {what} within {} s", DEADLINE.as_secs()))
 }

@@ -24,7 +24,7 @@ pub async fn start(change: impl FnOnce(&mut Options<'_>)) -> Stack {
     let template = chatctl::synthesized().await;
     let mut options = Options::new(&template, Code::new(chatctl::bootstrap()));
     options.parameters = parameters();
-    options.stack_name = "chat-dev".to_owned();
+    "chat-dev".clone_into(&mut options.stack_name);
     change(&mut options);
     Stack::start(options).await.expect("the stack starts")
 }
