@@ -3,7 +3,6 @@
 use e2e::client::Client;
 use e2e::{chatctl, stack, within_deadline};
 use futures_util::future::join_all;
-use local::Faults;
 use serde_json::{Value, json};
 
 fn message(text: &str) -> Value {
@@ -128,10 +127,7 @@ async fn whoever_closes_the_socket_leaves_no_row() {
 #[tokio::test]
 async fn two_hundred_hear_one_and_fifty_lost_ones_are_cleared_away_by_the_next_message() {
     let stack = stack::start(|options| {
-        options.faults = Faults {
-            lose_disconnect: 1.0,
-            ..Faults::default()
-        };
+        options.faults.lose_disconnect = 1.0;
     })
     .await;
     let url = stack.websocket_url();
