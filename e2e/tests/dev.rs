@@ -68,6 +68,22 @@ async fn interrupt_and_terminate_end_it_with_exit_code_0_and_no_child_left() {
 }
 
 #[tokio::test]
+async fn release_runs_the_packaged_functions() {
+    let packaged = chatctl::packaged_bootstrap();
+    let dev = Dev::start(&["--release"]).await;
+    for child in children_of(dev.pid()) {
+        let program = std::fs::read_link(format!("/proc/{child}/exe")).expect("it runs");
+        assert_eq!(program, packaged.canonicalize().expect("built"));
+    }
+    let mut client = Client::connect(&dev.websocket).await;
+    assert_eq!(
+        client.ask(json!({"type": "create", "name": "ann"})).await["type"],
+        "joined"
+    );
+    dev.end("TERM").await;
+}
+
+#[tokio::test]
 async fn killed_outright_it_leaves_no_child_either() {
     let dev = Dev::start(&[]).await;
     let children = children_of(dev.pid());
