@@ -2,7 +2,7 @@
 //! commands in your backend service”).
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -16,6 +16,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::connections::{Closing, Connection};
 use super::{Gateway, MESSAGE_BYTES_MAX, json_response};
+
+/// How long a caller may take to send a message.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Gateway {
     /// Answers a request for one connection.
@@ -49,16 +52,17 @@ async fn post(
     request: Request<Incoming>,
     connection: Option<Arc<Connection>>,
 ) -> Response<Full<Bytes>> {
-    let Ok(body) = Limited::new(request.into_body(), MESSAGE_BYTES_MAX)
-        .collect()
-        .await
-    else {
-        let message = "Message too long";
-        return failure(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "PayloadTooLargeException",
-            message,
-        );
+    let body = Limited::new(request.into_body(), MESSAGE_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            return failure(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "PayloadTooLargeException",
+                "Message too long",
+            );
+        }
+        Err(_) => return empty(StatusCode::REQUEST_TIMEOUT),
     };
     let Some(connection) = connection else {
         return gone();
@@ -86,7 +90,7 @@ fn look_at(connection: &Connection) -> Response<Full<Bytes>> {
             "sourceIp": connection.client.source_ip,
             "userAgent": connection.client.user_agent,
         },
-        "lastActiveAt": timestamp(connection.last_active_at()),
+        "lastActiveAt": timestamp(connection.connected_at + connection.last_active()),
     });
     json_response(StatusCode::OK, &body)
 }

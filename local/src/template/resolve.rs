@@ -357,7 +357,7 @@ mod tests {
 
     use super::*;
 
-    fn resolve(value: Value) -> Result<Option<Value>, TemplateError> {
+    fn resolve(value: &Value) -> Result<Option<Value>, TemplateError> {
         let document = json!({
             "Parameters": {
                 "Stage": {"Default": "dev"},
@@ -377,7 +377,7 @@ mod tests {
         });
         let given = BTreeMap::from([("Given".to_owned(), "passed".to_owned())]);
         let resources = document["Resources"].as_object().expect("resources");
-        Resolver::new(&document, resources, "stack", &given).resolve("Here", &value)
+        Resolver::new(&document, resources, "stack", &given).resolve("Here", value)
     }
 
     #[test]
@@ -421,7 +421,7 @@ mod tests {
         ];
         for (value, expected) in cases {
             assert_eq!(
-                resolve(value.clone()).expect("resolves"),
+                resolve(&value).expect("resolves"),
                 Some(expected),
                 "{value}"
             );
@@ -447,9 +447,7 @@ mod tests {
             (json!({"Fn::Join": "x"}), "wrong argument"),
         ];
         for (value, part) in cases {
-            let error = resolve(value.clone())
-                .expect_err("does not resolve")
-                .to_string();
+            let error = resolve(&value).expect_err("does not resolve").to_string();
             assert!(error.contains(part), "{value}: {error}");
         }
     }

@@ -1,0 +1,6 @@
+//! The local stack as its clients see it: an app in Node, started through the library's interface
+//! from a template that is not the chat's, real WebSocket clients, and AWS's own SDKs.
+
+mod another_app;
+#[expect(dead_code, reason = "the tests that use the rest come next")]
+mod support;
