@@ -2,5 +2,7 @@
 //! from a template that is not the chat's, real WebSocket clients, and AWS's own SDKs.
 
 mod another_app;
-#[expect(dead_code, reason = "the tests that use the rest come next")]
+mod events;
+mod limits;
+mod management;
 mod support;

@@ -310,10 +310,6 @@ impl Client {
         }
     }
 
-    pub(crate) async fn json(&mut self) -> Value {
-        serde_json::from_str(&self.text().await).expect("JSON")
-    }
-
     /// Waits for the other side to close, and gives the code.
     pub(crate) async fn closed(&mut self) -> u16 {
         match self.next().await {
