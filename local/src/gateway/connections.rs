@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::bad_day::SLOW_QUEUE_BYTES_MAX;
@@ -16,13 +17,18 @@ use super::bad_day::SLOW_QUEUE_BYTES_MAX;
 /// with 429 (`LimitExceededException`).
 const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 
+/// What a queued message costs besides its own bytes, so that empty ones are not free.
+const MESSAGE_OVERHEAD_BYTES: usize = 64;
+
 /// One open connection, as others see it.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     pub(super) id: String,
     pub(super) client: Client,
     pub(super) connected_at: SystemTime,
-    /// Milliseconds after `connected_at` when something last came or went.
+    /// The same moment on the clock that never jumps.
+    pub(super) opened: Instant,
+    /// Milliseconds after `opened` when something last came or went.
     active_ms: AtomicU64,
     queue: mpsc::UnboundedSender<Message>,
     queued_bytes: AtomicUsize,
@@ -32,20 +38,20 @@ pub(super) struct Connection {
 
 /// Who is at the other end.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
-    pub(super) source_ip: String,
-    pub(super) user_agent: Option<String>,
+pub(crate) struct Client {
+    pub(crate) source_ip: String,
+    pub(crate) user_agent: Option<String>,
 }
 
 /// Why and how a connection is to end from this side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Closing {
+pub(crate) struct Closing {
     pub(super) code: u16,
     pub(super) reason: &'static str,
 }
 
 /// The socket's own ends of a connection.
-pub(super) struct Ends {
+pub(crate) struct Ends {
     pub(super) queue: mpsc::UnboundedReceiver<Message>,
     pub(super) close: watch::Receiver<Option<Closing>>,
 }
@@ -55,13 +61,14 @@ pub(super) struct Ends {
 pub(super) struct QueueFull;
 
 impl Connection {
-    pub(super) fn new(id: String, client: Client) -> (Arc<Self>, Ends) {
+    pub(crate) fn new(id: String, client: Client) -> (Arc<Self>, Ends) {
         let (queue, queued) = mpsc::unbounded_channel();
         let (close, closing) = watch::channel(None);
         let connection = Self {
             id,
             client,
             connected_at: SystemTime::now(),
+            opened: Instant::now(),
             active_ms: AtomicU64::new(0),
             queue,
             queued_bytes: AtomicUsize::new(0),
@@ -79,10 +86,10 @@ impl Connection {
 
     /// Queues a message for the client.
     pub(super) fn send(&self, message: Message) -> Result<(), QueueFull> {
-        let bytes = message.len();
+        let bytes = message.len() + MESSAGE_OVERHEAD_BYTES;
         let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         if queued + bytes > self.queue_bytes_max() {
-            self.sent(bytes);
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(QueueFull);
         }
         // The socket has ended meanwhile: as on AWS, what was accepted then is lost.
@@ -107,8 +114,9 @@ impl Connection {
         }
     }
 
-    /// Something of the queue has been written to the socket, or never got into the queue.
-    pub(super) fn sent(&self, bytes: usize) {
+    /// A message has left the queue.
+    pub(super) fn sent(&self, message: &Message) {
+        let bytes = message.len() + MESSAGE_OVERHEAD_BYTES;
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -125,14 +133,13 @@ impl Connection {
 
     /// Something came or went.
     pub(super) fn touch(&self) {
-        let age = self.connected_at.elapsed().unwrap_or_default();
-        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let age = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.active_ms.store(age, Ordering::Relaxed);
     }
 
-    /// When something last came or went.
-    pub(super) fn last_active_at(&self) -> SystemTime {
-        self.connected_at + Duration::from_millis(self.active_ms.load(Ordering::Relaxed))
+    /// How long after the opening something last came or went.
+    pub(super) fn last_active(&self) -> Duration {
+        Duration::from_millis(self.active_ms.load(Ordering::Relaxed))
     }
 }
 
@@ -169,7 +176,7 @@ impl Connections {
 }
 
 /// A new id in API Gateway's form: eleven random bytes in base64, such as `L0SM9cOFvHcCIhw=`.
-pub(super) fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     let bytes = *uuid::Uuid::new_v4().as_bytes();
     // Bytes 6 and 8 hold the version and variant of a UUID; the last eleven of sixteen would have
     // one of them, which costs two bits and no uniqueness that matters on one machine.

@@ -2,7 +2,7 @@
 //! commands in your backend service”).
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -17,6 +17,9 @@ use tokio_tungstenite::tungstenite::Message;
 use super::connections::{Closing, Connection};
 use super::{Gateway, MESSAGE_BYTES_MAX, bad_day, json_response};
 use crate::faults::PostFault;
+
+/// How long a caller may take to send a message.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Gateway {
     /// Answers a request for one connection.
@@ -55,16 +58,17 @@ async fn post(
     connection: Option<Arc<Connection>>,
     fault: Option<PostFault>,
 ) -> Response<Full<Bytes>> {
-    let Ok(body) = Limited::new(request.into_body(), MESSAGE_BYTES_MAX)
-        .collect()
-        .await
-    else {
-        let message = "Message too long";
-        return failure(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "PayloadTooLargeException",
-            message,
-        );
+    let body = Limited::new(request.into_body(), MESSAGE_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            return failure(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "PayloadTooLargeException",
+                "Message too long",
+            );
+        }
+        Err(_) => return empty(StatusCode::REQUEST_TIMEOUT),
     };
     let Some(connection) = connection else {
         return gone();
@@ -92,7 +96,7 @@ fn look_at(connection: &Connection) -> Response<Full<Bytes>> {
             "sourceIp": connection.client.source_ip,
             "userAgent": connection.client.user_agent,
         },
-        "lastActiveAt": timestamp(connection.last_active_at()),
+        "lastActiveAt": timestamp(connection.connected_at + connection.last_active()),
     });
     json_response(StatusCode::OK, &body)
 }

@@ -14,12 +14,12 @@
 //! - `bad_day.rs`: faults on purpose.
 
 mod bad_day;
-mod connections;
-mod event;
+pub(crate) mod connections;
+pub(crate) mod event;
 mod handshake;
-mod integration;
+pub(crate) mod integration;
 mod management;
-mod route;
+pub(crate) mod route;
 mod socket;
 mod throttle;
 
@@ -36,6 +36,7 @@ use hyper::{Request, Response, StatusCode};
 use self::connections::Connections;
 use self::throttle::Bucket;
 use crate::faults::Dice;
+use crate::head::Head;
 use crate::lambda::Functions;
 use crate::template::Api;
 
@@ -55,6 +56,12 @@ impl Default for Limits {
             connection_lifetime: Duration::from_hours(2),
         }
     }
+}
+
+/// Who sent a request.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) head: Head,
 }
 
 /// Bytes of one WebSocket frame at most (AWS's quota page, “WebSocket frame size”).
@@ -100,11 +107,11 @@ impl Gateway {
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        client: SocketAddr,
+        peer: &Peer,
     ) -> Result<Response<Full<Bytes>>, Request<Incoming>> {
         let path = request.uri().path().trim_start_matches('/').to_owned();
         let below = match path.strip_prefix(&self.api.stage) {
-            Some("" | "/") => return Ok(self.shake_hands(request, client).await),
+            Some("" | "/") => return Ok(self.shake_hands(request, peer).await),
             Some(below) => below.strip_prefix("/@connections/"),
             None => None,
         };
