@@ -266,10 +266,24 @@ impl Stack {
 
     /// Closes all connections and ends all processes, in a few seconds at most.
     pub async fn stop(self) {
-        self.server.abort();
-        self.parts.gateway.stop();
+        self.close();
         // What does not end in time is killed as its handle is dropped.
         drop(tokio::time::timeout(STOP_TIMEOUT, self.parts.functions.stop()).await);
+    }
+
+    fn close(&self) {
+        self.server.abort();
+        self.parts.gateway.stop();
+        self.parts.functions.close();
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // Connections that are open hold on to the functions until they have ended; not to
+        // processes between invocations.
+        self.close();
+        self.parts.functions.kill_idle();
     }
 }
 

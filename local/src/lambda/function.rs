@@ -131,9 +131,18 @@ impl Function {
         }
     }
 
-    /// Ends idle processes, and lets no more be started.
-    pub(super) async fn stop(&self) {
+    /// Lets no more processes be used.
+    pub(super) fn close(&self) {
         self.slots.close();
+    }
+
+    /// Kills idle processes. To be closed before, so that no more come.
+    pub(super) fn kill_idle(&self) {
+        self.idle().clear();
+    }
+
+    /// Ends idle processes. To be closed before, so that no more come.
+    pub(super) async fn stop(&self) {
         let idle = std::mem::take(&mut *self.idle());
         let stops = idle.into_iter().map(|idle| idle.process.stop());
         futures_util::future::join_all(stops).await;

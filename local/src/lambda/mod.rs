@@ -179,9 +179,24 @@ impl Functions {
         Ok(request_id)
     }
 
-    /// Ends all processes. Invocations under way are cut off, later ones refused.
-    pub(crate) async fn stop(&self) {
+    /// Lets no more invocations in, and cuts off those under way.
+    pub(crate) fn close(&self) {
         self.stopping.send_replace(true);
+        for function in self.by_id.values() {
+            function.close();
+        }
+    }
+
+    /// Kills processes between invocations, without waiting for their end.
+    pub(crate) fn kill_idle(&self) {
+        for function in self.by_id.values() {
+            function.kill_idle();
+        }
+    }
+
+    /// Ends all processes, and waits until they are gone.
+    pub(crate) async fn stop(&self) {
+        self.close();
         let stops = self.by_id.values().map(|function| function.stop());
         futures_util::future::join_all(stops).await;
         // It fails only when the sender is gone, which is `self`'s.

@@ -4,6 +4,7 @@
 mod another_app;
 mod bad_day;
 mod events;
+mod functions;
 mod limits;
 mod management;
 mod support;

@@ -40,6 +40,8 @@ pub(crate) struct Setup {
     pub(crate) template: Value,
     pub(crate) limits: Limits,
     pub(crate) faults: Faults,
+    /// What runs instead of the app in Node.
+    pub(crate) code: Option<Code>,
 }
 
 impl Default for Setup {
@@ -49,6 +51,7 @@ impl Default for Setup {
             template: serde_json::from_str(template).expect("a template"),
             limits: Limits::default(),
             faults: Faults::default(),
+            code: None,
         }
     }
 }
@@ -78,8 +81,14 @@ impl Setup {
         };
         let resources = self.template["Resources"].as_object().expect("resources");
         let functions = resources.keys().filter(|id| id.ends_with("Function"));
-        let function_code: BTreeMap<_, _> =
-            functions.map(|id| (id.clone(), code("app.mjs"))).collect();
+        let function_code: BTreeMap<_, _> = functions
+            .map(|id| {
+                (
+                    id.clone(),
+                    self.code.clone().unwrap_or_else(|| code("app.mjs")),
+                )
+            })
+            .collect();
         let (tell, lines) = mpsc::unbounded_channel();
         let options = Options {
             function_code,
@@ -118,6 +127,10 @@ impl App {
 
     pub(crate) fn authority(&self) -> &str {
         &self.authority
+    }
+
+    pub(crate) fn into_stack(self) -> Stack {
+        self.stack
     }
 
     pub(crate) fn stack(&self) -> &Stack {

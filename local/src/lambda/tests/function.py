@@ -44,6 +44,9 @@ while True:
     now_ms = time.time() * 1000
     event = json.loads(body)
     request_id = answer.headers["Lambda-Runtime-Aws-Request-Id"]
+    proxied = "requestContext" in event
+    if proxied:
+        event = json.loads(event.get("body") or '{"do": "nothing"}')
     what = event["do"]
     if what == "headers":
         result = {
@@ -53,6 +56,8 @@ while True:
         }
     elif what == "environment":
         result = dict(os.environ)
+    elif what == "nothing":
+        result = {}
     elif what == "pid":
         result = {"pid": os.getpid()}
     elif what == "child":
@@ -92,4 +97,6 @@ while True:
         # What is refused unread ends its connection.
         connection.close()
         continue
+    if proxied:
+        result = {"statusCode": 200, "body": json.dumps(result)}
     post(f"invocation/{request_id}/response", result)
