@@ -37,10 +37,12 @@ pub(crate) fn all() -> Outcome {
         run(cargo().args(["test", "--workspace"]))
     })?;
     step("template lint", lint_template)?;
-    step("the page's rules", || page_tests("state.test.mjs", None))?;
+    step("the page's rules", || {
+        page_tests(&["state.test.mjs", "page.test.mjs"], None)
+    })?;
     let browser = step("browser", Browser::find_or_install)?;
     step("the page in the browser", || {
-        page_tests("chat.test.mjs", Some(&browser))
+        page_tests(&["chat.test.mjs"], Some(&browser))
     })
 }
 
@@ -80,13 +82,16 @@ fn feed(command: &mut Command, input: &[u8]) -> Outcome {
     }
 }
 
-/// One file of the page's tests, with Node's own test runner.
-fn page_tests(file: &str, browser: Option<&Browser>) -> Outcome {
+/// Some of the page's tests, with Node's own test runner.
+fn page_tests(files: &[&str], browser: Option<&Browser>) -> Outcome {
     let folder = checkout().join("e2e/browser");
     node_modules(&folder)?;
     let mut node = Command::new("node");
+    // The page's modules lie in a folder without a package.json, which Node would remark on.
     node.current_dir(&folder)
-        .args(["--test", "--test-reporter", "spec", file]);
+        .args(["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", "--test"])
+        .args(["--test-reporter", "spec"])
+        .args(files);
     if let Some(browser) = browser {
         run(cargo().args(["build", "--package", "chatctl"]))?;
         let screenshots = target().join("screenshots");
