@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::connections::{Client, Connection, new_id};
 use super::event::{Handshake, Kind};
+use super::integration::{Failed, own_text};
 use super::{FRAME_BYTES_MAX, Gateway, MESSAGE_BYTES_MAX, Peer, message_response};
 
 impl Gateway {
@@ -124,10 +125,10 @@ impl Gateway {
                 *response.status_mut() = status.unwrap_or(StatusCode::BAD_GATEWAY);
                 Err(response)
             }
-            Err(_) => Err(message_response(
-                StatusCode::BAD_GATEWAY,
-                "Internal server error",
-            )),
+            Err(Failed { request_id }) => {
+                let text = own_text("Internal server error", connection, &request_id);
+                Err(super::text_response(StatusCode::BAD_GATEWAY, text))
+            }
         }
     }
 }

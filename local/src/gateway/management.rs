@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connections::{Closing, Connection};
-use super::{Gateway, MESSAGE_BYTES_MAX, json_response};
+use super::{Gateway, MESSAGE_BYTES_MAX, text_response};
 
 /// How long a caller may take to send a message.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,12 +67,9 @@ async fn post(
     let Some(connection) = connection else {
         return gone();
     };
-    let body = body.to_bytes();
-    // Like API Gateway: text where it can be text.
-    let message = match std::str::from_utf8(&body) {
-        Ok(text) => Message::text(text),
-        Err(_) => Message::binary(body),
-    };
+    // Like API Gateway: always text, with U+FFFD for what is not.
+    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    let message = Message::text(text);
     match connection.send(message) {
         Ok(()) => empty(StatusCode::OK),
         Err(_) => failure(
@@ -92,7 +89,7 @@ fn look_at(connection: &Connection) -> Response<Full<Bytes>> {
         },
         "lastActiveAt": timestamp(connection.connected_at + connection.last_active()),
     });
-    json_response(StatusCode::OK, &body)
+    text_response(StatusCode::OK, body.to_string())
 }
 
 fn timestamp(time: SystemTime) -> String {
