@@ -83,6 +83,16 @@ async fn a_body_that_never_ends_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_with_a_body_is_refused() {
+    let app = App::start().await;
+    for header in ["Transfer-Encoding: chunked\r\n", "Content-Length: 5\r\n"] {
+        let refusal = app.try_connect("", header).await.err().expect("refused");
+        assert_eq!(refusal.status, 400, "{header}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn heads_that_are_too_long_are_refused() {
     let app = App::start().await;
     let mut stream = app.tcp().await;
