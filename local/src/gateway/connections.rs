@@ -176,7 +176,7 @@ impl Connections {
 }
 
 /// A new id in API Gateway's form: eleven random bytes in base64, such as `L0SM9cOFvHcCIhw=`.
-pub(crate) fn new_id() -> String {
+pub(super) fn new_id() -> String {
     let bytes = *uuid::Uuid::new_v4().as_bytes();
     // Bytes 6 and 8 hold the version and variant of a UUID; the last eleven of sixteen would have
     // one of them, which costs two bits and no uniqueness that matters on one machine.

@@ -4,24 +4,28 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{
     CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
 };
+use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::connections::{Client, Connection, new_id};
 use super::event::{Handshake, Kind};
+use super::integration::{Failed, own_text};
 use super::{FRAME_BYTES_MAX, Gateway, MESSAGE_BYTES_MAX, Peer, message_response};
 
 impl Gateway {
@@ -40,10 +44,15 @@ impl Gateway {
                 .insert(UPGRADE, HeaderValue::from_static("websocket"));
             return response;
         };
+        // A body would have to be read before the connection can become a WebSocket.
+        if !request.body().is_end_stream() {
+            return message_response(StatusCode::BAD_REQUEST, "Bad Request");
+        }
         if !self.throttle.take() {
             return message_response(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
         }
         let upgrade = hyper::upgrade::on(&mut request);
+        let (request, _) = request.into_parts();
         let (answer, answered) = oneshot::channel();
         let (gateway, address) = (Arc::clone(self), peer.address);
         let names = peer.head.take_names();
@@ -65,7 +74,7 @@ impl Gateway {
     /// Asks for admission, answers, and serves the connection to its end.
     async fn connect(
         self: Arc<Self>,
-        request: &Request<Incoming>,
+        request: &Parts,
         names: &HashMap<String, String>,
         address: SocketAddr,
         answer: oneshot::Sender<Admission>,
@@ -73,14 +82,14 @@ impl Gateway {
     ) {
         let client = Client {
             source_ip: address.ip().to_string(),
-            user_agent: header(request.headers(), &USER_AGENT).map(str::to_owned),
+            user_agent: header(&request.headers, &USER_AGENT).map(str::to_owned),
         };
         // Not among the open connections yet: a post to it from its own `$connect` is answered 410.
         let (connection, ends) = Connection::new(new_id(), client);
         let handshake = Handshake {
-            headers: request.headers(),
+            headers: &request.headers,
             names,
-            query: request.uri().query(),
+            query: request.uri.query(),
         };
         let admission = self.admit(handshake, &connection).await;
         let admitted = admission.is_ok();
@@ -91,8 +100,8 @@ impl Gateway {
         if !admitted {
             return;
         }
-        match upgrade.await {
-            Ok(upgraded) if told => {
+        match timeout(UPGRADE_TIMEOUT, upgrade).await {
+            Ok(Ok(upgraded)) if told => {
                 let io = TokioIo::new(upgraded);
                 let socket =
                     WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
@@ -124,10 +133,10 @@ impl Gateway {
                 *response.status_mut() = status.unwrap_or(StatusCode::BAD_GATEWAY);
                 Err(response)
             }
-            Err(_) => Err(message_response(
-                StatusCode::BAD_GATEWAY,
-                "Internal server error",
-            )),
+            Err(Failed { request_id }) => {
+                let text = own_text("Internal server error", connection, &request_id);
+                Err(super::text_response(StatusCode::BAD_GATEWAY, text))
+            }
         }
     }
 }
@@ -144,6 +153,9 @@ fn config() -> WebSocketConfig {
         .write_buffer_size(WRITE_BUFFER_BYTES)
 }
 
+/// How long a client may take to receive its answer.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Every open connection has one of these.
 const READ_BUFFER_BYTES: usize = 2 * 1024;
 
@@ -154,12 +166,15 @@ const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// request.
 fn accept_key<B>(request: &Request<B>) -> Option<String> {
     let headers = request.headers();
+    // Lists may be spread over several header lines.
     let has = |name: &HeaderName, token: &str| {
-        header(headers, name).is_some_and(|value| {
-            value
-                .split(',')
-                .any(|part| part.trim().eq_ignore_ascii_case(token))
-        })
+        let values = headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        values
+            .flat_map(|value| value.split(','))
+            .any(|part| part.trim().eq_ignore_ascii_case(token))
     };
     let valid = request.method() == Method::GET
         && has(&CONNECTION, "upgrade")

@@ -80,10 +80,13 @@ pub(crate) fn read(response: &[u8]) -> Option<Reply> {
 
 /// A frame of API Gateway's own, as it words and spaces it.
 pub(super) fn own_frame(message: &str, connection: &Connection, request_id: &str) -> Message {
+    Message::text(own_text(message, connection, request_id))
+}
+
+/// The same as a text.
+pub(super) fn own_text(message: &str, connection: &Connection, request_id: &str) -> String {
     let id = &connection.id;
-    Message::text(format!(
-        r#"{{"message": "{message}", "connectionId":"{id}", "requestId":"{request_id}"}}"#
-    ))
+    format!(r#"{{"message": "{message}", "connectionId":"{id}", "requestId":"{request_id}"}}"#)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connections::{Closing, Connection};
-use super::{Gateway, MESSAGE_BYTES_MAX, bad_day, json_response};
+use super::{Gateway, MESSAGE_BYTES_MAX, bad_day, text_response};
 use crate::faults::PostFault;
 
 /// How long a caller may take to send a message.
@@ -31,6 +31,9 @@ impl Gateway {
         let connection = self.connections.get(id);
         let fault = self.dice.post(request.method() == Method::POST);
         if let Some(refusal) = bad_day::refusal(fault, connection.as_ref()) {
+            // Read all the same: the next request comes on the same connection.
+            let body = Limited::new(request.into_body(), MESSAGE_BYTES_MAX).collect();
+            drop(tokio::time::timeout(BODY_TIMEOUT, body).await);
             return refusal;
         }
         match (request.method(), connection) {
@@ -73,13 +76,9 @@ async fn post(
     let Some(connection) = connection else {
         return gone();
     };
-    let body = body.to_bytes();
-    // Like API Gateway: text where it can be text.
-    let message = match std::str::from_utf8(&body) {
-        Ok(text) => Message::text(text),
-        Err(_) => Message::binary(body),
-    };
-    match bad_day::deliver(&connection, message, fault) {
+    // Like API Gateway: always text, with U+FFFD for what is not.
+    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    match bad_day::deliver(&connection, Message::text(text), fault) {
         Ok(()) => empty(StatusCode::OK),
         Err(_) => failure(
             StatusCode::TOO_MANY_REQUESTS,
@@ -98,7 +97,7 @@ fn look_at(connection: &Connection) -> Response<Full<Bytes>> {
         },
         "lastActiveAt": timestamp(connection.connected_at + connection.last_active()),
     });
-    json_response(StatusCode::OK, &body)
+    text_response(StatusCode::OK, body.to_string())
 }
 
 fn timestamp(time: SystemTime) -> String {

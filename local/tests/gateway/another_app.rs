@@ -144,7 +144,18 @@ async fn connect_refuses_with_the_functions_status() {
     ] {
         let refusal = app.try_connect(query, "").await.err().expect("refused");
         assert_eq!(refusal.status, status, "{query}");
-        app.event("CONNECT").await;
+        let event = app.event("CONNECT").await;
+        let context = &event["requestContext"];
+        if status == 502 {
+            let expected = json!({
+                "message": "Internal server error",
+                "connectionId": context["connectionId"],
+                "requestId": context["requestId"],
+            });
+            assert_eq!(refusal.json(), expected);
+        } else {
+            assert_eq!(refusal.body, "", "{query}");
+        }
     }
     // None of them was a connection, so none has ended.
     let client = app.connect().await;

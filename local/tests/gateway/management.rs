@@ -6,17 +6,22 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::App;
 
+fn xs(bytes: usize) -> Vec<u8> {
+    vec![b'x'; bytes]
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_post_arrives_as_text_where_it_can_be_text() {
+async fn a_post_arrives_as_text_whatever_it_is() {
     let mut app = App::start().await;
     let (mut client, id) = app.connect_with_id().await;
-    assert_eq!(
-        app.manage("POST", &id, "grüße".as_bytes()).await.status,
-        200
-    );
-    assert_eq!(client.text().await, "grüße");
-    assert_eq!(app.manage("POST", &id, b"\xff\0").await.status, 200);
-    assert_eq!(client.next().await, Message::binary(&b"\xff\0"[..]));
+    for (posted, received) in [
+        ("grüße".as_bytes(), "grüße"),
+        (b"", ""),
+        (b"a\xffb\0", "a\u{fffd}b\0"),
+    ] {
+        assert_eq!(app.manage("POST", &id, posted).await.status, 200);
+        assert_eq!(client.next().await, Message::text(received));
+    }
     app.stop().await;
 }
 
@@ -53,9 +58,9 @@ async fn during_its_own_connect_a_connection_is_not_there_yet() {
 async fn a_post_of_128_kb_passes_and_one_byte_more_is_too_large() {
     let mut app = App::start().await;
     let (mut client, id) = app.connect_with_id().await;
-    assert_eq!(app.manage("POST", &id, &[b'x'; 131_072]).await.status, 200);
+    assert_eq!(app.manage("POST", &id, &xs(131_072)).await.status, 200);
     assert_eq!(client.text().await.len(), 131_072);
-    let answer = app.manage("POST", &id, &[b'x'; 131_073]).await;
+    let answer = app.manage("POST", &id, &xs(131_073)).await;
     assert_eq!(answer.status, 413);
     assert!(
         answer.head.contains("payloadtoolargeexception"),
@@ -117,7 +122,7 @@ async fn a_client_that_does_not_read_gets_429_while_nobody_else_notices() {
     let started = Instant::now();
     let mut accepted = 0;
     loop {
-        let answer = app.manage("POST", &slow_id, &[b'x'; BYTES]).await;
+        let answer = app.manage("POST", &slow_id, &xs(BYTES)).await;
         if answer.status == 429 {
             assert!(
                 answer.head.contains("limitexceededexception"),
@@ -152,7 +157,7 @@ async fn a_client_that_does_not_read_gets_429_while_nobody_else_notices() {
 async fn a_full_buffer_does_not_keep_a_connection_from_being_deleted() {
     let mut app = App::start().await;
     let (_slow, id) = app.connect_with_id().await;
-    while app.manage("POST", &id, &[b'x'; 100_000]).await.status == 200 {}
+    while app.manage("POST", &id, &xs(100_000)).await.status == 200 {}
     assert_eq!(app.manage("DELETE", &id, b"").await.status, 204);
     app.event("DISCONNECT").await;
     assert_eq!(app.manage("POST", &id, b"").await.status, 410);
