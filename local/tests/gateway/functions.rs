@@ -49,8 +49,7 @@ async fn a_process_killed_in_the_middle_is_an_internal_server_error_and_the_next
     let mut client = app.connect().await;
     let pid = ask(&mut client, &json!({"do": "pid"})).await["pid"].take();
     client.send(r#"{"do": "sleep", "s": 60}"#).await;
-    // Time to arrive there; were it killed before, it would be replaced and the message not fail.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    app.line("sleeping").await;
     kill_9(&pid);
     let frame: Value = serde_json::from_str(&client.text().await).expect("JSON");
     assert_eq!(frame["message"], "Internal server error");

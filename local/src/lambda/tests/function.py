@@ -63,6 +63,7 @@ while True:
     elif what == "child":
         result = {"pid": child.pid}
     elif what == "sleep":
+        print("sleeping", flush=True)
         time.sleep(event["s"])
         result = {"pid": os.getpid()}
     elif what == "die":
