@@ -211,16 +211,9 @@ impl Store for DynamoStore {
         let connection =
             Item::new(Key::connection(id), expires).with(ROOM_ATTRIBUTE, &Room::Lobby.to_string());
         let member = Item::new(Key::member(&Room::Lobby, id), expires);
-        let written = futures_util::future::try_join(self.put(connection), self.put(member)).await;
-        if let Err(error) = written {
-            // The handshake is refused, so nobody else will ever clean up after it.
-            let member = Member {
-                id: id.clone(),
-                name: None,
-            };
-            let _ = self.close(id, Some((&Room::Lobby, &member))).await;
-            return Err(error);
-        }
+        // Should only one of the two be written, the handshake is refused: the next message to the
+        // lobby finds such a member gone, and nothing ever asks for such a connection.
+        futures_util::future::try_join(self.put(connection), self.put(member)).await?;
         Ok(())
     }
 
