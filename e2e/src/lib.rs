@@ -1,1 +1,27 @@
-//! The local stack.
+//! What the end-to-end tests share: `chatctl` as a process, and chat clients over real sockets.
+//!
+//! # Layout
+//!
+//! - [`chatctl`]: building and running the program.
+//! - [`client`]: a WebSocket client that speaks frames of JSON.
+//! - [`stack`]: the local stack in this process, for tests that look into it.
+//!
+//! The tests are in `tests/`, those in a browser in `browser/`.
+
+pub mod chatctl;
+pub mod client;
+pub mod stack;
+
+use std::time::Duration;
+
+/// How long a test waits for anything. Never reached when all is well, even on a busy machine.
+pub const DEADLINE: Duration = Duration::from_mins(1);
+
+/// Waits for `future`.
+///
+/// # Panics
+/// When it takes longer than [`DEADLINE`], naming `what`.
+pub async fn within_deadline<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(DEADLINE, future).await;
+    outcome.unwrap_or_else(|_| panic!("no {what} within {} s", DEADLINE.as_secs()))
+}

@@ -129,6 +129,22 @@ pub enum Code {
     TryAgain,
 }
 
+impl Code {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::BadJson,
+        Self::BadType,
+        Self::BadField,
+        Self::BadText,
+        Self::BadName,
+        Self::NoSuchRoom,
+        Self::NameTaken,
+        Self::NameNeeded,
+        Self::NotConnected,
+        Self::TryAgain,
+    ];
+}
+
 impl ClientFrame {
     /// Reads a frame.
     ///

@@ -1,5 +1,6 @@
 //! The calls of cargo.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -68,12 +69,15 @@ struct Target {
 /// [`BuildError`], if there is none then.
 pub(crate) async fn bootstrap(sources: &Sources, profile: Profile) -> Result<PathBuf, BuildError> {
     // The cargo that runs this program, if one does: it may not be the one of the search path.
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(name)) {
+        cargo.env_remove(variable);
+    }
     let profile = match profile {
         Profile::Dev => "dev",
         Profile::Lambda => "lambda",
     };
-    let output = Command::new(cargo)
+    let output = cargo
         .args([
             "build",
             "--package",
@@ -99,6 +103,13 @@ pub(crate) async fn bootstrap(sources: &Sources, profile: Profile) -> Result<Pat
         return Err(BuildError::Failed);
     }
     executable(&output.stdout).ok_or(BuildError::NoBootstrap)
+}
+
+/// `cargo run` tells a program which package it is. To the build scripts of a build inside it these
+/// variables would look like a change, and a part of the tree would be built again each time.
+fn is_of_a_package(variable: &OsStr) -> bool {
+    let variable = variable.to_string_lossy();
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
 /// Reads cargo's messages, a JSON object a line.

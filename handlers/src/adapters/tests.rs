@@ -412,7 +412,7 @@ async fn joins_at_once_all_succeed_and_one_name_has_one_holder() {
     let store = &store;
     let attempts = connections.iter().map(|it| async move {
         let shared = enter(store, it, &room(1), Some("ann")).await;
-        if shared == Entry::Done { 1 } else { 0 }
+        i32::from(shared == Entry::Done)
     });
     let holders: i32 = futures_util::future::join_all(attempts)
         .await

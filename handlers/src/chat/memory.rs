@@ -13,6 +13,9 @@ use crate::ports::{
 /// What a test calls when the rules reach a certain point.
 type Interference = Box<dyn FnOnce(&MemoryStore)>;
 
+/// What is kept by room and another key, with its expiry.
+type InRooms<Key, Value> = RefCell<BTreeMap<(String, Key), (Value, Timestamp)>>;
+
 /// A store that a test can look into.
 #[derive(Clone, Default)]
 pub(crate) struct MemoryStore(Rc<State>);
@@ -21,8 +24,8 @@ pub(crate) struct MemoryStore(Rc<State>);
 struct State {
     connections: RefCell<BTreeMap<ConnectionId, Connection>>,
     rooms: RefCell<BTreeMap<String, Timestamp>>,
-    members: RefCell<BTreeMap<(String, ConnectionId), (Option<Name>, Timestamp)>>,
-    names: RefCell<BTreeMap<(String, String), (ConnectionId, Timestamp)>>,
+    members: InRooms<ConnectionId, Option<Name>>,
+    names: InRooms<String, ConnectionId>,
     failing: Cell<bool>,
     before_enter: RefCell<Option<Interference>>,
 }

@@ -1,0 +1,249 @@
+//! The program `chatctl`, built and run as a person would.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::{DEADLINE, within_deadline};
+
+/// The checkout that the tests are part of.
+///
+/// # Panics
+/// Never: the folder of this package has a parent.
+#[must_use]
+pub fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("e2e is in a checkout")
+        .to_owned()
+}
+
+/// Builds a program of the workspace, once for each test process, and gives its path.
+fn built(package: &str, program: &str, profile: &str) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = std::process::Command::new(cargo);
+    // The variables that tell a test which package it is of would make some build scripts run again.
+    for (variable, _) in std::env::vars()
+        .filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        cargo.env_remove(variable);
+    }
+    let output = cargo
+        .args([
+            "build",
+            "--package",
+            package,
+            "--bin",
+            program,
+            "--profile",
+            profile,
+        ])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(checkout())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "cargo builds `{program}`");
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let artifacts = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let path = artifacts
+        .filter(|artifact| artifact["target"]["name"] == program)
+        .find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from));
+    path.expect("cargo tells where the program is")
+}
+
+/// The path of `chatctl`.
+#[must_use]
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| built("chatctl", "chatctl", "dev"))
+}
+
+/// The path of the functions' `bootstrap`.
+#[must_use]
+pub fn bootstrap() -> &'static Path {
+    static BOOTSTRAP: OnceLock<PathBuf> = OnceLock::new();
+    BOOTSTRAP.get_or_init(|| built("handlers", "bootstrap", "dev"))
+}
+
+/// The path of the functions' `bootstrap` as it is packaged. Built here, it takes minutes; within
+/// `chatctl dev --release` a test would wait for that with a deadline meant for starting.
+#[must_use]
+pub fn packaged_bootstrap() -> PathBuf {
+    built("handlers", "bootstrap", "lambda")
+}
+
+/// Runs `chatctl` to its end, without variables of the tester's own.
+///
+/// # Panics
+/// When it does not end.
+pub async fn run(arguments: &[&str]) -> Output {
+    let output = command(arguments).output();
+    within_deadline("end of chatctl", output)
+        .await
+        .expect("chatctl runs")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command
+        .args(arguments)
+        .current_dir(checkout())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    for variable in ["CHATCTL_STAGE", "CHATCTL_PORT", "CHATCTL_DATA"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// The template of the stage `dev` as JSON, as `chatctl synth` prints it.
+///
+/// # Panics
+/// When `chatctl synth` fails.
+pub async fn synthesized() -> Value {
+    let output = run(&["synth", "--format", "json"]).await;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("the template is JSON")
+}
+
+/// `chatctl dev`, running.
+#[derive(Debug)]
+pub struct Dev {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    /// Where the page is.
+    pub site: String,
+    /// Where the socket is.
+    pub websocket: String,
+}
+
+impl Dev {
+    /// Starts it on a free port with `--json` and more arguments, and waits for its URLs.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let arguments = [&["dev", "--port", "0", "--json"], arguments].concat();
+        let mut child = command(&arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("chatctl starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let line = within_deadline("URLs", stdout.next_line())
+            .await
+            .expect("readable");
+        let line = line.expect("chatctl dev prints its URLs before it ends");
+        let urls: Value = serde_json::from_str(&line).expect("one line of JSON");
+        let url = |name: &str| urls[name].as_str().expect(name).to_owned();
+        assert_eq!(
+            urls.as_object().map(serde_json::Map::len),
+            Some(2),
+            "{line}"
+        );
+        Self {
+            child,
+            stdout,
+            site: url("site"),
+            websocket: url("websocket"),
+        }
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("still running")
+    }
+
+    /// Sends a signal and gives the exit code, what else was printed on standard output, and how
+    /// long the end took.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn end(mut self, signal: &str) -> (Option<i32>, String, std::time::Duration) {
+        let since = std::time::Instant::now();
+        send_signal(signal, self.pid());
+        let status = within_deadline("end", self.child.wait())
+            .await
+            .expect("waited for");
+        let took = since.elapsed();
+        let mut rest = String::new();
+        let read = self.stdout.get_mut().read_to_string(&mut rest);
+        within_deadline("rest of the output", read)
+            .await
+            .expect("readable");
+        (status.code(), rest, took)
+    }
+}
+
+/// Sends a signal to a process of the tests' own.
+///
+/// # Panics
+/// When there is no such process.
+pub fn send_signal(signal: &str, pid: u32) {
+    let status = std::process::Command::new("kill")
+        .args(["-s", signal, &pid.to_string()])
+        .status();
+    assert!(
+        status.expect("`kill` runs").success(),
+        "process {pid} takes the signal {signal}"
+    );
+}
+
+/// The processes whose parent is `pid`.
+///
+/// # Panics
+/// When `/proc` cannot be read.
+#[must_use]
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").expect("Linux");
+    let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|id| parent_of(*id) == Some(pid)).collect()
+}
+
+/// Whether a process is there, and not merely waiting to be reaped.
+#[must_use]
+pub fn is_running(pid: u32) -> bool {
+    stat_fields(pid).is_some_and(|fields| fields.first().is_some_and(|state| state != "Z"))
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    stat_fields(pid)?.get(1)?.parse().ok()
+}
+
+/// The fields of `/proc/<pid>/stat` after the program's name.
+fn stat_fields(pid: u32) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some(fields.map(str::to_owned).collect())
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+/// When it does not within [`DEADLINE`], naming `what`.
+pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let since = std::time::Instant::now();
+    while !condition() {
+        assert!(
+            since.elapsed() < DEADLINE,
+            "not {what} within {} s",
+            DEADLINE.as_secs()
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,103 @@
+//! A WebSocket client that speaks frames of JSON and knows nothing of the chat.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::within_deadline;
+
+/// A connection to a chat.
+#[derive(Debug)]
+pub struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn connect(url: &str) -> Self {
+        Self::try_connect(url)
+            .await
+            .expect("the handshake succeeds")
+    }
+
+    /// Connects, or gives the refusal.
+    ///
+    /// # Errors
+    /// What the WebSocket library makes of the refusal.
+    pub async fn try_connect(url: &str) -> Result<Self, Box<Error>> {
+        let connected = within_deadline("handshake", connect_async(url)).await;
+        connected.map(|(socket, _)| Self(socket)).map_err(Box::new)
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Panics
+    /// When the connection is closed.
+    pub async fn send(&mut self, frame: Value) {
+        self.send_text(&frame.to_string()).await;
+    }
+
+    /// Sends text that may be no JSON.
+    ///
+    /// # Panics
+    /// When the connection is closed.
+    pub async fn send_text(&mut self, text: &str) {
+        self.0
+            .send(Message::text(text))
+            .await
+            .expect("the connection is open");
+    }
+
+    /// The next frame.
+    ///
+    /// # Panics
+    /// When none comes, or it is no JSON.
+    pub async fn next(&mut self) -> Value {
+        loop {
+            let message = within_deadline("frame", self.0.next()).await;
+            match message
+                .expect("the connection is open")
+                .expect("the connection works")
+            {
+                Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("a frame of text, not {other:?}"),
+            }
+        }
+    }
+
+    /// Sends a frame and gives the next one that comes.
+    pub async fn ask(&mut self, frame: Value) -> Value {
+        self.send(frame).await;
+        self.next().await
+    }
+
+    /// All frames up to the answer to a `ping` sent now. What was sent before that by others, and
+    /// had been answered to them, is among them.
+    pub async fn frames_until_pong(&mut self) -> Vec<Value> {
+        self.send(serde_json::json!({"type": "ping"})).await;
+        let mut frames = Vec::new();
+        loop {
+            let frame = self.next().await;
+            if frame["type"] == "pong" {
+                return frames;
+            }
+            frames.push(frame);
+        }
+    }
+
+    /// Closes the connection in order.
+    pub async fn close(mut self) {
+        // The server may have been faster.
+        let _ = self.0.close(None).await;
+        while let Some(Ok(_)) = within_deadline("close", self.0.next()).await {}
+    }
+
+    /// Goes away without a word, as a phone in a tunnel does.
+    pub fn vanish(self) {
+        drop(self);
+    }
+}

@@ -1,0 +1,247 @@
+//! `chatctl dev` as a process: what it prints, and how it ends.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use e2e::chatctl::{self, Dev, children_of, eventually, is_running};
+use e2e::client::Client;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+async fn get(url: &str, path: &str) -> String {
+    let authority = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = tokio::net::TcpStream::connect(authority)
+        .await
+        .expect("the port answers");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut response = String::new();
+    let read = stream.read_to_string(&mut response);
+    e2e::within_deadline("response", read)
+        .await
+        .expect("received");
+    response
+}
+
+#[tokio::test]
+async fn once_the_urls_are_printed_the_site_and_the_socket_answer() {
+    let dev = Dev::start(&[]).await;
+    let page = get(&dev.site, "/").await;
+    assert!(page.starts_with("HTTP/1.1 200 OK"), "{page}");
+    let socket_origin = dev.websocket.trim_end_matches("/dev");
+    assert!(
+        page.contains(&format!("connect-src 'self' {socket_origin};")),
+        "{page}"
+    );
+    let config = get(&dev.site, "/config.json").await;
+    let body = config.split("\r\n\r\n").nth(1).expect("a body");
+    let config: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(config, json!({"server": dev.websocket}));
+
+    let mut ann = Client::connect(&dev.websocket).await;
+    let mut bob = Client::connect(&dev.websocket).await;
+    ann.send(json!({"type": "message", "from": "ann", "text": "hi"}))
+        .await;
+    assert_eq!(ann.next().await["text"], "hi");
+    assert_eq!(bob.next().await["from"], "ann");
+    dev.end("TERM").await;
+}
+
+#[tokio::test]
+async fn interrupt_and_terminate_end_it_with_exit_code_0_and_no_child_left() {
+    for signal in ["INT", "TERM"] {
+        let dev = Dev::start(&[]).await;
+        let mut client = Client::connect(&dev.websocket).await;
+        client.ask(json!({"type": "create", "name": "ann"})).await;
+        let children = children_of(dev.pid());
+        assert_eq!(
+            children.len(),
+            3,
+            "a process for each function: {children:?}"
+        );
+        let (code, rest, took) = dev.end(signal).await;
+        assert_eq!((code, rest.as_str()), (Some(0), ""), "{signal}");
+        assert!(took < Duration::from_secs(5), "{signal}: {took:?}");
+        assert!(!children.iter().any(|child| is_running(*child)), "{signal}");
+    }
+}
+
+#[tokio::test]
+async fn release_runs_the_packaged_functions() {
+    let packaged = chatctl::packaged_bootstrap();
+    let dev = Dev::start(&["--release"]).await;
+    for child in children_of(dev.pid()) {
+        let program = std::fs::read_link(format!("/proc/{child}/exe")).expect("it runs");
+        assert_eq!(program, packaged.canonicalize().expect("built"));
+    }
+    let mut client = Client::connect(&dev.websocket).await;
+    assert_eq!(
+        client.ask(json!({"type": "create", "name": "ann"})).await["type"],
+        "joined"
+    );
+    dev.end("TERM").await;
+}
+
+#[tokio::test]
+async fn killed_outright_it_leaves_no_child_either() {
+    let dev = Dev::start(&[]).await;
+    let children = children_of(dev.pid());
+    assert_eq!(children.len(), 3);
+    let (code, ..) = dev.end("KILL").await;
+    assert_eq!(code, None);
+    eventually("gone", || !children.iter().any(|child| is_running(*child))).await;
+}
+
+#[tokio::test]
+async fn for_people_it_prints_both_urls_and_nothing_else_on_standard_output() {
+    let mut child = tokio::process::Command::new(chatctl::program())
+        .args(["dev", "--port", "0", "--stage", "beta"])
+        .current_dir(chatctl::checkout())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it starts");
+    let mut printed = String::new();
+    let mut stdout = child.stdout.take().expect("piped");
+    while printed.lines().count() < 2 || !printed.ends_with('\n') {
+        let mut bytes = [0; 256];
+        let read = e2e::within_deadline("URLs", stdout.read(&mut bytes))
+            .await
+            .expect("readable");
+        assert!(read > 0, "it ended early: {printed}");
+        printed.push_str(&String::from_utf8_lossy(&bytes[..read]));
+    }
+    let lines: Vec<&str> = printed.lines().collect();
+    let port = lines[0]
+        .strip_prefix("Site:      http://127.0.0.1:")
+        .expect(lines[0]);
+    let port = port.strip_suffix('/').expect(lines[0]);
+    assert_eq!(lines[1], format!("WebSocket: ws://127.0.0.1:{port}/beta"));
+    chatctl::send_signal("TERM", child.id().expect("running"));
+    let mut notes = String::new();
+    child
+        .stderr
+        .take()
+        .expect("piped")
+        .read_to_string(&mut notes)
+        .await
+        .expect("readable");
+    assert!(notes.contains("Ctrl-C ends it"), "{notes}");
+    assert!(
+        !notes.contains('\u{1b}') && !printed.contains('\u{1b}'),
+        "no colour in a pipe"
+    );
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_one_clear_error_and_exit_code_1() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let output = chatctl::run(&["dev", "--port", &port]).await;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains(&format!("port {port} of 127.0.0.1 cannot be used")),
+        "{error}"
+    );
+    assert!(
+        error.contains("hint: choose another with `--port`"),
+        "{error}"
+    );
+    assert!(output.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn a_data_folder_keeps_rooms_over_a_restart() {
+    let folder = Folder::new("keeps");
+    let dev = Dev::start(&["--data", folder.path()]).await;
+    let mut ann = Client::connect(&dev.websocket).await;
+    let room = ann.ask(json!({"type": "create", "name": "ann"})).await["room"].clone();
+    dev.end("TERM").await;
+
+    let dev = Dev::start(&["--data", folder.path()]).await;
+    let mut ann = Client::connect(&dev.websocket).await;
+    // Her former connection ended with the process, so the name is hers again.
+    let joined = ann
+        .ask(json!({"type": "join", "room": room, "name": "ann"}))
+        .await;
+    assert_eq!(
+        (&joined["type"], &joined["members"]),
+        (&json!("joined"), &json!(["ann"])),
+        "{joined}"
+    );
+    dev.end("TERM").await;
+}
+
+#[tokio::test]
+async fn a_data_folder_that_cannot_be_used_is_named() {
+    let folder = Folder::new("refused");
+    let file = format!("{}/file", folder.path());
+    std::fs::write(&file, "not a folder").expect("written");
+    let output = chatctl::run(&["dev", "--port", "0", "--data", &file]).await;
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains(&format!("the data folder `{file}` cannot be used")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_stage_or_flag_is_wrong_usage() {
+    for arguments in [
+        &["dev", "--stage", "My Stage"][..],
+        &["dev", "--prot", "1"],
+        &["dev", "--port", "x"],
+    ] {
+        let output = chatctl::run(arguments).await;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bootstrap_that_dies_at_start_is_one_clear_error_with_what_it_wrote() {
+    let template = chatctl::synthesized().await;
+    // Without its variable the real bootstrap stops at once.
+    let text = template
+        .to_string()
+        .replace("\"TABLE_NAME\":", "\"RENAMED\":");
+    let template = serde_json::from_str(&text).expect("JSON");
+    let mut options = local::Options::new(&template, local::Code::new(chatctl::bootstrap()));
+    options.parameters = e2e::stack::parameters();
+    let started = e2e::within_deadline("error", local::Stack::start(options)).await;
+    let error = started.expect_err("it does not start").to_string();
+    assert!(
+        error.contains("Function` stopped while starting (exit status 1)"),
+        "{error}"
+    );
+    assert!(error.contains("`TABLE_NAME` is missing"), "{error}");
+}
+
+/// A folder below `target/` that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("made");
+        Self(folder)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What stays behind is below `target/`.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,178 @@
+//! What ties the handlers, the template and the local stack together.
+
+use std::collections::BTreeMap;
+
+use e2e::{chatctl, stack};
+use handlers::config::Function;
+use local::template::{Context, Override, Template, TemplateError};
+use serde_json::{Value, json};
+
+fn read(template: &Value) -> Result<Template, TemplateError> {
+    let parameters = stack::parameters();
+    let context = Context {
+        stack_name: "chat-dev",
+        parameters: &parameters,
+        authority: "127.0.0.1:8765",
+    };
+    Template::read(template, &context)
+}
+
+/// What each function's environment has, against what the handlers say that they read.
+fn check_environments(template: &Value) -> Result<(), String> {
+    for function in Function::ALL {
+        let mut declared = Vec::new();
+        for resource in template["Resources"]
+            .as_object()
+            .expect("resources")
+            .values()
+        {
+            if resource["Type"] == "AWS::Lambda::Function"
+                && resource["Properties"]["Handler"] == function.handler()
+            {
+                let variables = resource["Properties"]["Environment"]["Variables"].as_object();
+                declared = variables
+                    .map(|it| it.keys().cloned().collect())
+                    .unwrap_or_default();
+            }
+        }
+        let mut read = function.template_variables().to_vec();
+        declared.sort();
+        read.sort_unstable();
+        if declared != read {
+            return Err(format!(
+                "{}: {declared:?} against {read:?}",
+                function.handler()
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
+    let template = chatctl::synthesized().await;
+    check_environments(&template).expect("template and handlers agree");
+
+    let text = template.to_string();
+    for variable in ["TABLE_NAME", "MANAGEMENT_ENDPOINT", "ROOM_TTL_DAYS"] {
+        let renamed = text.replace(&format!("\"{variable}\":"), "\"RENAMED\":");
+        assert_ne!(renamed, text, "{variable} is there");
+        let renamed = serde_json::from_str(&renamed).expect("JSON");
+        check_environments(&renamed)
+            .expect_err("a variable renamed in the template alone is noticed");
+    }
+}
+
+#[tokio::test]
+async fn the_local_stack_changes_the_sockets_address_in_three_places_and_nothing_else() {
+    let template = read(&chatctl::synthesized().await).expect("it runs here");
+    let host = "local.execute-api.us-east-1.amazonaws.com";
+    let csp = |socket: &str| {
+        format!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+             font-src 'self'; manifest-src 'self'; connect-src 'self' {socket}; base-uri 'none'; \
+             form-action 'self'; frame-ancestors 'none'"
+        )
+    };
+    let change = |place: &str, cloud: String, local: &str| Override {
+        place: place.to_owned(),
+        cloud,
+        local: local.to_owned(),
+    };
+    let expected = [
+        change(
+            "ActionFunction.Environment.MANAGEMENT_ENDPOINT",
+            format!("https://{host}/dev"),
+            "http://127.0.0.1:8765/dev",
+        ),
+        change(
+            "headers.content-security-policy",
+            csp(&format!("wss://{host}")),
+            &csp("ws://127.0.0.1:8765"),
+        ),
+        change(
+            "Outputs.WebSocketUrl",
+            format!("wss://{host}/dev"),
+            "ws://127.0.0.1:8765/dev",
+        ),
+    ];
+    assert_eq!(template.overrides, expected);
+}
+
+#[tokio::test]
+async fn what_the_local_stack_would_ignore_it_refuses_by_name() {
+    let good = chatctl::synthesized().await;
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut template = good.clone();
+        change(&mut template["Resources"]);
+        read(&template).expect_err("refused").to_string()
+    };
+    let cases = [
+        (
+            with(&|it| it["Alarm"] = json!({"Type": "AWS::CloudWatch::Alarm"})),
+            "`Alarm`",
+        ),
+        (
+            with(&|it| it["Idle"] = it["ConnectFunction"].clone()),
+            "no route leads to the function `Idle`",
+        ),
+        (
+            with(&|it| it["ChatTable"]["Properties"]["StreamSpecification"] = json!({})),
+            "`StreamSpecification`",
+        ),
+        (
+            with(&|it| it["ActionFunction"]["Properties"]["SnapStart"] = json!({})),
+            "`SnapStart`",
+        ),
+        (
+            with(&|it| it["ActionFunction"]["CreationPolicy"] = json!({})),
+            "`CreationPolicy`",
+        ),
+        (
+            with(&|it| {
+                let id = json!({"Fn::Select": [0, ["a"]]});
+                it["ActionFunction"]["Properties"]["Handler"] = id;
+            }),
+            "`Fn::Select`",
+        ),
+        (
+            with(&|it| it["DefaultRoute"]["Properties"]["AuthorizationType"] = json!("AWS_IAM")),
+            "`DefaultRoute.AuthorizationType`",
+        ),
+        (
+            with(&|it| it["WebSocketStage"]["Properties"]["AutoDeploy"] = json!(false)),
+            "AutoDeploy",
+        ),
+    ];
+    for (error, part) in cases {
+        assert!(error.contains(part), "{error}: {part}");
+    }
+    let mut transformed = good.clone();
+    transformed["Transform"] = json!("AWS::Serverless-2016-10-31");
+    assert!(
+        read(&transformed)
+            .expect_err("refused")
+            .to_string()
+            .contains("`Transform`")
+    );
+}
+
+#[tokio::test]
+async fn functions_routes_and_the_table_come_from_the_template() {
+    let template = read(&chatctl::synthesized().await).expect("it runs here");
+    let routes: BTreeMap<&str, (&str, bool)> = template
+        .api
+        .routes
+        .iter()
+        .map(|(key, route)| (key.as_str(), (route.function.as_str(), route.replies)))
+        .collect();
+    let expected = BTreeMap::from([
+        ("$connect", ("ConnectFunction", false)),
+        ("$default", ("ActionFunction", true)),
+        ("$disconnect", ("DisconnectFunction", false)),
+    ]);
+    assert_eq!(routes, expected);
+    assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("expires"));
+    assert_eq!(template.functions["ActionFunction"].timeout.as_secs(), 29);
+    assert_eq!(template.api.throttle.burst, 500);
+}
