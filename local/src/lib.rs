@@ -10,12 +10,17 @@
 //! - `database.rs`: DynamoDB, embedded.
 //! - `site.rs`: static files as CloudFront serves them.
 //! - `server.rs`: the one port.
+//! - `head.rs`: header names as the client wrote them.
 //! - `faults.rs`: what the real cloud does on a bad day.
 //! - `observer.rs`: what the stack tells while it runs.
 
 mod database;
 mod faults;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
+mod head;
 mod lambda;
 mod observer;
 mod server;

@@ -12,16 +12,23 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Peer};
+use crate::head::Recorder;
 use crate::site::Site;
 
-/// How long a client may take to send a request's headers.
+/// How long a client may take to send a request's headers, and how long a connection without a
+/// request is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A pause after a failed accept: the likely reason, no free file descriptors, passes by itself.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes of a request's head at most. API Gateway takes 10,240 bytes of headers (AWS's quota page,
+/// “Total combined size of request line and header values”) and a URL of 4,096.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// What is behind the port.
 #[derive(Clone)]
@@ -36,6 +43,8 @@ impl Server {
         loop {
             match listener.accept().await {
                 Ok((stream, address)) => {
+                    // Frames are small and people wait for them. It fails only on a closed stream.
+                    drop(stream.set_nodelay(true));
                     tokio::spawn(self.clone().serve(stream, address));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -43,13 +52,18 @@ impl Server {
         }
     }
 
-    async fn serve(self, stream: TcpStream, address: SocketAddr) {
-        // Frames are small and people wait for them. It fails only on a closed stream.
-        drop(stream.set_nodelay(true));
-        let service = service_fn(|request| self.answer(request, address));
+    /// Serves one connection, until it ends or has become a WebSocket.
+    pub(crate) async fn serve<S>(self, stream: S, address: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (stream, head) = Recorder::new(stream);
+        let peer = Peer { address, head };
+        let service = service_fn(|request| self.answer(request, &peer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         // Errors here are the client's: it went away, or does not speak HTTP.
@@ -59,9 +73,9 @@ impl Server {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        address: SocketAddr,
+        peer: &Peer,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
-        let request = match self.gateway.answer(request, address).await {
+        let request = match self.gateway.answer(request, peer).await {
             Ok(response) => return Ok(response),
             Err(request) => request,
         };

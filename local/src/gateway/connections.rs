@@ -8,19 +8,25 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 /// Bytes queued for one connection at most. AWS names no number, only that a full buffer is answered
 /// with 429 (`LimitExceededException`).
 const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 
+/// What a queued message costs besides its own bytes, so that empty ones are not free.
+const MESSAGE_OVERHEAD_BYTES: usize = 64;
+
 /// One open connection, as others see it.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     pub(super) id: String,
     pub(super) client: Client,
     pub(super) connected_at: SystemTime,
-    /// Milliseconds after `connected_at` when something last came or went.
+    /// The same moment on the clock that never jumps.
+    pub(super) opened: Instant,
+    /// Milliseconds after `opened` when something last came or went.
     active_ms: AtomicU64,
     queue: mpsc::UnboundedSender<Message>,
     queued_bytes: AtomicUsize,
@@ -29,20 +35,20 @@ pub(super) struct Connection {
 
 /// Who is at the other end.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
-    pub(super) source_ip: String,
-    pub(super) user_agent: Option<String>,
+pub(crate) struct Client {
+    pub(crate) source_ip: String,
+    pub(crate) user_agent: Option<String>,
 }
 
 /// Why and how a connection is to end from this side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Closing {
+pub(crate) struct Closing {
     pub(super) code: u16,
     pub(super) reason: &'static str,
 }
 
 /// The socket's own ends of a connection.
-pub(super) struct Ends {
+pub(crate) struct Ends {
     pub(super) queue: mpsc::UnboundedReceiver<Message>,
     pub(super) close: watch::Receiver<Option<Closing>>,
 }
@@ -52,13 +58,14 @@ pub(super) struct Ends {
 pub(super) struct QueueFull;
 
 impl Connection {
-    pub(super) fn new(id: String, client: Client) -> (Arc<Self>, Ends) {
+    pub(crate) fn new(id: String, client: Client) -> (Arc<Self>, Ends) {
         let (queue, queued) = mpsc::unbounded_channel();
         let (close, closing) = watch::channel(None);
         let connection = Self {
             id,
             client,
             connected_at: SystemTime::now(),
+            opened: Instant::now(),
             active_ms: AtomicU64::new(0),
             queue,
             queued_bytes: AtomicUsize::new(0),
@@ -75,10 +82,10 @@ impl Connection {
 
     /// Queues a message for the client.
     pub(super) fn send(&self, message: Message) -> Result<(), QueueFull> {
-        let bytes = message.len();
+        let bytes = message.len() + MESSAGE_OVERHEAD_BYTES;
         let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         if queued + bytes > QUEUE_BYTES_MAX {
-            self.sent(bytes);
+            self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(QueueFull);
         }
         // The socket has ended meanwhile: as on AWS, what was accepted then is lost.
@@ -86,8 +93,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Something of the queue has been written to the socket, or never got into the queue.
-    pub(super) fn sent(&self, bytes: usize) {
+    /// A message has left the queue.
+    pub(super) fn sent(&self, message: &Message) {
+        let bytes = message.len() + MESSAGE_OVERHEAD_BYTES;
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -104,14 +112,13 @@ impl Connection {
 
     /// Something came or went.
     pub(super) fn touch(&self) {
-        let age = self.connected_at.elapsed().unwrap_or_default();
-        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let age = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.active_ms.store(age, Ordering::Relaxed);
     }
 
-    /// When something last came or went.
-    pub(super) fn last_active_at(&self) -> SystemTime {
-        self.connected_at + Duration::from_millis(self.active_ms.load(Ordering::Relaxed))
+    /// How long after the opening something last came or went.
+    pub(super) fn last_active(&self) -> Duration {
+        Duration::from_millis(self.active_ms.load(Ordering::Relaxed))
     }
 }
 

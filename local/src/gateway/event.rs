@@ -2,118 +2,121 @@
 //! WebSocket integration request”, and “Working with AWS Lambda proxy integrations for WebSocket
 //! APIs”).
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use hyper::HeaderMap;
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::Gateway;
 use super::connections::Connection;
 
 /// What kind of event it is, with what only that kind has.
-pub(super) enum Kind<'a> {
-    Connect {
-        headers: &'a HeaderMap,
-        query: Option<&'a str>,
-    },
-    Message {
-        body: &'a str,
-        is_base64_encoded: bool,
-    },
-    Disconnect {
-        code: u16,
-        reason: &'a str,
-    },
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind<'a> {
+    Connect(Handshake<'a>),
+    Message { body: &'a str },
+    Disconnect { code: u16, reason: &'a str },
 }
 
-impl Gateway {
-    /// The event of one request, and the request's id.
-    pub(super) fn event(
-        &self,
-        connection: &Connection,
-        route_key: &str,
-        kind: &Kind<'_>,
-    ) -> (Bytes, String) {
-        let request_id = request_id();
-        let mut context = self.context(connection, route_key, &request_id);
-        let mut event = Map::new();
-        let event_type = match kind {
-            Kind::Connect { headers, query } => {
-                add_headers(&mut event, headers, connection, &self.authority);
-                add_query(&mut event, query.unwrap_or_default());
-                "CONNECT"
-            }
-            Kind::Message { body, .. } => {
-                context.insert("messageId".to_owned(), super::connections::new_id().into());
-                event.insert("body".to_owned(), (*body).into());
-                "MESSAGE"
-            }
-            Kind::Disconnect { code, reason } => {
-                let sent = [
-                    ("Host", self.authority.as_str()),
-                    ("x-api-key", ""),
-                    ("X-Forwarded-For", ""),
-                    ("x-restapi", ""),
-                ];
-                insert_headers(
-                    &mut event,
-                    sent.map(|(name, value)| (name.to_owned(), value.to_owned())),
-                );
-                context.insert("disconnectStatusCode".to_owned(), (*code).into());
-                context.insert("disconnectReason".to_owned(), (*reason).into());
-                "DISCONNECT"
-            }
-        };
-        context.insert("eventType".to_owned(), event_type.into());
-        event.insert("requestContext".to_owned(), context.into());
-        let is_base64_encoded = matches!(
-            kind,
-            Kind::Message {
-                is_base64_encoded: true,
-                ..
-            }
-        );
-        event.insert("isBase64Encoded".to_owned(), is_base64_encoded.into());
-        (Value::Object(event).to_string().into(), request_id)
-    }
+/// The request that opens a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handshake<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// The headers' names as the client wrote them, by their lower-case form.
+    pub(crate) names: &'a HashMap<String, String>,
+    pub(crate) query: Option<&'a str>,
+}
 
-    fn context(
-        &self,
-        connection: &Connection,
-        route_key: &str,
-        request_id: &str,
-    ) -> Map<String, Value> {
-        let now = SystemTime::now();
-        let mut identity = Map::new();
-        if let Some(user_agent) = &connection.client.user_agent {
-            identity.insert("userAgent".to_owned(), user_agent.as_str().into());
+/// The API that sends the event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) api_id: &'a str,
+    pub(crate) stage: &'a str,
+    /// `host:port`, where AWS has a host without a port.
+    pub(crate) authority: &'a str,
+}
+
+/// The event of one request.
+pub(crate) fn build(
+    source: Source<'_>,
+    connection: &Connection,
+    route_key: &str,
+    request_id: &str,
+    kind: Kind<'_>,
+) -> Bytes {
+    let mut event = Map::new();
+    let mut context = Map::new();
+    context.insert("routeKey".to_owned(), route_key.into());
+    let event_type = match kind {
+        Kind::Connect(handshake) => {
+            let port = source
+                .authority
+                .rsplit_once(':')
+                .map_or("80", |(_, port)| port);
+            add_headers(&mut event, handshake, &connection.client.source_ip, port);
+            add_query(&mut event, handshake.query.unwrap_or_default());
+            "CONNECT"
         }
-        identity.insert(
-            "sourceIp".to_owned(),
-            connection.client.source_ip.as_str().into(),
-        );
-        let context = json!({
-            "routeKey": route_key,
-            "messageDirection": "IN",
-            "stage": self.api.stage,
-            "apiId": self.api.id,
-            "domainName": self.authority,
-            "connectionId": connection.id,
-            "connectedAt": millis(connection.connected_at),
-            "requestId": request_id,
-            "extendedRequestId": request_id,
-            "requestTime": common_log_time(now),
-            "requestTimeEpoch": millis(now),
-            "identity": identity,
-        });
-        match context {
-            Value::Object(context) => context,
-            _ => Map::new(),
+        Kind::Message { .. } => {
+            context.insert("messageId".to_owned(), super::connections::new_id().into());
+            "MESSAGE"
         }
+        Kind::Disconnect { code, reason } => {
+            let sent = [
+                ("Host", source.authority),
+                ("x-api-key", ""),
+                ("X-Forwarded-For", ""),
+                ("x-restapi", ""),
+            ];
+            let sent = sent.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            insert_headers(&mut event, sent);
+            context.insert("disconnectStatusCode".to_owned(), code.into());
+            context.insert("disconnectReason".to_owned(), reason.into());
+            "DISCONNECT"
+        }
+    };
+    context.insert("eventType".to_owned(), event_type.into());
+    add_context(&mut context, source, connection, request_id);
+    event.insert("requestContext".to_owned(), context.into());
+    if let Kind::Message { body } = kind {
+        event.insert("body".to_owned(), body.into());
     }
+    // Never true: API Gateway takes no binary frames.
+    event.insert("isBase64Encoded".to_owned(), false.into());
+    Value::Object(event).to_string().into()
+}
+
+/// The part of the request context that all kinds have.
+fn add_context(
+    context: &mut Map<String, Value>,
+    source: Source<'_>,
+    connection: &Connection,
+    request_id: &str,
+) {
+    let now = SystemTime::now();
+    let mut identity = Map::new();
+    if let Some(user_agent) = &connection.client.user_agent {
+        identity.insert("userAgent".to_owned(), user_agent.as_str().into());
+    }
+    let source_ip = connection.client.source_ip.as_str();
+    identity.insert("sourceIp".to_owned(), source_ip.into());
+    let fields: [(&str, Value); 11] = [
+        ("extendedRequestId", request_id.into()),
+        ("requestTime", common_log_time(now).into()),
+        ("messageDirection", "IN".into()),
+        ("stage", source.stage.into()),
+        ("connectedAt", millis(connection.connected_at).into()),
+        ("requestTimeEpoch", millis(now).into()),
+        ("identity", identity.into()),
+        ("requestId", request_id.into()),
+        ("domainName", source.authority.into()),
+        ("connectionId", connection.id.as_str().into()),
+        ("apiId", source.api_id.into()),
+    ];
+    context.extend(fields.map(|(name, value)| (name.to_owned(), value)));
 }
 
 /// A request id in API Gateway's form, such as `L0SM9cOFvHcCIhw=`.
@@ -146,27 +149,41 @@ fn common_log_time(time: SystemTime) -> String {
 /// The client's headers, and those that API Gateway's front adds.
 fn add_headers(
     event: &mut Map<String, Value>,
-    headers: &HeaderMap,
-    connection: &Connection,
-    authority: &str,
+    handshake: Handshake<'_>,
+    source_ip: &str,
+    port: &str,
 ) {
-    let own = headers
-        .iter()
-        .filter(|(name, _)| !["connection", "upgrade"].contains(&name.as_str()));
+    const ADDED: [&str; 4] = [
+        "x-amzn-trace-id",
+        "x-forwarded-for",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+    ];
+    let own = handshake.headers.iter().filter(|(name, _)| {
+        !["connection", "upgrade"].contains(&name.as_str()) && !ADDED.contains(&name.as_str())
+    });
     let own = own.map(|(name, value)| {
+        let written = handshake.names.get(name.as_str());
         (
-            canonical(name.as_str()),
+            written.map_or_else(|| canonical(name.as_str()), Clone::clone),
             String::from_utf8_lossy(value.as_bytes()).into_owned(),
         )
     });
-    let port = authority.rsplit_once(':').map_or("80", |(_, port)| port);
     let added = [
-        ("X-Forwarded-For", connection.client.source_ip.as_str()),
+        ("X-Amzn-Trace-Id", trace_id().as_str()),
+        ("X-Forwarded-For", source_ip),
         ("X-Forwarded-Port", port),
         ("X-Forwarded-Proto", "http"),
-    ];
-    let added = added.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
     insert_headers(event, own.chain(added));
+}
+
+/// A trace id in X-Ray's form, such as `Root=1-5fd5ea4b-35d888b22f86c62d26beae28`.
+fn trace_id() -> String {
+    let seconds = millis(SystemTime::now()) / 1000;
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    format!("Root=1-{seconds:08x}-{}", &random[..24])
 }
 
 /// `headers` has the last value of each, `multiValueHeaders` all of them.
@@ -232,6 +249,8 @@ fn canonical(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use serde_json::json;
 
     use super::*;
 

@@ -2,18 +2,17 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::Gateway;
 use super::connections::Connection;
 use super::event::Kind;
+use super::{Gateway, event};
 use crate::template::Route;
 
 /// A function's proxy response.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     pub(super) status: u16,
     pub(super) body: Option<Message>,
     pub(super) protocol: Option<String>,
@@ -34,9 +33,15 @@ impl Gateway {
         route_key: &str,
         route: &Route,
         connection: &Connection,
-        kind: &Kind<'_>,
+        kind: Kind<'_>,
     ) -> Result<Reply, Failed> {
-        let (event, request_id) = self.event(connection, route_key, kind);
+        let source = event::Source {
+            api_id: &self.api.id,
+            stage: &self.api.stage,
+            authority: &self.authority,
+        };
+        let request_id = event::request_id();
+        let event = event::build(source, connection, route_key, &request_id, kind);
         let (functions, function) = (self.functions.clone(), route.function.clone());
         let invocation = tokio::spawn(async move { functions.invoke(&function, event).await });
         let outcome = tokio::time::timeout(route.timeout, invocation).await;
@@ -48,7 +53,7 @@ impl Gateway {
 }
 
 /// Reads `{"statusCode": …, "body": …, "isBase64Encoded": …, "headers": …}`.
-fn read(response: &Bytes) -> Option<Reply> {
+pub(crate) fn read(response: &[u8]) -> Option<Reply> {
     let response: Value = serde_json::from_slice(response).ok()?;
     let status = &response["statusCode"];
     let status = status.as_u64().or_else(|| status.as_str()?.parse().ok())?;
@@ -73,14 +78,15 @@ fn read(response: &Bytes) -> Option<Reply> {
     })
 }
 
-/// A frame of API Gateway's own, as it words it.
+/// A frame of API Gateway's own, as it words and spaces it.
 pub(super) fn own_frame(message: &str, connection: &Connection, request_id: &str) -> Message {
-    let frame = json!({
-        "message": message,
-        "connectionId": connection.id,
-        "requestId": request_id,
-    });
-    Message::text(frame.to_string())
+    Message::text(own_text(message, connection, request_id))
+}
+
+/// The same as a text.
+pub(super) fn own_text(message: &str, connection: &Connection, request_id: &str) -> String {
+    let id = &connection.id;
+    format!(r#"{{"message": "{message}", "connectionId":"{id}", "requestId":"{request_id}"}}"#)
 }
 
 #[cfg(test)]
@@ -88,7 +94,7 @@ mod tests {
     use super::*;
 
     fn reply(response: &str) -> Option<Reply> {
-        read(&Bytes::copy_from_slice(response.as_bytes()))
+        read(response.as_bytes())
     }
 
     #[test]

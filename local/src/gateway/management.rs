@@ -2,7 +2,7 @@
 //! commands in your backend service”).
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,7 +15,10 @@ use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connections::{Closing, Connection};
-use super::{Gateway, MESSAGE_BYTES_MAX, json_response};
+use super::{Gateway, MESSAGE_BYTES_MAX, text_response};
+
+/// How long a caller may take to send a message.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Gateway {
     /// Answers a request for one connection.
@@ -49,26 +52,24 @@ async fn post(
     request: Request<Incoming>,
     connection: Option<Arc<Connection>>,
 ) -> Response<Full<Bytes>> {
-    let Ok(body) = Limited::new(request.into_body(), MESSAGE_BYTES_MAX)
-        .collect()
-        .await
-    else {
-        let message = "Message too long";
-        return failure(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "PayloadTooLargeException",
-            message,
-        );
+    let body = Limited::new(request.into_body(), MESSAGE_BYTES_MAX).collect();
+    let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            return failure(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "PayloadTooLargeException",
+                "Message too long",
+            );
+        }
+        Err(_) => return empty(StatusCode::REQUEST_TIMEOUT),
     };
     let Some(connection) = connection else {
         return gone();
     };
-    let body = body.to_bytes();
-    // Like API Gateway: text where it can be text.
-    let message = match std::str::from_utf8(&body) {
-        Ok(text) => Message::text(text),
-        Err(_) => Message::binary(body),
-    };
+    // Like API Gateway: always text, with U+FFFD for what is not.
+    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    let message = Message::text(text);
     match connection.send(message) {
         Ok(()) => empty(StatusCode::OK),
         Err(_) => failure(
@@ -86,9 +87,9 @@ fn look_at(connection: &Connection) -> Response<Full<Bytes>> {
             "sourceIp": connection.client.source_ip,
             "userAgent": connection.client.user_agent,
         },
-        "lastActiveAt": timestamp(connection.last_active_at()),
+        "lastActiveAt": timestamp(connection.connected_at + connection.last_active()),
     });
-    json_response(StatusCode::OK, &body)
+    text_response(StatusCode::OK, body.to_string())
 }
 
 fn timestamp(time: SystemTime) -> String {

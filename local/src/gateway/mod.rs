@@ -12,12 +12,12 @@
 //! - `route.rs`: which route a frame takes.
 //! - `throttle.rs`: the stage's token bucket.
 
-mod connections;
-mod event;
+pub(crate) mod connections;
+pub(crate) mod event;
 mod handshake;
-mod integration;
+pub(crate) mod integration;
 mod management;
-mod route;
+pub(crate) mod route;
 mod socket;
 mod throttle;
 
@@ -34,6 +34,7 @@ use hyper::{Request, Response, StatusCode};
 use self::connections::Connections;
 use self::throttle::Bucket;
 use crate::faults::Dice;
+use crate::head::Head;
 use crate::lambda::Functions;
 use crate::template::Api;
 
@@ -53,6 +54,12 @@ impl Default for Limits {
             connection_lifetime: Duration::from_hours(2),
         }
     }
+}
+
+/// Who sent a request.
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) head: Head,
 }
 
 /// Bytes of one WebSocket frame at most (AWS's quota page, “WebSocket frame size”).
@@ -98,11 +105,11 @@ impl Gateway {
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        client: SocketAddr,
+        peer: &Peer,
     ) -> Result<Response<Full<Bytes>>, Request<Incoming>> {
         let path = request.uri().path().trim_start_matches('/').to_owned();
         let below = match path.strip_prefix(&self.api.stage) {
-            Some("" | "/") => return Ok(self.shake_hands(request, client).await),
+            Some("" | "/") => return Ok(self.shake_hands(request, peer).await),
             Some(below) => below.strip_prefix("/@connections/"),
             None => None,
         };
@@ -128,9 +135,9 @@ impl Gateway {
     }
 }
 
-/// A response with a JSON body, in API Gateway's way.
-fn json_response(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+/// A response with a JSON body.
+fn text_response(status: StatusCode, json: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(json)));
     *response.status_mut() = status;
     let content_type = hyper::header::HeaderValue::from_static("application/json");
     response
@@ -141,5 +148,8 @@ fn json_response(status: StatusCode, body: &serde_json::Value) -> Response<Full<
 
 /// A response with `{"message": …}`, in API Gateway's way.
 fn message_response(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    json_response(status, &serde_json::json!({ "message": message }))
+    text_response(
+        status,
+        serde_json::json!({ "message": message }).to_string(),
+    )
 }

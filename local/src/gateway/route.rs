@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Known are `$request.body.<path>` and `${request.body.<path>}` (AWS's Developer Guide, “WebSocket
 /// route selection expressions”). The reserved keys `$connect`, `$disconnect` and `$default` cannot
 /// be chosen by a client.
-pub(super) fn key(expression: &str, body: &str) -> Option<String> {
+pub(crate) fn key(expression: &str, body: &str) -> Option<String> {
     let inner = expression
         .strip_prefix("${")
         .and_then(|inner| inner.strip_suffix('}'));

@@ -1,17 +1,18 @@
 //! One open connection: frames in, frames out, its end.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -23,8 +24,19 @@ use super::{Gateway, event, route};
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// How long a client is given to take our last frames and answer our close.
+/// How long a client is given to take our last frames and the close, and then again to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes of one connection's messages that functions work on at the same time. Beyond it the
+/// connection is not read, so that a flood waits with its sender and not in our memory.
+const IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a message counts at least, so that there are at most 1,024 at the same time.
+const IN_FLIGHT_BYTES_MIN: usize = 1024;
+
+/// Out of the 16 bits, what no frame carries: no status was given, or there was no close at all.
+const NO_STATUS: u16 = 1005;
+const ABNORMAL: u16 = 1006;
 
 /// How a connection ended: the code and reason that `$disconnect` tells.
 type End = (u16, String);
@@ -35,33 +47,26 @@ impl Gateway {
         self: &Arc<Self>,
         socket: Socket,
         connection: Arc<Connection>,
-        ends: Ends,
+        mut ends: Ends,
     ) {
-        let (sink, stream) = socket.split();
-        let mut closing = ends.close.clone();
-        let mut writer = tokio::spawn(write(sink, Arc::clone(&connection), ends));
+        let (mut sink, mut stream) = socket.split();
         let (code, reason) = tokio::select! {
-            end = self.read(stream, &connection) => end,
-            closing = closed_here(&mut closing) => (closing.code, closing.reason.to_owned()),
+            end = self.read(&mut stream, &connection) => end,
+            closing = closed_here(&mut ends.close) => (closing.code, closing.reason.to_owned()),
             closing = self.outlived(&connection) => (closing.code, closing.reason.to_owned()),
+            error = write(&mut sink, &connection, &mut ends.queue) => end_of(&error),
         };
-        // Whatever ended it, the writer says so to the client, if it still listens.
-        let code_sent = if code == 1005 || code == 1006 {
-            1000
-        } else {
-            code
+        self.connections.remove(&connection.id);
+        let goodbye = async {
+            // A client that takes nothing any more is left to the operating system.
+            if let Ok(Ok(())) =
+                timeout(CLOSE_TIMEOUT, finish(&mut sink, &mut ends.queue, code)).await
+                && let Ok(socket) = sink.reunite(stream)
+            {
+                drop(timeout(CLOSE_TIMEOUT, linger(socket)).await);
+            }
         };
-        connection.close(Closing {
-            code: code_sent,
-            reason: "",
-        });
-        if tokio::time::timeout(CLOSE_TIMEOUT, &mut writer)
-            .await
-            .is_err()
-        {
-            writer.abort();
-        }
-        self.ended(&connection, code, &reason).await;
+        tokio::join!(goodbye, self.ended(&connection, code, &reason));
     }
 
     /// Forgets a connection and tells the `$disconnect` function.
@@ -74,27 +79,30 @@ impl Gateway {
         if let Some(route) = self.api.routes.get(route_key) {
             let kind = Kind::Disconnect { code, reason };
             // Nobody is left to hear of a failure; Lambda has logged it.
-            drop(self.integrate(route_key, route, connection, &kind).await);
+            drop(self.integrate(route_key, route, connection, kind).await);
         }
     }
 
     async fn read(
         self: &Arc<Self>,
-        mut stream: SplitStream<Socket>,
+        stream: &mut SplitStream<Socket>,
         connection: &Arc<Connection>,
     ) -> End {
+        let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
         loop {
             let message = match stream.next().await {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => return end_of(&error),
-                None => return (1006, "Connection closed abnormally".to_owned()),
+                None => return abnormal(),
             };
             connection.touch();
             match message {
-                Message::Text(text) => self.accept(connection, text.to_string(), false),
-                Message::Binary(bytes) => self.accept(connection, STANDARD.encode(bytes), true),
+                Message::Text(text) => self.accept(connection, &in_flight, text.as_str()).await,
+                // AWS's Developer Guide, “Binary media types for WebSocket APIs”.
+                Message::Binary(_) => return (1003, "Unsupported data".to_owned()),
                 Message::Close(None) => {
-                    return (1005, "Client-side close frame status not set".to_owned());
+                    let reason = "Client-side close frame status not set";
+                    return (NO_STATUS, reason.to_owned());
                 }
                 Message::Close(Some(frame)) => {
                     return (frame.code.into(), frame.reason.to_string());
@@ -106,47 +114,43 @@ impl Gateway {
 
     /// Takes a message. Each is handled in a task of its own: like API Gateway, the next one does
     /// not wait for this one's function.
-    fn accept(
+    async fn accept(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
-        body: String,
-        is_base64_encoded: bool,
+        in_flight: &Arc<Semaphore>,
+        body: &str,
     ) {
         if !self.throttle.take() {
             let frame = own_frame("Too Many Requests", connection, &event::request_id());
             drop(connection.send(frame));
             return;
         }
+        // A message is never longer than what may be in flight, so this is never waited for in vain.
+        let bytes = body.len().clamp(IN_FLIGHT_BYTES_MIN, IN_FLIGHT_BYTES_MAX);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let Ok(permit) = Arc::clone(in_flight).acquire_many_owned(bytes).await else {
+            return; // Never: nobody closes it.
+        };
         let (gateway, connection) = (Arc::clone(self), Arc::clone(connection));
+        let body = body.to_owned();
         tokio::spawn(async move {
-            if let Some(frame) = gateway.handle(&connection, &body, is_base64_encoded).await {
+            if let Some(frame) = gateway.handle(&connection, &body).await {
                 // A client too slow for its own replies loses them, as it would those of others.
                 drop(connection.send(frame));
             }
+            drop(permit);
         });
     }
 
-    async fn handle(
-        &self,
-        connection: &Connection,
-        body: &str,
-        is_base64_encoded: bool,
-    ) -> Option<Message> {
-        let chosen = if is_base64_encoded {
-            None
-        } else {
-            route::key(&self.api.route_selection_expression, body)
-        };
+    async fn handle(&self, connection: &Connection, body: &str) -> Option<Message> {
         let routes = &self.api.routes;
+        let chosen = route::key(&self.api.route_selection_expression, body);
         let chosen = chosen.and_then(|key| routes.get_key_value(&key));
         let Some((route_key, route)) = chosen.or_else(|| routes.get_key_value("$default")) else {
             return Some(own_frame("Forbidden", connection, &event::request_id()));
         };
-        let kind = Kind::Message {
-            body,
-            is_base64_encoded,
-        };
-        match self.integrate(route_key, route, connection, &kind).await {
+        let kind = Kind::Message { body };
+        match self.integrate(route_key, route, connection, kind).await {
             Ok(reply) => reply.body.filter(|_| route.replies),
             Err(Failed { request_id }) => {
                 Some(own_frame("Internal server error", connection, &request_id))
@@ -156,27 +160,17 @@ impl Gateway {
 
     /// Waits until the connection is too old, or silent for too long.
     async fn outlived(&self, connection: &Connection) -> Closing {
-        let opened = Instant::now();
-        let end = opened + self.limits.connection_lifetime;
+        let too_old = connection.opened + self.limits.connection_lifetime;
         loop {
-            let silent_since = connection
-                .last_active_at()
-                .duration_since(connection.connected_at);
-            let idle_end = opened + silent_since.unwrap_or_default() + self.limits.idle_timeout;
-            let now = Instant::now();
-            if now >= end {
+            let silent_since = connection.opened + connection.last_active();
+            let end = too_old.min(silent_since + self.limits.idle_timeout);
+            if Instant::now() >= end {
                 return Closing {
                     code: 1001,
                     reason: "Going away",
                 };
             }
-            if now >= idle_end {
-                return Closing {
-                    code: 1001,
-                    reason: "Going away",
-                };
-            }
-            sleep_until(end.min(idle_end)).await;
+            sleep_until(end).await;
         }
     }
 }
@@ -194,57 +188,99 @@ async fn closed_here(closing: &mut watch::Receiver<Option<Closing>>) -> Closing 
     }
 }
 
-/// Writes what is queued, many messages a system call, until the connection is to be closed; then
-/// what is still queued, and the close.
+/// Writes what is queued, many messages a system call, until it fails. It may be cancelled at any
+/// point: a message leaves the queue only when the socket has room for it.
 async fn write(
-    mut sink: SplitSink<Socket, Message>,
-    connection: Arc<Connection>,
-    mut ends: Ends,
-) -> Result<(), Error> {
-    let closing = loop {
-        tokio::select! {
-            biased;
-            closing = closed_here(&mut ends.close) => break closing,
-            message = ends.queue.recv() => match message {
-                Some(message) => {
-                    feed(&mut sink, &connection, message).await?;
-                    while let Ok(message) = ends.queue.try_recv() {
-                        feed(&mut sink, &connection, message).await?;
-                    }
-                    sink.flush().await?;
-                    connection.touch();
-                }
-                None => break Closing { code: 1000, reason: "" },
-            }
-        }
-    };
-    while let Ok(message) = ends.queue.try_recv() {
-        feed(&mut sink, &connection, message).await?;
-    }
-    let frame = CloseFrame {
-        code: CloseCode::from(closing.code),
-        reason: closing.reason.into(),
-    };
-    sink.send(Message::Close(Some(frame))).await
-}
-
-async fn feed(
     sink: &mut SplitSink<Socket, Message>,
     connection: &Connection,
-    message: Message,
-) -> Result<(), Error> {
-    let bytes = message.len();
-    let fed = sink.feed(message).await;
-    connection.sent(bytes);
-    fed
+    queue: &mut mpsc::UnboundedReceiver<Message>,
+) -> Error {
+    loop {
+        let Some(message) = queue.recv().await else {
+            // Never: the sender lives in the connection, which the caller holds.
+            return Error::ConnectionClosed;
+        };
+        if let Err(error) = write_all(sink, connection, queue, message).await {
+            return error;
+        }
+        connection.touch();
+    }
 }
 
-/// What API Gateway closes with after an error in reading.
+async fn write_all(
+    sink: &mut SplitSink<Socket, Message>,
+    connection: &Connection,
+    queue: &mut mpsc::UnboundedReceiver<Message>,
+    first: Message,
+) -> Result<(), Error> {
+    let mut next = Some(first);
+    while let Some(message) = next {
+        connection.sent(&message);
+        sink.start_send_unpin(message)?;
+        poll_fn(|context| sink.poll_ready_unpin(context)).await?;
+        next = queue.try_recv().ok();
+    }
+    sink.flush().await
+}
+
+/// Writes what is still queued, and the close.
+async fn finish(
+    sink: &mut SplitSink<Socket, Message>,
+    queue: &mut mpsc::UnboundedReceiver<Message>,
+    code: u16,
+) -> Result<(), Error> {
+    while let Ok(message) = queue.try_recv() {
+        if sink.feed(message).await.is_err() {
+            break;
+        }
+    }
+    let code = if [NO_STATUS, ABNORMAL].contains(&code) {
+        1000
+    } else {
+        code
+    };
+    let frame = CloseFrame {
+        code: CloseCode::from(code),
+        reason: "".into(),
+    };
+    match sink.send(Message::Close(Some(frame))).await {
+        // The client closed first: what answers its close only has to be written.
+        Err(Error::Protocol(ProtocolError::SendAfterClosing)) => match sink.flush().await {
+            Err(Error::ConnectionClosed) => Ok(()),
+            flushed => flushed,
+        },
+        Err(Error::ConnectionClosed) => Ok(()),
+        sent => sent,
+    }
+}
+
+/// Waits until the client has closed as well. Closing while something of it is unread would make
+/// the operating system reset the connection, and the client might never see our close.
+async fn linger(socket: Socket) {
+    let mut stream = socket.into_inner();
+    let mut discarded = [0; 1024];
+    drop(stream.shutdown().await);
+    while stream
+        .read(&mut discarded)
+        .await
+        .is_ok_and(|bytes| bytes > 0)
+    {}
+}
+
+fn abnormal() -> End {
+    (ABNORMAL, "Connection closed abnormally".to_owned())
+}
+
+/// What API Gateway closes with after an error.
 fn end_of(error: &Error) -> End {
     match error {
+        // AWS's quota page for WebSocket APIs.
         Error::Capacity(_) => (1009, "Message too long".to_owned()),
         Error::Utf8(_) => (1007, "Invalid UTF-8".to_owned()),
+        Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing,
+        ) => abnormal(),
         Error::Protocol(_) => (1002, "Protocol error".to_owned()),
-        _ => (1006, "Connection closed abnormally".to_owned()),
+        _ => abnormal(),
     }
 }

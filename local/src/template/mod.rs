@@ -348,17 +348,23 @@ impl Reader {
                 "it has to be true; without it a changed route never goes live",
             ));
         }
+        let mut routes = BTreeMap::new();
+        for (id, route) in &self.routes {
+            let (key, route) = self.route(resolver, id, route)?;
+            if routes.insert(key.clone(), route).is_some() {
+                return Err(TemplateError::unsupported(
+                    format!("{id}.RouteKey"),
+                    format!("another route has the key `{key}` already"),
+                ));
+            }
+        }
         let default = Throttle::default();
         let settings = stage.default_route_settings.as_ref();
         Ok(Api {
             id: resolver.physical_id(api_id),
             stage: stage.stage_name.clone(),
             route_selection_expression: api.route_selection_expression.clone(),
-            routes: self
-                .routes
-                .iter()
-                .map(|(id, route)| self.route(resolver, id, route))
-                .collect::<Result<_, _>>()?,
+            routes,
             throttle: Throttle {
                 rate: settings
                     .and_then(|it| it.throttling_rate_limit)
@@ -398,6 +404,15 @@ impl Reader {
             return Err(TemplateError::unsupported(
                 format!("{target}.IntegrationType"),
                 "only `AWS_PROXY` runs here",
+            ));
+        }
+        // Without a word of it, messages are passed through as text.
+        if let Some(strategy) = &integration.content_handling_strategy
+            && strategy != "CONVERT_TO_TEXT"
+        {
+            return Err(TemplateError::unsupported(
+                format!("{target}.ContentHandlingStrategy"),
+                format!("`{strategy}` does not run here"),
             ));
         }
         let invokes = |function: &str| {

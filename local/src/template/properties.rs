@@ -139,13 +139,12 @@ pub(super) struct Integration {
     pub(super) integration_uri: String,
     #[serde(default, deserialize_with = "lenient_option")]
     pub(super) timeout_in_millis: Option<u64>,
+    pub(super) content_handling_strategy: Option<String>,
     #[serde(rename = "ApiId")]
     _api_id: Ignored,
     // For an `AWS_PROXY` integration API Gateway always sends POST and the whole event.
     #[serde(rename = "IntegrationMethod")]
     _integration_method: Option<Ignored>,
-    #[serde(rename = "ContentHandlingStrategy")]
-    _content_handling: Option<Ignored>,
     #[serde(rename = "Description")]
     _description: Option<Ignored>,
 }
