@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use local::Fault;
 
 /// Your own real-time group chat: on AWS with one command, on your machine with another
 #[derive(Debug, Parser)]
@@ -17,7 +18,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the whole stack on this machine, without an AWS account
-    #[command(after_help = DEV_EXAMPLES)]
+    #[command(after_help = format!("{DEV_EXAMPLES}\n\nFaults:\n{}", faults()))]
     Dev(DevArgs),
 
     /// Print the CloudFormation template of a stage
@@ -31,7 +32,21 @@ Examples:
   chatctl dev                          build, start, print the URLs; Ctrl-C ends it
   chatctl dev --port 0 --json          on a free port; the URLs as one JSON line
   chatctl dev --data ./data            keep rooms and connections in a folder
-  chatctl dev --release                the functions as they are packaged for Lambda";
+  chatctl dev --release                the functions as they are packaged for Lambda
+  chatctl dev --reports                what each invocation would be billed for
+  chatctl dev --idle-timeout 10s --connection-lifetime 1m
+                                       see clients reconnect without waiting for hours
+  chatctl dev --fault crash=0.5% --fault gone=1% --fault reorder=50ms --seed 42
+                                       a bad day in the cloud; the same one with the same seed";
+
+/// What can be asked for by `--fault`: a line each, with an example.
+pub(crate) fn faults() -> String {
+    let lines = Fault::ALL.map(|fault| {
+        let (example, effect) = fault.usage();
+        format!("  {example:<20} {effect}")
+    });
+    lines.join("\n")
+}
 
 /// Shown below `chatctl synth --help`.
 const SYNTH_EXAMPLES: &str = "\
@@ -77,6 +92,33 @@ pub(crate) struct DevArgs {
     /// Build the functions as they are packaged for Lambda: slower to build, faster to run
     #[arg(long)]
     pub(crate) release: bool,
+
+    /// Close connections that have been silent for this long: 10s, 5m, or a number of seconds; 10m
+    /// at most, as on AWS, and by default
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) idle_timeout: Option<String>,
+
+    /// Close connections that are this old; 2h at most, as on AWS, and by default
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) connection_lifetime: Option<String>,
+
+    /// Let this go wrong as it would in the cloud, such as gone=1% or reorder=50ms; repeatable;
+    /// see below for what there is
+    #[arg(long, value_name = "FAULT=EXTENT")]
+    pub(crate) fault: Vec<String>,
+
+    /// Choose when faults strike; the same number, the same strikes. Without it, another each time
+    #[arg(long, value_name = "NUMBER", requires = "fault")]
+    pub(crate) seed: Option<u64>,
+
+    /// Refuse invocations beyond this many at once, as Lambda does by an account's quota: 10 in a
+    /// new account, 1000 by default. Without it they wait
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) account_concurrency: Option<usize>,
+
+    /// Show what Lambda reports of each invocation: duration, memory, cold start
+    #[arg(long)]
+    pub(crate) reports: bool,
 
     /// Print the URLs as one line of JSON
     #[arg(long)]

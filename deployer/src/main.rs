@@ -48,7 +48,7 @@ fn main() -> std::process::ExitCode {
 
 fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
     match cli.command {
-        Command::Dev(args) => commands::dev::run(&DevSettings::new(args)?, output),
+        Command::Dev(args) => commands::dev::run(&DevSettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),
     }
 }

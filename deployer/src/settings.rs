@@ -2,9 +2,12 @@
 //! anything is done. `clap` has merged the two already: a flag wins over its variable.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use local::{FaultError, Faults, Limits};
 
 use crate::build::Profile;
-use crate::cli::{DevArgs, StageArgs, SynthArgs, TemplateFormat};
+use crate::cli::{self, DevArgs, StageArgs, SynthArgs, TemplateFormat};
 use crate::template::{StageName, StageNameError, TemplateSettings};
 
 /// A setting that cannot be used.
@@ -13,6 +16,19 @@ pub(crate) enum SettingsError {
     /// `--stage` or `CHATCTL_STAGE`.
     #[error(transparent)]
     Stage(#[from] StageNameError),
+    /// `--fault`.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
+    /// `--idle-timeout` or `--connection-lifetime`.
+    #[error("`{flag} {value}` is not a duration that a connection can be given")]
+    Duration {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+        /// The most that AWS gives.
+        most: Duration,
+    },
 }
 
 impl SettingsError {
@@ -24,12 +40,18 @@ impl SettingsError {
                  at most {}, such as `dev`",
                 StageName::LENGTH_MAX
             ),
+            Self::Fault(_) => format!("there are these:\n{}", cli::faults()),
+            Self::Duration { flag, most, .. } => format!(
+                "set `{flag}` to a duration such as `10s` or `5m`, or a number of seconds, at most \
+                 `{}`, as on AWS",
+                humantime::format_duration(*most)
+            ),
         }
     }
 }
 
 /// The settings of `dev`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct DevSettings {
     /// What the template depends on.
     pub(crate) template: TemplateSettings,
@@ -39,6 +61,16 @@ pub(crate) struct DevSettings {
     pub(crate) data: Option<PathBuf>,
     /// How the functions are built.
     pub(crate) profile: Profile,
+    /// When connections end by themselves.
+    pub(crate) limits: Limits,
+    /// What goes wrong on purpose.
+    pub(crate) faults: Faults,
+    /// When it does, if that is to be repeated.
+    pub(crate) seed: Option<u64>,
+    /// Invocations at once at most, if more are to be refused.
+    pub(crate) account_concurrency: Option<usize>,
+    /// Whether each invocation is reported.
+    pub(crate) reports: bool,
     /// Whether the URLs are printed for programs.
     pub(crate) json: bool,
     /// Where the user is.
@@ -48,16 +80,21 @@ pub(crate) struct DevSettings {
 impl DevSettings {
     /// # Errors
     /// [`SettingsError`], if an argument cannot be used.
-    pub(crate) fn new(args: DevArgs) -> Result<Self, SettingsError> {
+    pub(crate) fn new(args: &DevArgs) -> Result<Self, SettingsError> {
         Ok(Self {
             template: template_settings(&args.stage)?,
             port: args.port,
-            data: args.data,
+            data: args.data.clone(),
             profile: if args.release {
                 Profile::Lambda
             } else {
                 Profile::Dev
             },
+            limits: limits(args)?,
+            faults: args.fault.join(",").parse()?,
+            seed: args.seed,
+            account_concurrency: args.account_concurrency,
+            reports: args.reports,
             json: args.json,
             // A folder that was deleted under the user's feet has no sources above it either.
             folder: std::env::current_dir().unwrap_or_default(),
@@ -91,8 +128,39 @@ fn template_settings(args: &StageArgs) -> Result<TemplateSettings, SettingsError
     })
 }
 
+fn limits(args: &DevArgs) -> Result<Limits, SettingsError> {
+    let aws = Limits::default();
+    let or = |flag, value: &Option<String>, most| match value {
+        Some(value) => duration(flag, value, most),
+        None => Ok(most),
+    };
+    Ok(Limits {
+        idle_timeout: or("--idle-timeout", &args.idle_timeout, aws.idle_timeout)?,
+        connection_lifetime: or(
+            "--connection-lifetime",
+            &args.connection_lifetime,
+            aws.connection_lifetime,
+        )?,
+    })
+}
+
+/// Reads `10s`, `5m`, `1h 30m`, or a number of seconds.
+fn duration(flag: &'static str, value: &str, most: Duration) -> Result<Duration, SettingsError> {
+    let seconds = value.parse().ok().map(Duration::from_secs);
+    seconds
+        .or_else(|| humantime::parse_duration(value).ok())
+        .filter(|duration| !duration.is_zero() && *duration <= most)
+        .ok_or_else(|| SettingsError::Duration {
+            flag,
+            value: value.to_owned(),
+            most,
+        })
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     fn args(stage: &str) -> SynthArgs {
@@ -116,5 +184,103 @@ mod tests {
         let error = SynthSettings::new(&args("My Stage")).unwrap_err();
         assert_eq!(error.to_string(), "`My Stage` is not a stage name");
         assert!(error.hint().contains("CHATCTL_STAGE"));
+    }
+
+    fn dev(arguments: &[&str]) -> Result<DevSettings, SettingsError> {
+        let arguments = ["chatctl", "dev"].iter().chain(arguments);
+        let cli = cli::Cli::try_parse_from(arguments).unwrap();
+        let cli::Command::Dev(args) = cli.command else {
+            panic!("{cli:?}");
+        };
+        DevSettings::new(&args)
+    }
+
+    #[test]
+    fn connections_end_when_aws_ends_them_unless_told_otherwise() {
+        assert_eq!(dev(&[]).unwrap().limits, Limits::default());
+        for (text, seconds) in [
+            ("10", 10),
+            ("10s", 10),
+            ("5m", 300),
+            ("1m 30s", 90),
+            ("10m", 600),
+        ] {
+            let settings = dev(&["--idle-timeout", text, "--connection-lifetime", text]).unwrap();
+            let expected = Limits {
+                idle_timeout: Duration::from_secs(seconds),
+                connection_lifetime: Duration::from_secs(seconds),
+            };
+            assert_eq!(settings.limits, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_that_no_connection_has_is_refused_with_the_rule() {
+        for text in [
+            "0",
+            "0s",
+            "11m",
+            "-1",
+            "ten",
+            "1.5",
+            "",
+            "99999999999999999999s",
+        ] {
+            let value = format!("--idle-timeout={text}");
+            let error = dev(&[&value]).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("`--idle-timeout {text}` is not a duration that a connection can be given")
+            );
+            assert!(
+                error.hint().ends_with("at most `10m`, as on AWS"),
+                "{}",
+                error.hint()
+            );
+        }
+        let error = dev(&["--connection-lifetime", "3h"]).unwrap_err();
+        assert!(
+            error.hint().ends_with("at most `2h`, as on AWS"),
+            "{}",
+            error.hint()
+        );
+    }
+
+    #[test]
+    fn faults_are_gathered() {
+        let arguments = [
+            "--fault",
+            "gone=1%",
+            "--fault",
+            "reorder=50ms",
+            "--seed",
+            "7",
+        ];
+        let settings = dev(&arguments).unwrap();
+        assert!((settings.faults.gone - 0.01).abs() < 1e-9);
+        assert_eq!(settings.faults.reorder, Duration::from_millis(50));
+        assert_eq!(settings.seed, Some(7));
+        assert!(dev(&[]).unwrap().faults.is_none());
+    }
+
+    #[test]
+    fn a_fault_that_there_is_not_is_refused_with_all_that_there_are() {
+        let error = dev(&["--fault", "gnoe=1%"]).unwrap_err();
+        assert_eq!(error.to_string(), "there is no fault `gnoe`");
+        for fault in local::Fault::ALL {
+            assert!(error.hint().contains(fault.usage().0), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_setting_is_wrong_usage() {
+        for arguments in [
+            ["--fault", "gone=2"],
+            ["--idle-timeout", "x"],
+            ["--stage", "A"],
+        ] {
+            let error = crate::error::Error::from(dev(&arguments).unwrap_err());
+            assert_eq!(error.exit_code() as u8, 2, "{arguments:?}");
+        }
     }
 }

@@ -1,6 +1,16 @@
 //! DynamoDB on one machine: dynoxide, embedded, behind its own HTTP server.
+//!
+//! # Layout
+//!
+//! - `database.rs`: the tables and their server.
+//! - `database/throttle.rs`: what stands in front of it where it is to be throttled on purpose.
+
+#[cfg(test)]
+mod tests;
+mod throttle;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,6 +20,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use self::throttle::Throttle;
+use crate::faults::Dice;
 use crate::template::Table;
 
 /// How often items past their time are removed. DynamoDB takes up to days; what depends on it sooner
@@ -62,7 +74,11 @@ impl Database {
     ///
     /// # Errors
     /// [`DatabaseError`] names the folder or the table.
-    pub fn open(folder: Option<&Path>, tables: &[Table]) -> Result<Self, DatabaseError> {
+    pub(crate) fn open(
+        folder: Option<&Path>,
+        tables: &[Table],
+        dice: &Arc<Dice>,
+    ) -> Result<Self, DatabaseError> {
         let database = match folder {
             None => {
                 Dynoxide::memory().map_err(|error| folder_error(Path::new(":memory:"), error))?
@@ -72,7 +88,8 @@ impl Database {
         for table in tables {
             make_table(&database, table)?;
         }
-        Self::serve(database).map_err(DatabaseError::Serve)
+        let throttle = dice.has_db_throttle().then(|| Throttle::new(tables, dice));
+        Self::serve(database, throttle).map_err(DatabaseError::Serve)
     }
 
     /// `http://host:port`, for `AWS_ENDPOINT_URL_DYNAMODB`.
@@ -88,10 +105,18 @@ impl Database {
     }
 
     /// On a thread and runtime of its own: its calls block, and one lock serializes them anyway.
-    fn serve(tables: Dynoxide) -> std::io::Result<Self> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-        listener.set_nonblocking(true)?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
+    fn serve(tables: Dynoxide, throttle: Option<Throttle>) -> std::io::Result<Self> {
+        let listener = listen()?;
+        let behind = listener.local_addr()?;
+        // What the functions talk to: the throttle where there is one, else the database itself.
+        let front = throttle
+            .map(|throttle| Ok::<_, std::io::Error>((throttle, listen()?)))
+            .transpose()?;
+        let address = match &front {
+            Some((_, front)) => front.local_addr()?,
+            None => behind,
+        };
+        let endpoint = format!("http://{address}");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -112,6 +137,7 @@ impl Database {
                     // Not a graceful end: the functions keep connections open for as long as they live.
                     tokio::select! {
                         _ = serve => {}
+                        () = throttle::serve(front, behind) => {}
                         () = sweep(&served) => {}
                         _ = stopped => {}
                     }
@@ -124,6 +150,12 @@ impl Database {
             thread: Some(thread),
         })
     }
+}
+
+fn listen() -> std::io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 impl Drop for Database {

@@ -33,21 +33,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use database::{Database, DatabaseError};
-pub use faults::Faults;
+use faults::Dice;
+pub use faults::{Fault, FaultError, Faults};
 pub use gateway::{FRAME_BYTES_MAX, Limits, MESSAGE_BYTES_MAX};
-pub use lambda::{Code, InitError};
+pub use lambda::{Code, FunctionOptions, InitError, InvokeError, Report, Status};
 pub use observer::{Event, Observer};
 pub use site::{Object, Site, content_type};
 use template::{Context, Template, TemplateError};
-
-/// Concurrent invocations of one function at most, unless it reserves another number: what a new AWS
-/// account gets for all its functions together (AWS's quota page, “Concurrent executions”).
-pub const CONCURRENCY_MAX: usize = 10;
 
 /// How long stopping may take before what is left is cut off.
 const STOP_TIMEOUT: Duration = Duration::from_secs(4);
@@ -73,8 +71,12 @@ pub struct Options<'a> {
     pub site: Option<PathBuf>,
     /// When connections end by themselves.
     pub limits: Limits,
+    /// How functions are run.
+    pub functions: FunctionOptions,
     /// What goes wrong on purpose.
     pub faults: Faults,
+    /// Chooses when it does: the same seed, the same strikes.
+    pub seed: u64,
     /// Who is told what happens.
     pub observer: Observer,
 }
@@ -94,7 +96,9 @@ impl<'a> Options<'a> {
             data: None,
             site: None,
             limits: Limits::default(),
+            functions: FunctionOptions::default(),
             faults: Faults::default(),
+            seed: 0,
             observer: Observer::default(),
         }
     }
@@ -167,7 +171,9 @@ impl Stack {
             authority: &authority,
         };
         let template = Template::read(options.template, &context)?;
-        let database = Database::open(options.data.as_deref(), &template.tables)?;
+        let dice = Dice::new(options.faults, options.seed, &options.observer);
+        let dice = Arc::new(dice);
+        let database = Database::open(options.data.as_deref(), &template.tables, &dice)?;
         let code = |id: &str| {
             options
                 .function_code
@@ -175,20 +181,21 @@ impl Stack {
                 .unwrap_or(&options.code)
                 .clone()
         };
-        let functions = Arc::new(lambda::Functions::new(
-            &template.functions,
-            &code,
-            &lambda_environment(&database, &options.code.program),
-            CONCURRENCY_MAX,
-            &options.observer,
-        ));
+        let setting = lambda::Setting {
+            code: &code,
+            environment: &lambda_environment(&database, &options.code.program),
+            options: options.functions,
+            dice: &dice,
+            observer: &options.observer,
+        };
+        let functions = lambda::Functions::new(&template.functions, &setting);
         functions.warm_up().await?;
         let gateway = Arc::new(gateway::Gateway::new(
             template.api.clone(),
             authority.clone(),
             Arc::clone(&functions),
             options.limits,
-            faults::Dice::new(options.faults),
+            dice,
         ));
         let site = template
             .site
@@ -239,12 +246,44 @@ impl Stack {
         self.site.as_deref()
     }
 
+    /// Invokes a function, by its logical id, and waits for its response (Lambda's invocation type
+    /// `RequestResponse`).
+    ///
+    /// # Errors
+    /// [`InvokeError`] says why there is none.
+    pub async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes, InvokeError> {
+        self.parts.functions.invoke(function, event).await
+    }
+
+    /// Has a function invoked, by its logical id, and waits for nothing (Lambda's invocation type
+    /// `Event`): one that fails is tried twice more. Gives the request id.
+    ///
+    /// # Errors
+    /// [`InvokeError::NotFound`]; what happens later only the observer hears.
+    pub fn invoke_event(&self, function: &str, event: Bytes) -> Result<String, InvokeError> {
+        self.parts.functions.invoke_event(function, event)
+    }
+
     /// Closes all connections and ends all processes, in a few seconds at most.
     pub async fn stop(self) {
-        self.server.abort();
-        self.parts.gateway.stop();
+        self.close();
         // What does not end in time is killed as its handle is dropped.
         drop(tokio::time::timeout(STOP_TIMEOUT, self.parts.functions.stop()).await);
+    }
+
+    fn close(&self) {
+        self.server.abort();
+        self.parts.gateway.stop();
+        self.parts.functions.close();
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // Connections that are open hold on to the functions until they have ended; not to
+        // processes between invocations.
+        self.close();
+        self.parts.functions.kill_idle();
     }
 }
 

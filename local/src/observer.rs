@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::faults::Fault;
+use crate::lambda::Report;
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -20,6 +23,17 @@ pub enum Event {
         /// The line.
         line: String,
     },
+    /// An invocation has ended; told only where [`FunctionOptions::reports`] asks for it.
+    ///
+    /// [`FunctionOptions::reports`]: crate::FunctionOptions::reports
+    Report {
+        /// The function's logical id.
+        function: String,
+        /// What Lambda would bill and log.
+        report: Report,
+    },
+    /// A fault that was asked for has struck.
+    Fault(Fault),
 }
 
 /// Who is told. Called from many tasks, so it must not block.

@@ -1,8 +1,11 @@
 //! `chatctl dev`: the whole stack on this machine, from the template that is deployed to AWS.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use local::{Code, Event, Object, Observer, Options, Stack, StartError, content_type};
+use local::{
+    Code, Event, FunctionOptions, Object, Observer, Options, Stack, StartError, content_type,
+};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -12,7 +15,7 @@ use crate::error::Error;
 use crate::output::Output;
 use crate::settings::DevSettings;
 use crate::site;
-use crate::template::{self, Document};
+use crate::template;
 
 /// Runs the stack until the user ends it.
 ///
@@ -30,8 +33,14 @@ pub(crate) fn run(settings: &DevSettings, output: &mut Output) -> Result<(), Err
 async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error> {
     let mut ended = Ended::new()?;
     let (observer, mut events) = observed();
+    let seed = settings.seed.unwrap_or_else(new_seed);
+    if !settings.faults.is_none() {
+        output.note(&format!(
+            "faults strike as `--seed {seed}` has it: give that to have the same again"
+        ));
+    }
     let stack = tokio::select! {
-        stack = start(settings, observer) => stack?,
+        stack = start(settings, seed, observer) => stack?,
         () = ended.wait() => return Ok(()),
     };
     let announced = announce(settings, &stack, output);
@@ -47,16 +56,18 @@ async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error>
     announced
 }
 
-async fn start(settings: &DevSettings, observer: Observer) -> Result<Stack, Error> {
+async fn start(settings: &DevSettings, seed: u64, observer: Observer) -> Result<Stack, Error> {
     let document = template::synthesize(&settings.template)?;
     let sources = Sources::find(&settings.folder)?;
     let bootstrap = build::bootstrap(&sources, settings.profile).await?;
     let stack = local(
         settings,
-        &document,
         &sources,
-        Code::new(bootstrap),
-        observer,
+        Options {
+            seed,
+            observer,
+            ..Options::new(document.as_value(), Code::new(bootstrap))
+        },
     )
     .await?;
     publish(&stack);
@@ -65,10 +76,8 @@ async fn start(settings: &DevSettings, observer: Observer) -> Result<Stack, Erro
 
 async fn local(
     settings: &DevSettings,
-    document: &Document,
     sources: &Sources,
-    code: Code,
-    observer: Observer,
+    options: Options<'_>,
 ) -> Result<Stack, StartError> {
     // The functions run from the file that was built, so no bucket holds a package.
     let parameters = ["CodeBucket", "CodeKey"].map(|name| (name.to_owned(), "local".to_owned()));
@@ -78,8 +87,14 @@ async fn local(
         port: settings.port,
         data: settings.data.clone(),
         site: Some(sources.wwwroot()),
-        observer,
-        ..Options::new(document.as_value(), code)
+        limits: settings.limits,
+        functions: FunctionOptions {
+            account_concurrency: settings.account_concurrency,
+            reports: settings.reports,
+            ..FunctionOptions::default()
+        },
+        faults: settings.faults,
+        ..options
     };
     Stack::start(options).await
 }
@@ -105,6 +120,12 @@ fn announce(settings: &DevSettings, stack: &Stack, output: &mut Output) -> Resul
     Ok(())
 }
 
+/// Another one each time, and short enough to be typed.
+fn new_seed() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap_or_default().subsec_nanos().into()
+}
+
 /// An observer, and where to read what it is told.
 fn observed() -> (Observer, mpsc::UnboundedReceiver<Event>) {
     let (tell, events) = mpsc::unbounded_channel();
@@ -117,6 +138,8 @@ fn line_of(event: &Event) -> String {
         Event::Log { function, line } | Event::Platform { function, line } => {
             format!("{function}: {line}")
         }
+        Event::Report { function, report } => format!("{function}: {report}"),
+        Event::Fault(fault) => format!("fault: {fault}"),
     }
 }
 

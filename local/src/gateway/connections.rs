@@ -1,7 +1,7 @@
 //! The connections that are open, and what is queued for each.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
+
+use super::bad_day::SLOW_QUEUE_BYTES_MAX;
 
 /// Bytes queued for one connection at most. AWS names no number, only that a full buffer is answered
 /// with 429 (`LimitExceededException`).
@@ -31,6 +33,7 @@ pub(crate) struct Connection {
     queue: mpsc::UnboundedSender<Message>,
     queued_bytes: AtomicUsize,
     close: watch::Sender<Option<Closing>>,
+    slow: AtomicBool,
 }
 
 /// Who is at the other end.
@@ -70,6 +73,7 @@ impl Connection {
             queue,
             queued_bytes: AtomicUsize::new(0),
             close,
+            slow: AtomicBool::new(false),
         };
         (
             Arc::new(connection),
@@ -84,13 +88,30 @@ impl Connection {
     pub(super) fn send(&self, message: Message) -> Result<(), QueueFull> {
         let bytes = message.len() + MESSAGE_OVERHEAD_BYTES;
         let queued = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if queued + bytes > QUEUE_BYTES_MAX {
+        if queued + bytes > self.queue_bytes_max() {
             self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(QueueFull);
         }
         // The socket has ended meanwhile: as on AWS, what was accepted then is lost.
         drop(self.queue.send(message));
         Ok(())
+    }
+
+    /// Makes the client a slow one, on purpose.
+    pub(super) fn make_slow(&self) {
+        self.slow.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
+    }
+
+    fn queue_bytes_max(&self) -> usize {
+        if self.is_slow() {
+            SLOW_QUEUE_BYTES_MAX
+        } else {
+            QUEUE_BYTES_MAX
+        }
     }
 
     /// A message has left the queue.

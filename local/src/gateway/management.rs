@@ -15,7 +15,8 @@ use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connections::{Closing, Connection};
-use super::{Gateway, MESSAGE_BYTES_MAX, text_response};
+use super::{Gateway, MESSAGE_BYTES_MAX, bad_day, text_response};
+use crate::faults::PostFault;
 
 /// How long a caller may take to send a message.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,8 +29,15 @@ impl Gateway {
         id: &str,
     ) -> Response<Full<Bytes>> {
         let connection = self.connections.get(id);
+        let fault = self.dice.post(request.method() == Method::POST);
+        if let Some(refusal) = bad_day::refusal(fault, connection.as_ref()) {
+            // Read all the same: the next request comes on the same connection.
+            let body = Limited::new(request.into_body(), MESSAGE_BYTES_MAX).collect();
+            drop(tokio::time::timeout(BODY_TIMEOUT, body).await);
+            return refusal;
+        }
         match (request.method(), connection) {
-            (&Method::POST, connection) => post(request, connection).await,
+            (&Method::POST, connection) => post(request, connection, fault).await,
             (&Method::GET, Some(connection)) => look_at(&connection),
             (&Method::DELETE, Some(connection)) => {
                 connection.close(Closing {
@@ -51,6 +59,7 @@ impl Gateway {
 async fn post(
     request: Request<Incoming>,
     connection: Option<Arc<Connection>>,
+    fault: Option<PostFault>,
 ) -> Response<Full<Bytes>> {
     let body = Limited::new(request.into_body(), MESSAGE_BYTES_MAX).collect();
     let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
@@ -69,8 +78,7 @@ async fn post(
     };
     // Like API Gateway: always text, with U+FFFD for what is not.
     let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    let message = Message::text(text);
-    match connection.send(message) {
+    match bad_day::deliver(&connection, Message::text(text), fault) {
         Ok(()) => empty(StatusCode::OK),
         Err(_) => failure(
             StatusCode::TOO_MANY_REQUESTS,
@@ -98,7 +106,7 @@ fn timestamp(time: SystemTime) -> String {
         .unwrap_or_default()
 }
 
-fn gone() -> Response<Full<Bytes>> {
+pub(super) fn gone() -> Response<Full<Bytes>> {
     failure(StatusCode::GONE, "GoneException", "Gone")
 }
 
@@ -109,7 +117,11 @@ fn empty(status: StatusCode) -> Response<Full<Bytes>> {
 }
 
 /// An error as the SDKs read it: its name in a header.
-fn failure(status: StatusCode, kind: &'static str, message: &str) -> Response<Full<Bytes>> {
+pub(super) fn failure(
+    status: StatusCode,
+    kind: &'static str,
+    message: &str,
+) -> Response<Full<Bytes>> {
     let mut response = super::message_response(status, message);
     response
         .headers_mut()

@@ -11,7 +11,9 @@
 //! - `integration.rs`: what functions answer.
 //! - `route.rs`: which route a frame takes.
 //! - `throttle.rs`: the stage's token bucket.
+//! - `bad_day.rs`: faults on purpose.
 
+mod bad_day;
 pub(crate) mod connections;
 pub(crate) mod event;
 mod handshake;
@@ -76,7 +78,7 @@ pub(crate) struct Gateway {
     connections: Connections,
     limits: Limits,
     throttle: Bucket,
-    dice: Dice,
+    dice: Arc<Dice>,
     stopping: AtomicBool,
 }
 
@@ -86,7 +88,7 @@ impl Gateway {
         authority: String,
         functions: Arc<Functions>,
         limits: Limits,
-        dice: Dice,
+        dice: Arc<Dice>,
     ) -> Self {
         let throttle = Bucket::new(api.throttle);
         Self {

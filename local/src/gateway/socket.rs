@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::connections::{Closing, Connection, Ends};
 use super::event::Kind;
 use super::integration::{Failed, own_frame};
-use super::{Gateway, event, route};
+use super::{Gateway, bad_day, event, route};
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -49,6 +49,9 @@ impl Gateway {
         connection: Arc<Connection>,
         mut ends: Ends,
     ) {
+        if self.dice.slow_client() {
+            connection.make_slow();
+        }
         let (mut sink, mut stream) = socket.split();
         let (code, reason) = tokio::select! {
             end = self.read(&mut stream, &connection) => end,
@@ -196,6 +199,7 @@ async fn write(
     queue: &mut mpsc::UnboundedReceiver<Message>,
 ) -> Error {
     loop {
+        bad_day::client_takes(connection).await;
         let Some(message) = queue.recv().await else {
             // Never: the sender lives in the connection, which the caller holds.
             return Error::ConnectionClosed;
@@ -218,7 +222,10 @@ async fn write_all(
         connection.sent(&message);
         sink.start_send_unpin(message)?;
         poll_fn(|context| sink.poll_ready_unpin(context)).await?;
-        next = queue.try_recv().ok();
+        // A slow client takes one at a time.
+        next = (!connection.is_slow())
+            .then(|| queue.try_recv().ok())
+            .flatten();
     }
     sink.flush().await
 }

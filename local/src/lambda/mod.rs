@@ -2,15 +2,21 @@
 //!
 //! A process serves one invocation at a time, and there are as many processes as there are
 //! concurrent invocations, up to a cap; beyond it invocations wait. A process whose function took
-//! too long, or that ended, is not used again.
+//! too long, or that ended, is not used again; one that has nothing to do for a while is ended.
 //!
 //! # Layout
 //!
-//! - `mod.rs`: functions, and which process an invocation goes to.
+//! - `mod.rs`: all functions together: invoking, starting, reaping, stopping.
+//! - `function.rs`: one function, and which of its processes an invocation goes to.
 //! - `process.rs`: one process from start to end.
 //! - `runtime_api.rs`: what that process talks to.
+//! - `report.rs`: what Lambda would log about an invocation.
+//! - `error.rs`: what can go wrong, in AWS's words.
 
+mod error;
+mod function;
 mod process;
+mod report;
 mod runtime_api;
 #[cfg(test)]
 mod tests;
@@ -18,19 +24,19 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
 
-use self::process::Process;
-use crate::observer::{Event, Observer};
+pub use self::error::{InitError, InvokeError};
+use self::function::Function;
+pub use self::report::{Report, Status};
+use crate::faults::Dice;
+use crate::observer::Observer;
 use crate::template;
-
-/// How long a process may take to ask for its first invocation (AWS's Developer Guide, “Lambda
-/// execution environment lifecycle”, init phase).
-const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is started for a function: its `bootstrap`, or any program that speaks the Runtime API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,246 +57,192 @@ impl Code {
     }
 }
 
-/// Why an invocation gave no response.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvokeError {
-    /// The function said so.
-    #[error("{kind}: {message}")]
-    Function {
-        /// The error's type, by the function.
-        kind: String,
-        /// The error's message, by the function.
-        message: String,
-    },
-    /// It took longer than its timeout and was killed.
-    #[error("{request_id} Task timed out after {:.2} seconds", .timeout.as_secs_f64())]
-    TimedOut {
-        /// The invocation.
-        request_id: String,
-        /// The function's timeout.
-        timeout: Duration,
-    },
-    /// Its process ended in the middle.
-    #[error("RequestId: {request_id} Error: Runtime exited with error: {status}")]
-    Exited {
-        /// The invocation.
-        request_id: String,
-        /// How the process ended, in Lambda's words: `signal: killed`, `exit status 1`.
-        status: String,
-    },
-    /// Its process did not get ready.
-    #[error(transparent)]
-    Init(#[from] InitError),
-    /// The stack is stopping.
-    #[error("the local stack is stopping")]
-    Stopping,
+/// How functions are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FunctionOptions {
+    /// Processes of one function at most. Invocations beyond that wait for one, which AWS never
+    /// lets them: it has more machines than this one. Default 10.
+    pub processes_max: usize,
+    /// Invocations under way at once over all functions at most. One more is refused, as AWS does
+    /// by an account's quota: 1000 by default, 10 in a new account. `None`, the default, refuses
+    /// none.
+    pub account_concurrency: Option<usize>,
+    /// How long a process may take to ask for its first invocation. Default 10 s, as AWS's
+    /// (Developer Guide, “Lambda execution environment lifecycle”, init phase).
+    pub init_timeout: Duration,
+    /// How long a process without anything to do is kept. AWS names no number. Default 5 minutes.
+    pub idle_timeout: Duration,
+    /// What is waited before the second and the third attempt at an asynchronous invocation whose
+    /// function failed. Default 1 and 2 minutes, as AWS's (Developer Guide, “How Lambda handles
+    /// errors and retries with asynchronous invocation”).
+    pub event_retries: [Duration; 2],
+    /// Whether each invocation's end is told, which costs some time each. Default no.
+    pub reports: bool,
 }
 
-/// Why a process did not get ready.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InitError {
-    /// It could not be started at all.
-    #[error("the program of `{function}` could not be started: {reason}")]
-    Start {
-        /// The function's logical id.
-        function: String,
-        /// The operating system's reason.
-        reason: String,
-    },
-    /// It ended, or said that it cannot start.
-    #[error("the program of `{function}` stopped while starting ({status}){}", said(.output))]
-    Ended {
-        /// The function's logical id.
-        function: String,
-        /// How it ended.
-        status: String,
-        /// The last lines that it wrote.
-        output: Vec<String>,
-    },
-    /// It never asked for an invocation.
-    #[error("the program of `{function}` did not ask for its first invocation within {} s{}", .limit.as_secs(), said(.output))]
-    TimedOut {
-        /// The function's logical id.
-        function: String,
-        /// How long it was waited for.
-        limit: Duration,
-        /// The last lines that it wrote.
-        output: Vec<String>,
-    },
-}
-
-fn said(output: &[String]) -> String {
-    if output.is_empty() {
-        String::new()
-    } else {
-        format!("; it wrote: {}", output.join(" | "))
+impl Default for FunctionOptions {
+    fn default() -> Self {
+        Self {
+            processes_max: 10,
+            account_concurrency: None,
+            init_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(5),
+            event_retries: [Duration::from_mins(1), Duration::from_mins(2)],
+            reports: false,
+        }
     }
+}
+
+/// The programs of a stack, what they are given, and who is told.
+pub(crate) struct Setting<'a> {
+    /// The program of a function, by its logical id.
+    pub(crate) code: &'a dyn Fn(&str) -> Code,
+    /// What Lambda itself sets for every function.
+    pub(crate) environment: &'a BTreeMap<String, String>,
+    pub(crate) options: FunctionOptions,
+    pub(crate) dice: &'a Arc<Dice>,
+    pub(crate) observer: &'a Observer,
 }
 
 /// The functions of a stack.
 #[derive(Debug)]
-pub(crate) struct Functions(BTreeMap<String, Arc<Function>>);
+pub(crate) struct Functions {
+    by_id: BTreeMap<String, Arc<Function>>,
+    stopping: watch::Sender<bool>,
+    /// Processes that have not ended yet.
+    alive: watch::Sender<usize>,
+    reaper: AbortHandle,
+}
 
 impl Functions {
-    /// `environment` is what Lambda itself sets for every function.
+    /// To be called in a runtime.
     pub(crate) fn new(
         functions: &BTreeMap<String, template::Function>,
-        code: &dyn Fn(&str) -> Code,
-        environment: &BTreeMap<String, String>,
-        concurrency_max: usize,
-        observer: &Observer,
-    ) -> Self {
-        let functions = functions.iter().map(|(id, declared)| {
-            let concurrency = declared.reserved_concurrency.unwrap_or(concurrency_max);
+        setting: &Setting<'_>,
+    ) -> Arc<Self> {
+        let stopping = watch::Sender::new(false);
+        let alive = watch::Sender::new(0);
+        let unreserved = unreserved(functions, setting.options.account_concurrency);
+        let by_id = functions.iter().map(|(id, declared)| {
+            let reserved = declared.reserved_concurrency;
+            let own = reserved.map(|reserved| Arc::new(Semaphore::new(reserved)));
+            let processes = setting
+                .options
+                .processes_max
+                .min(reserved.unwrap_or(usize::MAX));
             let function = Function {
                 id: id.clone(),
                 declared: declared.clone(),
-                code: code(id),
-                environment: environment.clone(),
-                observer: observer.clone(),
-                idle: Mutex::default(),
-                free: Semaphore::new(concurrency),
+                code: (setting.code)(id),
+                environment: setting.environment.clone(),
+                options: setting.options,
+                dice: Arc::clone(setting.dice),
+                observer: setting.observer.clone(),
+                concurrency: own.or_else(|| unreserved.clone()),
+                slots: Semaphore::new(processes),
+                idle: std::sync::Mutex::default(),
+                stopping: stopping.subscribe(),
+                alive: alive.clone(),
             };
             (id.clone(), Arc::new(function))
         });
-        Self(functions.collect())
+        let by_id: BTreeMap<_, _> = by_id.collect();
+        let period = (setting.options.idle_timeout / 4).max(Duration::from_millis(10));
+        let reaped = by_id.values().map(Arc::downgrade).collect();
+        Arc::new(Self {
+            by_id,
+            stopping,
+            alive,
+            reaper: tokio::spawn(reap(reaped, period)).abort_handle(),
+        })
     }
 
     /// Starts one process of each function, so that what cannot start shows at once.
     pub(crate) async fn warm_up(&self) -> Result<(), InitError> {
-        let starts = self.0.values().map(|function| async {
-            let process = function.start().await?;
-            function.rest(process);
-            Ok(())
-        });
-        futures_util::future::try_join_all(starts).await.map(|_| ())
+        let starts = self.by_id.values().map(|function| function.warm_up());
+        futures_util::future::try_join_all(starts).await.map(drop)
     }
 
-    /// Invokes a function and waits for its response. To be called in a task of its own: when it is
-    /// cancelled, the process is killed.
+    /// Invokes a function and waits for its response (invocation type `RequestResponse`). When it is
+    /// cancelled, the process is killed: call it in a task of its own.
     pub(crate) async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes, InvokeError> {
-        match self.0.get(function) {
-            Some(function) => function.invoke(event).await,
-            None => Err(InvokeError::Stopping),
+        self.get(function)?.invoke(&new_request_id(), event).await
+    }
+
+    /// Accepts an invocation and lets it happen (invocation type `Event`), with two more attempts
+    /// where the function fails. Gives the request id.
+    pub(crate) fn invoke_event(&self, function: &str, event: Bytes) -> Result<String, InvokeError> {
+        let function = Arc::clone(self.get(function)?);
+        let request_id = new_request_id();
+        let id = request_id.clone();
+        tokio::spawn(async move { function.deliver(&id, event).await });
+        Ok(request_id)
+    }
+
+    /// Lets no more invocations in, and cuts off those under way.
+    pub(crate) fn close(&self) {
+        self.stopping.send_replace(true);
+        for function in self.by_id.values() {
+            function.close();
         }
     }
 
-    /// Ends all processes. Invocations under way are cut off, later ones refused.
+    /// Kills processes between invocations, without waiting for their end.
+    pub(crate) fn kill_idle(&self) {
+        for function in self.by_id.values() {
+            function.kill_idle();
+        }
+    }
+
+    /// Ends all processes, and waits until they are gone.
     pub(crate) async fn stop(&self) {
-        for function in self.0.values() {
-            function.free.close();
-            for process in function.take_idle() {
-                process.stop().await;
-            }
+        self.close();
+        let stops = self.by_id.values().map(|function| function.stop());
+        futures_util::future::join_all(stops).await;
+        // It fails only when the sender is gone, which is `self`'s.
+        drop(self.alive.subscribe().wait_for(|alive| *alive == 0).await);
+    }
+
+    fn get(&self, function: &str) -> Result<&Arc<Function>, InvokeError> {
+        self.by_id
+            .get(function)
+            .ok_or_else(|| InvokeError::NotFound {
+                function: function.to_owned(),
+            })
+    }
+}
+
+impl Drop for Functions {
+    fn drop(&mut self) {
+        self.reaper.abort();
+    }
+}
+
+/// What functions without reserved concurrency share: the account's, less what others reserve.
+fn unreserved(
+    functions: &BTreeMap<String, template::Function>,
+    account: Option<usize>,
+) -> Option<Arc<Semaphore>> {
+    let reserved: usize = functions
+        .values()
+        .filter_map(|function| function.reserved_concurrency)
+        .sum();
+    account.map(|account| Arc::new(Semaphore::new(account.saturating_sub(reserved))))
+}
+
+/// Ends processes that have nothing to do, until the functions are gone.
+async fn reap(functions: Vec<Weak<Function>>, period: Duration) {
+    loop {
+        tokio::time::sleep(period).await;
+        for function in &functions {
+            let Some(function) = function.upgrade() else {
+                return;
+            };
+            function.reap().await;
         }
     }
 }
 
-/// One function with its processes.
-#[derive(Debug)]
-struct Function {
-    id: String,
-    declared: template::Function,
-    code: Code,
-    environment: BTreeMap<String, String>,
-    observer: Observer,
-    /// Processes between invocations, the one used last at the end: reusing that one first keeps
-    /// few of them warm, as Lambda does.
-    idle: Mutex<Vec<Process>>,
-    free: Semaphore,
-}
-
-impl Function {
-    async fn invoke(&self, event: Bytes) -> Result<Bytes, InvokeError> {
-        let _permit = self
-            .free
-            .acquire()
-            .await
-            .map_err(|_| InvokeError::Stopping)?;
-        let mut process = match self.next_idle() {
-            Some(process) => process,
-            None => self.start().await?,
-        };
-        let outcome = process.invoke(event, self.declared.timeout).await;
-        match &outcome {
-            Ok(_) | Err(InvokeError::Function { .. }) => self.rest(process),
-            Err(error) => {
-                self.tell(error.to_string());
-                process.stop().await;
-            }
-        }
-        outcome
-    }
-
-    /// The idle process used last that still lives.
-    fn next_idle(&self) -> Option<Process> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(mut process) = idle.pop() {
-            if process.is_alive() {
-                return Some(process);
-            }
-        }
-        None
-    }
-
-    fn take_idle(&self) -> Vec<Process> {
-        std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn rest(&self, process: Process) {
-        if self.free.is_closed() {
-            return; // Dropping a process kills it.
-        }
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(process);
-    }
-
-    async fn start(&self) -> Result<Process, InitError> {
-        let started = Process::start(self, INIT_TIMEOUT).await;
-        if let Err(error) = &started {
-            self.tell(error.to_string());
-        }
-        started
-    }
-
-    fn tell(&self, line: String) {
-        self.observer.tell(Event::Platform {
-            function: self.id.clone(),
-            line,
-        });
-    }
-
-    /// The variables of a process (AWS's Developer Guide, “Defined runtime environment variables”),
-    /// the function's own and the runtime's.
-    fn variables(&self, runtime_api: &str) -> BTreeMap<String, String> {
-        let mut variables = self.environment.clone();
-        variables.extend(self.declared.environment.clone());
-        let name = &self.declared.name;
-        for (variable, value) in [
-            (
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-                self.declared.memory_mb.to_string(),
-            ),
-            ("AWS_LAMBDA_FUNCTION_NAME", name.clone()),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}")),
-            ("AWS_LAMBDA_LOG_STREAM_NAME", "local".to_owned()),
-            ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_owned()),
-            ("_HANDLER", self.declared.handler.clone()),
-        ] {
-            variables.insert(variable.to_owned(), value);
-        }
-        variables
-    }
-
-    fn arn(&self) -> String {
-        let (region, account) = (template::REGION, template::ACCOUNT_ID);
-        format!(
-            "arn:aws:lambda:{region}:{account}:function:{}",
-            self.declared.name
-        )
-    }
+fn new_request_id() -> String {
+    uuid::Uuid::new_v4().to_string()
 }

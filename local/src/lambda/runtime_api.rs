@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::{get, post};
@@ -19,8 +20,9 @@ use tokio::task::AbortHandle;
 
 use super::InvokeError;
 
-/// A synchronous invocation's response (AWS's quota page, “Invocation payload”).
-const RESPONSE_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// A synchronous invocation's response at most: 6 MB (AWS's quota page, “Invocation payload”) and
+/// what Lambda itself wraps around, as its error message has it.
+const RESPONSE_BYTES_MAX: usize = 6 * 1024 * 1024 + 100;
 
 /// One invocation on its way to a process.
 pub(super) struct Invocation {
@@ -157,9 +159,25 @@ async fn next(State(shared): State<Arc<Shared>>) -> Result<Response<Body>, Statu
 async fn response(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> (StatusCode, Json<Value>) {
-    shared.complete(&id, Ok(body))
+    match body {
+        Ok(body) => shared.complete(&id, Ok(body)),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let kind = "Function.ResponseSizeTooLarge".to_owned();
+            let message = format!(
+                "Response payload size exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."
+            );
+            let body = json!({"errorType": "RequestEntityTooLarge", "errorMessage": message});
+            let refused = shared.complete(&id, Err(InvokeError::Function { kind, message }));
+            if refused.0 == StatusCode::ACCEPTED {
+                return (StatusCode::PAYLOAD_TOO_LARGE, Json(body));
+            }
+            refused
+        }
+        // The process broke off: it is about to end, or to say it again.
+        Err(_) => (StatusCode::BAD_REQUEST, Json(json!({}))),
+    }
 }
 
 async fn error(

@@ -3,7 +3,9 @@
 
 mod abuse;
 mod another_app;
+mod bad_day;
 mod events;
+mod functions;
 mod limits;
 mod management;
 mod sdks;

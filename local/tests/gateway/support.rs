@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use local::{Code, Event, Limits, Observer, Options, Stack};
+use local::{Code, Event, Faults, Limits, Observer, Options, Stack};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -39,6 +39,9 @@ pub(crate) struct App {
 pub(crate) struct Setup {
     pub(crate) template: Value,
     pub(crate) limits: Limits,
+    pub(crate) faults: Faults,
+    /// What runs instead of the app in Node.
+    pub(crate) code: Option<Code>,
 }
 
 impl Default for Setup {
@@ -47,6 +50,8 @@ impl Default for Setup {
         Self {
             template: serde_json::from_str(template).expect("a template"),
             limits: Limits::default(),
+            faults: Faults::default(),
+            code: None,
         }
     }
 }
@@ -76,15 +81,26 @@ impl Setup {
         };
         let resources = self.template["Resources"].as_object().expect("resources");
         let functions = resources.keys().filter(|id| id.ends_with("Function"));
-        let function_code: BTreeMap<_, _> =
-            functions.map(|id| (id.clone(), code("app.mjs"))).collect();
+        let function_code: BTreeMap<_, _> = functions
+            .map(|id| {
+                (
+                    id.clone(),
+                    self.code.clone().unwrap_or_else(|| code("app.mjs")),
+                )
+            })
+            .collect();
         let (tell, lines) = mpsc::unbounded_channel();
         let options = Options {
             function_code,
             limits: self.limits,
+            faults: self.faults,
+            seed: 7,
             observer: Observer::new(move |event| {
-                let (Event::Log { line, .. } | Event::Platform { line, .. }) = event;
-                drop(tell.send(line));
+                drop(tell.send(match event {
+                    Event::Log { line, .. } | Event::Platform { line, .. } => line,
+                    Event::Report { report, .. } => report.to_string(),
+                    Event::Fault(fault) => format!("FAULT {fault}"),
+                }));
             }),
             ..Options::new(&self.template, Code::new("/nonexistent"))
         };
@@ -111,6 +127,10 @@ impl App {
 
     pub(crate) fn authority(&self) -> &str {
         &self.authority
+    }
+
+    pub(crate) fn into_stack(self) -> Stack {
+        self.stack
     }
 
     pub(crate) fn stack(&self) -> &Stack {
