@@ -134,6 +134,8 @@ impl Dev {
     /// # Panics
     /// When it does not start.
     pub async fn start(arguments: &[&str]) -> Self {
+        // Built before the deadline runs; `chatctl dev` then finds it up to date.
+        bootstrap();
         let arguments = [&["dev", "--port", "0", "--json"], arguments].concat();
         let mut child = command(&arguments)
             .stdout(Stdio::piped())

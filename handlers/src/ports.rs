@@ -89,6 +89,17 @@ pub struct Member {
     pub id: ConnectionId,
     /// What it is called in this room.
     pub name: Option<Name>,
+    /// When its record stops counting.
+    pub expires: Timestamp,
+}
+
+/// What a connection was seen to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen<'a> {
+    /// A room that it is listed in.
+    pub room: &'a Room,
+    /// Its name there.
+    pub name: Option<&'a Name>,
 }
 
 /// How an attempt to enter a room, or to take a name there, ended.
@@ -103,6 +114,8 @@ pub enum Entry {
     },
     /// The connection is no longer as it was read: it was closed or has moved meanwhile.
     Stale,
+    /// Others were writing the same records all the time; nothing was changed.
+    Contended,
 }
 
 /// What became of one frame for one receiver.
@@ -164,11 +177,12 @@ pub trait Store {
     /// even when the connection's own record does not tell of it. Removing twice is no error.
     ///
     /// # Errors
-    /// [`PortError`] when something may be left; calling again removes the rest.
+    /// [`PortError`] when something may be left. Calling again with the membership as `seen`, as
+    /// whoever finds the connection gone does, removes the rest.
     fn close(
         &self,
         id: &ConnectionId,
-        seen: Option<(&Room, &Member)>,
+        seen: Option<Seen<'_>>,
     ) -> impl Future<Output = Result<(), PortError>>;
 
     /// Makes a room; `false` when the code is in use.

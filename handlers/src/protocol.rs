@@ -11,6 +11,8 @@ pub enum ClientFrame {
     Message {
         /// In the lobby, the name of a connection that has none yet.
         from: Option<String>,
+        /// Where the sender believes to be.
+        room: Option<String>,
         /// What is said.
         text: String,
     },
@@ -123,6 +125,8 @@ pub enum Code {
     NameTaken,
     /// A first message in the lobby says not who speaks.
     NameNeeded,
+    /// The connection is not in the room that a message is for.
+    NotInRoom,
     /// The server has no record of the connection.
     NotConnected,
     /// It did not work just now.
@@ -131,7 +135,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BadJson,
         Self::BadType,
         Self::BadField,
@@ -140,6 +144,7 @@ impl Code {
         Self::NoSuchRoom,
         Self::NameTaken,
         Self::NameNeeded,
+        Self::NotInRoom,
         Self::NotConnected,
         Self::TryAgain,
     ];
@@ -164,6 +169,7 @@ impl ClientFrame {
         Ok(match kind {
             "message" => Self::Message {
                 from: optional(&fields, "from")?,
+                room: optional(&fields, "room")?,
                 text: required(&fields, kind, "text")?,
             },
             "create" => Self::Create {
@@ -237,9 +243,10 @@ mod tests {
         let text = |text: &str| text.to_owned();
         let cases = [
             (
-                r#"{"type":"message","from":"ann","text":"hi"}"#,
+                r#"{"type":"message","from":"ann","room":"lobby","text":"hi"}"#,
                 ClientFrame::Message {
                     from: Some(text("ann")),
+                    room: Some(text("lobby")),
                     text: text("hi"),
                 },
             ),
@@ -247,6 +254,7 @@ mod tests {
                 r#"{"type":"message","text":"hi","from":null,"unknown":[1]}"#,
                 ClientFrame::Message {
                     from: None,
+                    room: None,
                     text: text("hi"),
                 },
             ),

@@ -46,7 +46,7 @@ pub(crate) fn all() -> Outcome {
     })
 }
 
-/// `chatctl synth | cfn-lint -`, warnings and advice included, in both formats.
+/// `chatctl synth | cfn-lint`, warnings and advice included, in both formats.
 fn lint_template() -> Outcome {
     let python = Python::with(CFN_LINT)?;
     run(cargo().args(["build", "--package", "chatctl"]))?;
@@ -59,10 +59,7 @@ fn lint_template() -> Outcome {
             return Err(String::from_utf8_lossy(&synthesized.stderr).into_owned());
         }
         let mut lint = python.command("cfn-lint");
-        feed(
-            lint.args(["--include-checks", "I", "--", "-"]),
-            &synthesized.stdout,
-        )?;
+        feed(lint.args(["--include-checks", "I"]), &synthesized.stdout)?;
     }
     Ok(())
 }

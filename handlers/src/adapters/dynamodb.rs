@@ -33,10 +33,10 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 
-use super::AwsConfig;
+use super::{AwsConfig, OPERATION_TIMEOUT, timeouts};
 use crate::chat::{Name, Room, RoomCode};
 use crate::config::Settings;
-use crate::ports::{Connection, ConnectionId, Entry, Member, PortError, Store, Timestamp};
+use crate::ports::{Connection, ConnectionId, Entry, Member, PortError, Seen, Store, Timestamp};
 
 const CONNECTION: &str = "CONNECTION";
 const ROOM: &str = "ROOM";
@@ -48,9 +48,9 @@ const ABSENT: &str = "attribute_not_exists(pk) OR expires <= :now";
 /// An item within its time.
 const PRESENT: &str = "attribute_exists(pk) AND expires > :now";
 
-/// Tries of a transaction that another one got in the way of.
-const CONFLICT_TRIES: u32 = 6;
-/// The first wait after such a conflict; it doubles.
+/// Tries of a write that a transaction got in the way of.
+const CONFLICT_TRIES: u32 = 5;
+/// Half of the longest wait after the first such conflict; it doubles.
 const CONFLICT_WAIT: Duration = Duration::from_millis(10);
 
 /// Connections, rooms and names in a DynamoDB table.
@@ -70,7 +70,7 @@ impl DynamoStore {
             .region(config.region.clone())
             .credentials_provider(config.credentials.clone())
             .http_client(config.http_client.clone())
-            .timeout_config(config.timeouts.clone());
+            .timeout_config(timeouts(OPERATION_TIMEOUT));
         builder.set_endpoint_url(settings.dynamodb_endpoint.clone());
         Self {
             client: Client::from_conf(builder.build()),
@@ -99,7 +99,7 @@ impl DynamoStore {
         Ok(())
     }
 
-    /// Deletes an item on a condition; `None` when there is none that fulfils it.
+    /// Deletes an item, if `holder` is given only one that it holds; `None` when there is none such.
     async fn delete(
         &self,
         key: Key,
@@ -116,25 +116,27 @@ impl DynamoStore {
                 .condition_expression("holder = :holder")
                 .expression_attribute_values(":holder", text(holder.as_str()));
         }
-        match delete.send().await {
-            Ok(output) => Ok(output.attributes.map(Item)),
-            Err(error)
-                if refused(
-                    &error,
-                    DeleteItemError::is_conditional_check_failed_exception,
-                ) =>
-            {
-                Ok(None)
+        let mut conflicts = Conflicts::default();
+        loop {
+            let error = match delete.clone().send().await {
+                Ok(output) => return Ok(output.attributes.map(Item)),
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => return Ok(None),
+                // A transaction of the same connection is under way; the SDK does not try again.
+                Some(DeleteItemError::TransactionConflictException(_))
+                    if conflicts.wait().await => {}
+                _ => return Err(PortError::new("remove a connection", error)),
             }
-            Err(error) => Err(PortError::new("remove a connection", error)),
         }
     }
 
     /// Removes a membership and, if it is still the member's, the name.
-    async fn delete_member(&self, room: &Room, member: &Member) -> Result<(), PortError> {
-        self.delete(Key::member(room, &member.id), None).await?;
-        if let Some(name) = &member.name {
-            self.delete(Key::name(room, name.key()), Some(&member.id))
+    async fn delete_member(&self, id: &ConnectionId, seen: Seen<'_>) -> Result<(), PortError> {
+        self.delete(Key::member(seen.room, id), None).await?;
+        if let Some(name) = seen.name {
+            self.delete(Key::name(seen.room, name.key()), Some(id))
                 .await?;
         }
         Ok(())
@@ -162,26 +164,45 @@ impl DynamoStore {
     }
 
     async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Transaction, PortError> {
-        let mut wait = CONFLICT_WAIT;
-        for tries in 1.. {
-            let transaction = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(items.clone()));
-            let Err(error) = transaction.send().await else {
-                break;
+        let transaction = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items));
+        let mut conflicts = Conflicts::default();
+        loop {
+            let Err(error) = transaction.clone().send().await else {
+                return Ok(Transaction::Done);
             };
             let reasons = cancellation_reasons(&error);
-            if tries < CONFLICT_TRIES && reasons.iter().any(is_conflict) {
-                tokio::time::sleep(jittered(wait)).await;
-                wait *= 2;
+            if reasons.iter().any(is_conflict) {
+                if !conflicts.wait().await {
+                    return Ok(Transaction::Conflicted);
+                }
             } else if reasons.iter().any(is_condition) {
                 return Ok(Transaction::Refused(reasons.to_vec()));
             } else {
                 return Err(PortError::new("move a connection", error));
             }
         }
-        Ok(Transaction::Done)
+    }
+}
+
+/// Waits between the tries of a write that others get in the way of.
+#[derive(Default)]
+struct Conflicts(u32);
+
+impl Conflicts {
+    /// Waits a little longer each time; `false` when it has been enough.
+    async fn wait(&mut self) -> bool {
+        self.0 += 1;
+        if self.0 == CONFLICT_TRIES {
+            return false;
+        }
+        // Somewhere between nothing and all of it, so that two that collided do not do so again.
+        let fraction =
+            getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX));
+        tokio::time::sleep((CONFLICT_WAIT * 2_u32.pow(self.0)).mul_f64(fraction)).await;
+        true
     }
 }
 
@@ -194,14 +215,10 @@ fn cancellation_reasons(error: &SdkError<TransactWriteItemsError>) -> &[Cancella
     }
 }
 
-/// Somewhere between nothing and `wait`, so that two that collided do not do so again.
-fn jittered(wait: Duration) -> Duration {
-    let fraction = getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX));
-    wait.mul_f64(fraction)
-}
-
 enum Transaction {
     Done,
+    /// Others wrote the same items all the time.
+    Conflicted,
     /// One reason an item, in the items' order.
     Refused(Vec<CancellationReason>),
 }
@@ -211,16 +228,9 @@ impl Store for DynamoStore {
         let connection =
             Item::new(Key::connection(id), expires).with(ROOM_ATTRIBUTE, &Room::Lobby.to_string());
         let member = Item::new(Key::member(&Room::Lobby, id), expires);
-        let written = futures_util::future::try_join(self.put(connection), self.put(member)).await;
-        if let Err(error) = written {
-            // The handshake is refused, so nobody else will ever clean up after it.
-            let member = Member {
-                id: id.clone(),
-                name: None,
-            };
-            let _ = self.close(id, Some((&Room::Lobby, &member))).await;
-            return Err(error);
-        }
+        // Should only one of the two be written, the handshake is refused: the next message to the
+        // lobby finds such a member gone, and nothing ever asks for such a connection.
+        futures_util::future::try_join(self.put(connection), self.put(member)).await?;
         Ok(())
     }
 
@@ -242,26 +252,19 @@ impl Store for DynamoStore {
         Ok(item.and_then(|item| item.connection(id)))
     }
 
-    async fn close(
-        &self,
-        id: &ConnectionId,
-        seen: Option<(&Room, &Member)>,
-    ) -> Result<(), PortError> {
+    async fn close(&self, id: &ConnectionId, seen: Option<Seen<'_>>) -> Result<(), PortError> {
         let item = self.delete(Key::connection(id), None).await?;
         let recorded = item.and_then(|item| item.connection(id));
-        if let Some(connection) = recorded {
-            let member = Member {
-                id: id.clone(),
-                name: connection.name,
-            };
-            self.delete_member(&connection.room, &member).await?;
-            if seen == Some((&connection.room, &member)) {
-                return Ok(());
-            }
+        let recorded = recorded.as_ref().map(|it| Seen {
+            room: &it.room,
+            name: it.name.as_ref(),
+        });
+        if let Some(recorded) = recorded {
+            self.delete_member(id, recorded).await?;
         }
         match seen {
-            Some((room, member)) => self.delete_member(room, member).await,
-            None => Ok(()),
+            Some(seen) if recorded != Some(seen) => self.delete_member(id, seen).await,
+            _ => Ok(()),
         }
     }
 
@@ -343,6 +346,7 @@ impl Store for DynamoStore {
         }
         let reasons = match self.transact(items).await? {
             Transaction::Done => return Ok(Entry::Done),
+            Transaction::Conflicted => return Ok(Entry::Contended),
             Transaction::Refused(reasons) => reasons,
         };
         if reasons.first().is_some_and(is_condition) {
@@ -564,7 +568,7 @@ impl Item {
     }
 
     fn name(&self) -> Option<Name> {
-        Name::parse(&self.text(NAME_ATTRIBUTE)?).ok()
+        self.text(NAME_ATTRIBUTE).map(Name::recorded)
     }
 
     fn connection(&self, id: &ConnectionId) -> Option<Connection> {
@@ -581,6 +585,7 @@ impl Item {
         Some(Member {
             id: ConnectionId::new(id),
             name: self.name(),
+            expires: self.expires(),
         })
     }
 }

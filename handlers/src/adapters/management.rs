@@ -7,7 +7,7 @@ use aws_sdk_apigatewaymanagement::operation::get_connection::GetConnectionError;
 use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 
-use super::AwsConfig;
+use super::{AwsConfig, POST_TIMEOUT, timeouts};
 use crate::ports::{ConnectionId, Delivery, Outbox, PortError};
 
 /// Posts frames through `@connections`. The SDK retries what is throttled (429) or fails (5xx), each
@@ -26,7 +26,7 @@ impl ManagementOutbox {
             .region(config.region.clone())
             .credentials_provider(config.credentials.clone())
             .http_client(config.http_client.clone())
-            .timeout_config(config.timeouts.clone())
+            .timeout_config(timeouts(POST_TIMEOUT))
             .endpoint_url(endpoint)
             .build();
         Self {

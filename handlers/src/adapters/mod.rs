@@ -27,13 +27,16 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A call with the SDK's retries, well below the 29 s that API Gateway waits for an integration.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// A post with the SDK's retries. The sender waits for its own message as long as the slowest receiver
+/// takes, so one that cannot be reached by then is given up.
+const POST_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// What the clients of both services have in common; they share one connection pool.
 #[expect(missing_debug_implementations, reason = "holds credentials")]
 pub struct AwsConfig {
     region: Region,
     credentials: Credentials,
     http_client: SharedHttpClient,
-    timeouts: TimeoutConfig,
 }
 
 /// Puts together what the clients share. `endpoints` are those that will be called beside DynamoDB.
@@ -53,11 +56,14 @@ pub fn aws_config(settings: &Settings, endpoints: &[&str]) -> AwsConfig {
             "environment",
         ),
         http_client: http_client(all_plain),
-        timeouts: TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(OPERATION_TIMEOUT)
-            .build(),
     }
+}
+
+fn timeouts(operation: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(operation)
+        .build()
 }
 
 /// The SDKs' own HTTP client, with the proxy of the environment, which they do not look at by

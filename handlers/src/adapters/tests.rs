@@ -1,18 +1,22 @@
 //! One contract, kept by both stores: the one on DynamoDB (embedded, over HTTP, through the SDK, with
 //! pages of two items) and the one in memory that the tests of the rules rely on.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dynoxide::Database;
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
-use super::{DynamoStore, ManagementOutbox, SystemClock, aws_config};
-use crate::chat::memory::MemoryStore;
-use crate::chat::{Name, Room, RoomCode};
+use super::{DynamoStore, ManagementOutbox, OsRandomness, SystemClock, aws_config};
+use crate::chat::memory::{MemoryOutbox, MemoryStore};
+use crate::chat::{Chat, Name, Room, RoomCode};
 use crate::config::{Credentials, Function, Settings};
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Entry, Member, Outbox, Store, Timestamp,
+    Clock, Connection, ConnectionId, Delivery, Entry, Outbox, Seen, Store, Timestamp,
 };
+use crate::protocol::ServerFrame;
 
 const TABLE: &str = "chat";
 
@@ -266,14 +270,12 @@ async fn closing_removes_what_was_seen_even_without_the_connections_own_record(s
     enter(store, &ann, &room(1), Some("ann")).await;
     let bob = opened(store, "b").await;
     enter(store, &bob, &room(1), Some("bob")).await;
-    let seen = Member {
-        id: id("a"),
-        name: Some(name("bob")),
+    let (first, bobs) = (room(1), name("bob"));
+    let seen = Seen {
+        room: &first,
+        name: Some(&bobs),
     };
-    store
-        .close(&id("a"), Some((&room(1), &seen)))
-        .await
-        .expect("closed");
+    store.close(&id("a"), Some(seen)).await.expect("closed");
     assert_eq!(member_ids(store, &room(1), NOW).await, ["b"]);
     let names = store.name_keys(&room(1), "", NOW).await.expect("names");
     assert_eq!(names, ["bob"], "a name that somebody else holds stays");
@@ -403,22 +405,218 @@ async fn closed_connections_leave_no_item_in_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn joins_at_once_all_succeed_and_one_name_has_one_holder() {
+async fn of_many_who_want_one_name_at_once_exactly_one_gets_it() {
     let (_database, store) = dynamo().await;
     let mut connections = Vec::new();
     for number in 0..20 {
         connections.push(opened(&store, &format!("c{number}")).await);
     }
     let store = &store;
-    let attempts = connections.iter().map(|it| async move {
-        let shared = enter(store, it, &room(1), Some("ann")).await;
-        i32::from(shared == Entry::Done)
-    });
-    let holders: i32 = futures_util::future::join_all(attempts)
+    let attempts = connections
+        .iter()
+        .map(|it| enter(store, it, &Room::Lobby, Some("ann")));
+    let entries = futures_util::future::join_all(attempts).await;
+    assert_eq!(
+        entries
+            .iter()
+            .filter(|entry| **entry == Entry::Done)
+            .count(),
+        1
+    );
+    let taken = |entry: &&Entry| matches!(entry, Entry::NameTaken { .. });
+    assert_eq!(entries.iter().filter(taken).count(), 19);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn fifty_of_one_name_who_speak_in_the_lobby_at_once_are_all_heard() {
+    let (_database, store) = dynamo().await;
+    let ids: Vec<_> = (0..50).map(|number| id(&format!("c{number}"))).collect();
+    let now = SystemClock.now();
+    for id in &ids {
+        store
+            .open(id, now.after(Duration::from_mins(10)))
+            .await
+            .expect("opened");
+    }
+    let outbox = MemoryOutbox::default();
+    let chat = Chat::new(
+        store,
+        outbox,
+        SystemClock,
+        OsRandomness,
+        Duration::from_hours(1),
+    );
+    let chat = &chat;
+    let hi = r#"{"type":"message","from":"ann","text":"hi"}"#;
+    let answers = ids.iter().map(|id| chat.answer(id, hi));
+    let mut names = BTreeSet::new();
+    for answer in futures_util::future::join_all(answers).await {
+        match answer {
+            ServerFrame::Message { from, .. } => names.insert(from),
+            other => panic!("muted: {other:?}"),
+        };
+    }
+    assert_eq!(names.len(), 50, "nobody speaks as another: {names:?}");
+}
+
+/// An endpoint that gives prepared answers in turn, the last one again and again, and keeps the names
+/// of the operations: what real DynamoDB and API Gateway answer, and no emulator does on demand.
+struct Wire {
+    endpoint: String,
+    operations: Arc<Mutex<Vec<String>>>,
+}
+
+impl Wire {
+    async fn answering(answers: &'static [(u16, &'static str)]) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        let operations = Arc::new(Mutex::default());
+        tokio::spawn(Self::serve(listener, answers, Arc::clone(&operations)));
+        Self {
+            endpoint,
+            operations,
+        }
+    }
+
+    async fn serve(
+        listener: tokio::net::TcpListener,
+        answers: &'static [(u16, &'static str)],
+        operations: Arc<Mutex<Vec<String>>>,
+    ) {
+        loop {
+            let (stream, _) = listener.accept().await.expect("accepted");
+            let mut stream = tokio::io::BufReader::new(stream);
+            let (mut length, mut operation, mut line) = (0, String::new(), String::new());
+            while stream
+                .read_line(&mut line)
+                .await
+                .is_ok_and(|bytes| bytes > 2)
+            {
+                let (name, value) = line.trim().split_once(": ").unwrap_or((line.trim(), ""));
+                match name.to_ascii_lowercase().as_str() {
+                    "content-length" => length = value.parse().expect("a length"),
+                    "x-amz-target" => operation = value.to_owned(),
+                    _ if operation.is_empty() => operation = name.to_owned(),
+                    _ => {}
+                }
+                line.clear();
+            }
+            stream
+                .read_exact(&mut vec![0; length])
+                .await
+                .expect("a body");
+            let (status, body) = {
+                let mut operations = operations.lock().expect("no test panicked");
+                operations.push(operation);
+                answers[(operations.len() - 1).min(answers.len() - 1)]
+            };
+            let length = body.len();
+            let response = format!(
+                "HTTP/1.1 {status} -\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            );
+            stream
+                .get_mut()
+                .write_all(response.as_bytes())
+                .await
+                .expect("answered");
+        }
+    }
+
+    fn store(&self) -> DynamoStore {
+        let settings = settings(&self.endpoint);
+        DynamoStore::new(&aws_config(&settings, &[]), &settings)
+    }
+
+    fn outbox(&self) -> ManagementOutbox {
+        let settings = settings(&self.endpoint);
+        ManagementOutbox::new(&aws_config(&settings, &[&self.endpoint]), &self.endpoint)
+    }
+
+    fn calls(&self) -> usize {
+        self.operations.lock().expect("no test panicked").len()
+    }
+}
+
+const CONFLICT: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"Transaction is ongoing for the item"}"#;
+const CANCELLED: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"Transaction cancelled","CancellationReasons":[{"Code":"TransactionConflict","Message":"Transaction is ongoing for the item"},{"Code":"None"}]}"#;
+const THROTTLED: &str = r#"{"message":"Too Many Requests","__type":"LimitExceededException"}"#;
+const DENIED: &str = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"User: x is not authorized to perform: dynamodb:DeleteItem"}"#;
+
+#[tokio::test]
+async fn a_delete_that_meets_a_transaction_is_tried_again_and_not_for_ever() {
+    let wire = Wire::answering(&[(400, CONFLICT), (400, CONFLICT), (200, "{}")]).await;
+    wire.store()
+        .close(&id("a"), None)
         .await
-        .into_iter()
-        .sum();
-    assert_eq!(holders, 1);
+        .expect("closed in the end");
+    assert_eq!(wire.calls(), 3);
+
+    let wire = Wire::answering(&[(400, CONFLICT)]).await;
+    wire.store()
+        .close(&id("a"), None)
+        .await
+        .expect_err("given up");
+    assert_eq!(wire.calls(), 5);
+}
+
+#[tokio::test]
+async fn a_move_that_meets_another_transaction_is_tried_again_and_in_the_end_contended() {
+    let connection = Connection {
+        id: id("a"),
+        room: Room::Lobby,
+        name: None,
+        expires: LATER,
+    };
+    let wire = Wire::answering(&[(400, CANCELLED), (200, "{}")]).await;
+    assert_eq!(
+        enter(&wire.store(), &connection, &room(1), Some("ann")).await,
+        Entry::Done
+    );
+    assert_eq!(wire.calls(), 2);
+
+    let wire = Wire::answering(&[(400, CANCELLED)]).await;
+    assert_eq!(
+        enter(&wire.store(), &connection, &room(1), Some("ann")).await,
+        Entry::Contended
+    );
+}
+
+#[tokio::test]
+async fn a_denied_call_is_an_error_at_once() {
+    let wire = Wire::answering(&[(400, DENIED)]).await;
+    let error = wire
+        .store()
+        .close(&id("a"), None)
+        .await
+        .expect_err("denied");
+    assert!(format!("{error:?}").contains("AccessDenied"), "{error:?}");
+    assert_eq!(wire.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_throttled_post_is_tried_again_and_one_for_a_gone_connection_is_not() {
+    let wire = Wire::answering(&[(429, THROTTLED), (200, "")]).await;
+    assert!(matches!(
+        wire.outbox().post(&id("a="), "{}").await,
+        Delivery::Delivered
+    ));
+    assert_eq!(wire.calls(), 2);
+
+    let wire = Wire::answering(&[(410, r#"{"message":"Gone"}"#)]).await;
+    assert!(matches!(
+        wire.outbox().post(&id("a="), "{}").await,
+        Delivery::Gone
+    ));
+    assert!(
+        !wire
+            .outbox()
+            .is_connected(&id("a="))
+            .await
+            .expect("an answer")
+    );
+    assert_eq!(wire.calls(), 2);
 }
 
 #[tokio::test]

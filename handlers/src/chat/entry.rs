@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
+use super::name::NUMBER_MAX;
 use super::{Chat, Failure, Name, Room, RoomCode};
 use crate::log;
-use crate::ports::{Connection, ConnectionId, Entry, Member, Outbox, PortError, Store};
+use crate::ports::{Connection, ConnectionId, Entry, Outbox, PortError, Seen, Store};
 use crate::protocol::{Code, MEMBERS_LISTED_MAX, Refusal, ServerFrame};
 
 /// How often a step that lost a race is tried again. Each loss means that another one won, so this
 /// many in a row are never bad luck alone.
-const TRIES: usize = 8;
+const TRIES: u32 = 8;
 
 impl<S: Store, O: Outbox> Chat<S, O> {
     /// Makes a room with a code that no other room has.
@@ -30,14 +31,23 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         Err(lost_every_race("find a free room code"))
     }
 
-    /// Moves the connection to `room` and tells it who is there.
+    /// Moves the connection to `room` and tells it who is there. Of several frames of a connection
+    /// at once, each is carried out, in some order.
     pub(super) async fn enter(
         &self,
-        connection: Connection,
+        sender: &ConnectionId,
         room: &Room,
         name: &Name,
     ) -> Result<ServerFrame, Failure> {
-        let name = self.settle(&connection, room, name).await?;
+        let mut settled = Err(Failure::Overtaken);
+        for _ in 0..TRIES {
+            let connection = self.connection(sender).await?;
+            settled = self.settle(&connection, room, name).await;
+            if !matches!(settled, Err(Failure::Overtaken)) {
+                break;
+            }
+        }
+        let name = settled?;
         let members = self.store.members(room, self.clock.now()).await?;
         let mut names: Vec<&Name> = members
             .iter()
@@ -100,7 +110,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                         room: connection.room.to_string(),
                     });
                 }
-                Entry::Stale | Entry::NameTaken { .. } => {}
+                Entry::Stale | Entry::Contended | Entry::NameTaken { .. } => {}
             }
         }
         Err(lost_every_race("leave a room"))
@@ -114,21 +124,21 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         wanted: &Name,
     ) -> Result<Name, Failure> {
         let mut name = wanted.clone();
-        let mut holder_checked = false;
-        for _ in 0..TRIES {
-            match self
-                .store
-                .enter(connection, room, Some(&name), self.clock.now())
-                .await?
-            {
+        for refusals in 0..TRIES {
+            let now = self.clock.now();
+            match self.store.enter(connection, room, Some(&name), now).await? {
                 Entry::Done => return Ok(name),
                 Entry::Stale => return Err(Failure::Overtaken),
                 Entry::NameTaken { holder } => {
-                    if holder_checked || self.holds(room, &holder, &name).await? {
-                        name = self.another_name(room, wanted).await?;
+                    let checked = refusals > 0;
+                    if checked || self.holds(room, &holder, &name).await? {
+                        name = self.another_name(room, wanted, refusals).await?;
                     }
-                    holder_checked = true;
                 }
+                Entry::Contended if *room == Room::Lobby => {
+                    name = self.another_name(room, wanted, refusals).await?;
+                }
+                Entry::Contended => {}
             }
         }
         Err(lost_every_race("find a free name"))
@@ -144,11 +154,15 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         match self.outbox.is_connected(holder).await {
             Ok(true) => Ok(true),
             Ok(false) => {
-                let member = Member {
-                    id: holder.clone(),
-                    name: Some(name.clone()),
-                };
-                self.store.close(holder, Some((room, &member))).await?;
+                self.store
+                    .close(
+                        holder,
+                        Some(Seen {
+                            room,
+                            name: Some(name),
+                        }),
+                    )
+                    .await?;
                 Ok(false)
             }
             Err(error) => {
@@ -159,7 +173,16 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     }
 
     /// What to do about a name that is taken: the lobby numbers, a room refuses.
-    async fn another_name(&self, room: &Room, wanted: &Name) -> Result<Name, Failure> {
+    ///
+    /// The first time the lowest free number is taken. Whoever loses that as well is one of many, and
+    /// takes any out of a range that grows with each refusal, for else only one of them would win
+    /// each time.
+    async fn another_name(
+        &self,
+        room: &Room,
+        wanted: &Name,
+        refusals: u32,
+    ) -> Result<Name, Failure> {
         if *room != Room::Lobby {
             return Err(Failure::Refused(Refusal::new(
                 Code::NameTaken,
@@ -175,12 +198,20 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             .name_keys(room, &prefix, self.clock.now())
             .await?;
         let taken: HashSet<&str> = taken.iter().map(String::as_str).collect();
-        let free = (2..).map(|number| wanted.numbered(number));
-        free.take(taken.len() + 1)
-            .find(|name| !taken.contains(name.key()))
+        let mut random = [0; 4];
+        self.randomness.fill(&mut random)?;
+        let range = 8_u32.saturating_pow(refusals).min(RANGE_MAX);
+        let skipped = u32::from_be_bytes(random) % range;
+        (2..=NUMBER_MAX)
+            .map(|number| wanted.numbered(number))
+            .filter(|name| !taken.contains(name.key()))
+            .nth(skipped as usize)
             .ok_or_else(|| lost_every_race("find a free number"))
     }
 }
+
+/// The widest range that a number is picked from.
+const RANGE_MAX: u32 = 4_096;
 
 /// The first names, and the own one among them even in a long list.
 fn listed(sorted: &[&Name], own: &Name) -> Vec<String> {

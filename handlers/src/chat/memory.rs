@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use super::{Name, Room, RoomCode};
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Entry, Member, Outbox, PortError, Randomness, Store,
-    Timestamp,
+    Clock, Connection, ConnectionId, Delivery, Entry, Member, Outbox, PortError, Randomness, Seen,
+    Store, Timestamp,
 };
 
 /// What a test calls when the rules reach a certain point.
@@ -28,6 +28,7 @@ struct State {
     names: InRooms<String, ConnectionId>,
     failing: Cell<bool>,
     before_enter: RefCell<Option<Interference>>,
+    contended: Cell<u32>,
 }
 
 impl MemoryStore {
@@ -39,6 +40,11 @@ impl MemoryStore {
     /// Runs `interference` once, right before the next `enter`.
     pub(crate) fn before_enter(&self, interference: impl FnOnce(&Self) + 'static) {
         *self.0.before_enter.borrow_mut() = Some(Box::new(interference));
+    }
+
+    /// The next so many calls of `enter` meet others that write the same.
+    pub(crate) fn contend(&self, times: u32) {
+        self.0.contended.set(times);
     }
 
     /// Loses the connection's own record alone, as a crash in the middle of a removal does.
@@ -83,18 +89,16 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn drop_member(&self, room: &Room, member: &Member) {
+    fn drop_member(&self, id: &ConnectionId, seen: Seen<'_>) {
+        let room = seen.room.to_string();
         self.0
             .members
             .borrow_mut()
-            .remove(&(room.to_string(), member.id.clone()));
-        if let Some(name) = &member.name {
-            let key = (room.to_string(), name.key().to_owned());
+            .remove(&(room.clone(), id.clone()));
+        if let Some(name) = seen.name {
+            let key = (room, name.key().to_owned());
             let mut names = self.0.names.borrow_mut();
-            if names
-                .get(&key)
-                .is_some_and(|(holder, _)| *holder == member.id)
-            {
+            if names.get(&key).is_some_and(|(holder, _)| holder == id) {
                 names.remove(&key);
             }
         }
@@ -134,18 +138,20 @@ impl Store for MemoryStore {
             .cloned())
     }
 
-    async fn close(
-        &self,
-        id: &ConnectionId,
-        seen: Option<(&Room, &Member)>,
-    ) -> Result<(), PortError> {
+    async fn close(&self, id: &ConnectionId, seen: Option<Seen<'_>>) -> Result<(), PortError> {
         self.check()?;
         let removed = self.0.connections.borrow_mut().remove(id);
-        if let Some(Connection { id, room, name, .. }) = removed {
-            self.drop_member(&room, &Member { id, name });
+        if let Some(Connection { room, name, .. }) = &removed {
+            self.drop_member(
+                id,
+                Seen {
+                    room,
+                    name: name.as_ref(),
+                },
+            );
         }
-        if let Some((room, member)) = seen {
-            self.drop_member(room, member);
+        if let Some(seen) = seen {
+            self.drop_member(id, seen);
         }
         Ok(())
     }
@@ -195,6 +201,10 @@ impl Store for MemoryStore {
         if let Some(interference) = interference {
             interference(self);
         }
+        if let Some(fewer) = self.0.contended.get().checked_sub(1) {
+            self.0.contended.set(fewer);
+            return Ok(Entry::Contended);
+        }
         if self.connection(&connection.id, now).await?.as_ref() != Some(connection) {
             return Ok(Entry::Stale);
         }
@@ -211,14 +221,12 @@ impl Store for MemoryStore {
             }
             names.insert(key, (connection.id.clone(), connection.expires));
         }
-        let former = Member {
-            id: connection.id.clone(),
-            name: connection.name.clone(),
+        let former = Seen {
+            room: &connection.room,
+            name: connection.name.as_ref(),
         };
-        if connection.room != *room
-            || connection.name.as_ref().map(Name::key) != name.map(Name::key)
-        {
-            self.drop_member(&connection.room, &former);
+        if connection.room != *room || former.name.map(Name::key) != name.map(Name::key) {
+            self.drop_member(&connection.id, former);
         }
         let key = (room.to_string(), connection.id.clone());
         self.0
@@ -240,9 +248,10 @@ impl Store for MemoryStore {
             .iter()
             .filter(|((in_room, _), (_, expires))| *in_room == room.to_string() && *expires > now);
         Ok(present
-            .map(|((_, id), (name, _))| Member {
+            .map(|((_, id), (name, expires))| Member {
                 id: id.clone(),
                 name: name.clone(),
+                expires: *expires,
             })
             .collect())
     }

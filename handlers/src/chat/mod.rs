@@ -16,6 +16,7 @@ mod room;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -26,7 +27,7 @@ pub use room::Room;
 
 use crate::log;
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Member, Outbox, PortError, Randomness, Store,
+    Clock, Connection, ConnectionId, Delivery, Member, Outbox, PortError, Randomness, Seen, Store,
 };
 use crate::protocol::{ClientFrame, Code, Refusal, ServerFrame};
 
@@ -36,6 +37,12 @@ pub const TEXT_CHARS_MAX: usize = 4_000;
 /// How long a connection's record counts: API Gateway closes a WebSocket after 2 hours (its quota
 /// page, “Connection duration for WebSocket API”), and clocks differ.
 pub const CONNECTION_TTL: Duration = Duration::from_mins(130);
+
+/// How long after its opening a connection may still be unknown to `@connections`: its record is
+/// written during `$connect`, and only when that integration has returned, after 29 s at the longest
+/// (API Gateway's quota page, “Integration timeout”), is the connection established. Until then a post
+/// to it is answered 410.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// Posts under way at once for one message: enough to hide each one's latency, few enough that a
 /// Lambda function's file descriptors and memory are never in question.
@@ -119,7 +126,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 log::error("a frame was not carried out", &failure);
                 ServerFrame::Error(Refusal::new(
                     Code::TryAgain,
-                    "the server could not do that just now; send the frame again",
+                    "the server could not do that just now, or does not know whether it did; send it again",
                 ))
             }
         }
@@ -127,8 +134,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     async fn carry_out(&self, sender: &ConnectionId, frame: &str) -> Result<ServerFrame, Failure> {
         match ClientFrame::parse(frame)? {
-            ClientFrame::Message { from, text } => {
-                self.message(sender, from.as_deref(), text).await
+            ClientFrame::Message { from, room, text } => {
+                self.message(sender, from.as_deref(), room.as_deref(), text)
+                    .await
             }
             ClientFrame::Create { name } => self.create(sender, &name).await,
             ClientFrame::Join { room, name } => self.join(sender, &room, &name).await,
@@ -144,12 +152,15 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         &self,
         sender: &ConnectionId,
         from: Option<&str>,
+        room: Option<&str>,
         text: String,
     ) -> Result<ServerFrame, Failure> {
         check_text(&text)?;
         let mut connection = self.connection(sender).await?;
+        check_place(&connection, room)?;
         if connection.name.is_none() {
             connection = self.introduce(connection, from).await?;
+            check_place(&connection, room)?;
         }
         let frame = ServerFrame::Message {
             room: connection.room.to_string(),
@@ -171,9 +182,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     async fn create(&self, sender: &ConnectionId, name: &str) -> Result<ServerFrame, Failure> {
         let name = Name::parse(name)?;
-        let connection = self.connection(sender).await?;
+        self.connection(sender).await?;
         let code = self.new_room().await?;
-        self.enter(connection, &Room::Coded(code), &name).await
+        self.enter(sender, &Room::Coded(code), &name).await
     }
 
     async fn join(
@@ -183,7 +194,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         name: &str,
     ) -> Result<ServerFrame, Failure> {
         let name = Name::parse(name)?;
-        let connection = self.connection(sender).await?;
+        self.connection(sender).await?;
         let room = Room::parse(room).ok_or_else(no_such_room)?;
         if let Room::Coded(code) = &room {
             let now = self.clock.now();
@@ -195,7 +206,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 return Err(no_such_room().into());
             }
         }
-        self.enter(connection, &room, &name).await
+        self.enter(sender, &room, &name).await
     }
 
     async fn connection(&self, id: &ConnectionId) -> Result<Connection, Failure> {
@@ -206,22 +217,70 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     /// Posts to every member but the sender, who gets the frame as the reply. Members found gone
     /// are removed; a failed post concerns nobody else.
     async fn broadcast(&self, sender: &Connection, members: &[Member], frame: &str) {
+        let failures = RefCell::new(Vec::new());
         let others = members.iter().filter(|member| member.id != sender.id);
         futures_util::stream::iter(others)
-            .for_each_concurrent(POSTS_AT_ONCE, |member| async move {
+            .for_each_concurrent(POSTS_AT_ONCE, |member| async {
                 match self.outbox.post(&member.id, frame).await {
                     Delivery::Delivered => {}
                     Delivery::Gone => self.remove(&sender.room, member).await,
-                    Delivery::Failed(error) => log::error("a message was not delivered", &error),
+                    Delivery::Failed(error) => failures.borrow_mut().push(error),
                 }
             })
             .await;
+        let failures = failures.into_inner();
+        let (failed, members) = (failures.len(), members.len());
+        if let Some(last) = failures.into_iter().next_back() {
+            log::error(
+                "a message missed some members",
+                &Undelivered {
+                    failed,
+                    members,
+                    last,
+                },
+            );
+        }
     }
 
     async fn remove(&self, room: &Room, member: &Member) {
-        if let Err(error) = self.store.close(&member.id, Some((room, member))).await {
+        let opened_just_now =
+            member.expires.after(HANDSHAKE) > self.clock.now().after(CONNECTION_TTL);
+        // Only who has sent a frame has a name, and only who is connected can send one.
+        if member.name.is_none() && opened_just_now {
+            return;
+        }
+        let seen = Seen {
+            room,
+            name: member.name.as_ref(),
+        };
+        if let Err(error) = self.store.close(&member.id, Some(seen)).await {
             log::error("a connection that is gone was not removed", &error);
         }
+    }
+}
+
+/// For the log: how many did not get a message.
+#[derive(Debug, thiserror::Error)]
+#[error("{failed} of {members} members were not reached")]
+struct Undelivered {
+    failed: usize,
+    members: usize,
+    #[source]
+    last: PortError,
+}
+
+/// Frames of one connection are carried out at the same time, so a client that does not wait for
+/// `joined` can say where it believes to be.
+fn check_place(connection: &Connection, room: Option<&str>) -> Result<(), Refusal> {
+    match room {
+        Some(room) if Room::parse(room).as_ref() != Some(&connection.room) => Err(Refusal::new(
+            Code::NotInRoom,
+            format!(
+                "this connection is in `{}`; `join` the other room first",
+                connection.room
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -45,6 +45,13 @@ impl Name {
         ))
     }
 
+    /// A name that was read before and kept.
+    #[must_use]
+    pub fn recorded(shown: String) -> Self {
+        let key = fold(&shown);
+        Self { shown, key }
+    }
+
     /// The name as people see it.
     #[must_use]
     pub fn shown(&self) -> &str {
@@ -60,9 +67,7 @@ impl Name {
     /// This name with a number, shortened where it would get too long: `ann-2`.
     #[must_use]
     pub fn numbered(&self, number: usize) -> Self {
-        let shown = format!("{}-{number}", self.stem());
-        let key = fold(&shown);
-        Self { shown, key }
+        Self::recorded(format!("{}-{number}", self.stem()))
     }
 
     /// What the keys of all of this name's numbered forms start with.
@@ -83,13 +88,22 @@ impl Name {
 /// Room for the number of a numbered name.
 const NUMBER_DIGITS: usize = 6;
 
+/// The greatest number that fits.
+pub(super) const NUMBER_MAX: usize = 999_999;
+
+/// What reads the same becomes the same: compatibility forms, case, variation selectors (which choose
+/// between two looks of one character), and any white space.
 fn fold(shown: &str) -> String {
-    shown.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+    let plain = shown.nfkc().flat_map(char::to_lowercase).nfkc();
+    let plain: String = plain
+        .filter(|it| !matches!(it, '\u{FE00}'..='\u{FE0F}'))
+        .collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Control characters, and the format characters that change how a name reads without being seen:
-/// soft hyphen, zero width, line and paragraph separators, direction marks, the byte order mark,
-/// tags.
+/// Control characters, and those that change how a name reads without being seen: soft hyphen, zero
+/// width and filling characters, line and paragraph separators, direction marks, the byte order mark,
+/// annotation and musical controls, tags.
 fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -103,9 +117,12 @@ fn is_unseen(character: char) -> bool {
                 | '\u{200B}'..='\u{200F}'
                 | '\u{2028}'..='\u{202E}'
                 | '\u{2060}'..='\u{206F}'
+                | '\u{2800}'
                 | '\u{3164}'
                 | '\u{FEFF}'
                 | '\u{FFA0}'
+                | '\u{FFF0}'..='\u{FFFB}'
+                | '\u{1D173}'..='\u{1D17A}'
                 | '\u{E0000}'..='\u{E0FFF}'
         )
 }
@@ -126,6 +143,8 @@ mod tests {
             ("Zoé", "zoe\u{301}"),
             ("ÄNNE", "änne"),
             (" bo ", "bo"),
+            ("ann\u{fe00}", "ann"),
+            ("ann  lee", "Ann Lee"),
         ] {
             assert_eq!(name(one).key(), name(other).key(), "{one} {other}");
         }
@@ -148,6 +167,7 @@ mod tests {
             "an\u{200d}n",
             "a\u{202e}b",
             "\u{feff}",
+            "\u{2800}",
             &too_long,
         ] {
             assert_eq!(
@@ -162,6 +182,14 @@ mod tests {
     #[test]
     fn a_name_whose_key_would_overflow_the_stores_key_is_refused() {
         assert!(Name::parse(&"\u{fdfa}".repeat(32)).is_err());
+    }
+
+    #[test]
+    fn a_numbered_name_of_the_longest_key_reads_back_as_it_was_kept() {
+        let long = name(&format!("{}{}", "\u{fdfa}".repeat(14), "x".repeat(11)));
+        let numbered = long.numbered(2);
+        assert_eq!(Name::recorded(numbered.shown().to_owned()), numbered);
+        assert!(numbered.key().len() < 900, "within DynamoDB's sort key");
     }
 
     #[test]

@@ -344,12 +344,95 @@ async fn a_join_that_a_disconnect_overtakes_revives_nothing() {
         let closed = futures_util::FutureExt::now_or_never(store.close(&gone, None));
         closed.expect("never waits").expect("the store works");
     });
-    let reply = world.join(&bob, &room, "bob").await;
-    assert_eq!(reply["code"], "try-again");
-    assert_eq!(world.store.traces_of(&bob), Vec::<String>::new());
     assert_eq!(
         world.join(&bob, &room, "bob").await["code"],
         "not-connected"
+    );
+    assert_eq!(world.store.traces_of(&bob), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_join_that_another_frame_of_the_connection_overtakes_is_carried_out_after_it() {
+    let world = World::new();
+    let (ann, bob) = (world.connect("a").await, world.connect("b").await);
+    let room = world.create(&ann, "ann").await;
+    let named = Connection {
+        id: bob.clone(),
+        room: super::Room::Lobby,
+        name: Some(Name::parse("bob").expect("a name")),
+        expires: world.clock.now().after(CONNECTION_TTL),
+    };
+    world
+        .store
+        .before_enter(move |store| store.overwrite(named));
+    assert_eq!(
+        world.join(&bob, &room, "bob").await["members"],
+        json!(["ann", "bob"])
+    );
+}
+
+#[tokio::test]
+async fn a_message_for_a_room_that_its_sender_is_not_in_is_heard_by_nobody() {
+    let world = World::new();
+    let (ann, bob) = (world.connect("a").await, world.connect("b").await);
+    let room = world.create(&ann, "ann").await;
+    let secret = json!({"type": "message", "room": room, "from": "bob", "text": "secret"});
+    assert_eq!(
+        world.send(&bob, secret.clone()).await["code"],
+        "not-in-room"
+    );
+    assert_eq!(world.receivers(), Vec::<String>::new());
+    assert_eq!(
+        world.store.traces_of(&bob),
+        ["in lobby", "member of lobby"],
+        "not even named"
+    );
+
+    world.join(&bob, &room, "bob").await;
+    assert_eq!(world.send(&bob, secret).await["type"], "message");
+    assert_eq!(world.receivers(), ["a"]);
+    let to_the_lobby = json!({"type": "message", "room": "lobby", "text": "hi"});
+    assert_eq!(world.send(&bob, to_the_lobby).await["code"], "not-in-room");
+}
+
+#[tokio::test]
+async fn where_many_write_at_once_the_lobby_numbers_and_a_room_tries_again() {
+    let world = World::new();
+    let (ann, bob) = (world.connect("a").await, world.connect("b").await);
+    world.store.contend(1);
+    assert_eq!(world.join(&ann, "lobby", "ann").await["name"], "ann-2");
+    let room = world.create(&bob, "bob").await;
+    world.store.contend(3);
+    assert_eq!(world.join(&ann, &room, "ann").await["name"], "ann");
+    world.store.contend(1000);
+    assert_eq!(world.join(&ann, &room, "anna").await["code"], "try-again");
+    world.store.contend(0);
+    assert_eq!(
+        world.send(&ann, json!({"type": "ping"})).await["room"],
+        json!(room)
+    );
+}
+
+/// Its record is written during `$connect`, before API Gateway knows the connection.
+#[tokio::test]
+async fn a_connection_still_in_its_handshake_is_not_taken_for_gone() {
+    let world = World::new();
+    let ann = world.connect("a").await;
+    let young = world.connect("b").await;
+    world.outbox.gone(&young);
+    let hi = json!({"type": "message", "from": "ann", "text": "hi"});
+    assert_eq!(world.send(&ann, hi.clone()).await["type"], "message");
+    assert_eq!(
+        world.store.traces_of(&young),
+        ["in lobby", "member of lobby"]
+    );
+
+    world.clock.advance(super::HANDSHAKE);
+    world.send(&ann, hi).await;
+    assert_eq!(
+        world.store.traces_of(&young),
+        Vec::<String>::new(),
+        "by now it would be known"
     );
 }
 
