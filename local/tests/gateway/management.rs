@@ -157,7 +157,11 @@ async fn a_client_that_does_not_read_gets_429_while_nobody_else_notices() {
 async fn a_full_buffer_does_not_keep_a_connection_from_being_deleted() {
     let mut app = App::start().await;
     let (_slow, id) = app.connect_with_id().await;
-    while app.manage("POST", &id, &xs(100_000)).await.status == 200 {}
+    let mut posts = 0;
+    while app.manage("POST", &id, &xs(100_000)).await.status == 200 {
+        posts += 1;
+        assert!(posts < 1000, "its buffer never fills");
+    }
     assert_eq!(app.manage("DELETE", &id, b"").await.status, 204);
     app.event("DISCONNECT").await;
     assert_eq!(app.manage("POST", &id, b"").await.status, 410);

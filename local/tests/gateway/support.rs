@@ -344,8 +344,19 @@ impl Client {
             reason: reason.into(),
         };
         self.send_message(Message::Close(Some(frame))).await;
-        let ended = async { while let Some(Ok(_)) = self.socket.next().await {} };
-        soon("the end", ended).await;
+        let ended = async {
+            let mut answer = None;
+            while let Some(Ok(message)) = self.socket.next().await {
+                answer = Some(message);
+            }
+            answer
+        };
+        // RFC 6455, section 5.5.1: what was sent is sent back.
+        let answer = soon("the end", ended).await;
+        assert!(
+            matches!(&answer, Some(Message::Close(Some(frame))) if u16::from(frame.code) == code),
+            "{answer:?}"
+        );
     }
 
     /// Says something and waits for the answer: how long a conversation's turn takes.
