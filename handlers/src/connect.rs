@@ -27,3 +27,35 @@ pub async fn handle(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::memory::{MemoryStore, SetClock};
+    use crate::event::tests::event;
+    use crate::ports::ConnectionId;
+
+    #[tokio::test]
+    async fn a_connect_event_is_recorded_and_any_other_changes_nothing() {
+        let (store, clock) = (MemoryStore::default(), SetClock::default());
+        for (kind, status_code, traces) in [("MESSAGE", 400, 0), ("CONNECT", 200, 2)] {
+            let response = handle(&store, &clock, &event(kind))
+                .await
+                .expect("a response");
+            assert_eq!(response.status_code, status_code, "{kind}");
+            assert_eq!(
+                store.traces_of(&ConnectionId::new("a")).len(),
+                traces,
+                "{kind}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_recorded_is_refused() {
+        let store = MemoryStore::default();
+        store.fail(true);
+        let response = handle(&store, &SetClock::default(), &event("CONNECT")).await;
+        assert_eq!(response.expect("a response").status_code, 503);
+    }
+}

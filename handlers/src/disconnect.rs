@@ -19,3 +19,34 @@ pub async fn handle(store: &impl Store, event: &ApiGatewayWebsocketProxyRequest)
     chat::depart(store, &id).await?;
     Ok(status(200))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::memory::MemoryStore;
+    use crate::event::tests::event;
+    use crate::ports::{ConnectionId, Timestamp};
+
+    #[tokio::test]
+    async fn a_disconnect_event_removes_the_connection_and_any_other_changes_nothing() {
+        let (store, id) = (MemoryStore::default(), ConnectionId::new("a"));
+        store
+            .open(&id, Timestamp::from_seconds(1))
+            .await
+            .expect("opened");
+        for (kind, status_code, traces) in [("MESSAGE", 400, 2), ("DISCONNECT", 200, 0)] {
+            let response = handle(&store, &event(kind)).await.expect("a response");
+            assert_eq!(response.status_code, status_code, "{kind}");
+            assert_eq!(store.traces_of(&id).len(), traces, "{kind}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_removed_is_an_error() {
+        let store = MemoryStore::default();
+        store.fail(true);
+        handle(&store, &event("DISCONNECT"))
+            .await
+            .expect_err("an error");
+    }
+}

@@ -53,3 +53,22 @@ pub fn reply(frame: String) -> ApiGatewayProxyResponse {
     response.body = Some(Body::Text(frame));
     response
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// An event of a kind, about the connection `a`.
+    pub(crate) fn event(kind: &str) -> ApiGatewayWebsocketProxyRequest {
+        let mut event = ApiGatewayWebsocketProxyRequest::default();
+        event.request_context.connection_id = Some("a".to_owned());
+        event.request_context.event_type = Some(kind.to_owned());
+        event
+    }
+
+    #[test]
+    fn an_event_without_a_connection_is_an_error() {
+        let event = ApiGatewayWebsocketProxyRequest::default();
+        assert!(connection_id(&event).is_err());
+    }
+}

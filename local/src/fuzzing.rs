@@ -15,7 +15,7 @@ use crate::gateway::connections::{Client, Connection};
 use crate::gateway::event::{self, Handshake, Kind, Source};
 use crate::gateway::{Gateway, Limits, integration, route};
 use crate::head;
-use crate::lambda::{Code, Functions};
+use crate::lambda::{Code, FunctionOptions, Functions, Setting};
 use crate::observer::Observer;
 use crate::server::Server;
 use crate::template::{Api, Route, Throttle};
@@ -108,25 +108,31 @@ impl Port {
                 burst: u32::MAX,
             },
         };
-        let functions = Functions::new(
-            &BTreeMap::new(),
-            &|_| Code::new("/nonexistent"),
-            &BTreeMap::new(),
-            1,
-            &Observer::default(),
-        );
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let entered = runtime.enter();
+        let observer = Observer::default();
+        let dice = Arc::new(Dice::new(Faults::default(), 0, &observer));
+        let setting = Setting {
+            code: &|_| Code::new("/nonexistent"),
+            environment: &BTreeMap::new(),
+            options: FunctionOptions::default(),
+            dice: &dice,
+            observer: &observer,
+        };
+        let functions = Functions::new(&BTreeMap::new(), &setting);
+        drop(entered);
         let gateway = Gateway::new(
             api,
             "127.0.0.1:1".to_owned(),
-            Arc::new(functions),
+            functions,
             Limits::default(),
-            Dice::new(Faults::default()),
+            dice,
         );
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
         Self {
-            runtime: runtime.expect("a runtime"),
+            runtime,
             server: Server {
                 gateway: Arc::new(gateway),
                 site: None,

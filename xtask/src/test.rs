@@ -17,6 +17,7 @@ pub(crate) fn all() -> Outcome {
         run(cargo().args([
             "clippy",
             "--workspace",
+            "--all-features",
             "--all-targets",
             "--",
             "--deny",

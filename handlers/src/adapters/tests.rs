@@ -202,6 +202,13 @@ async fn entering_as_no_longer_read_is_stale_and_changes_nothing(store: &impl St
         Entry::Stale,
         "named meanwhile"
     );
+    enter(store, &moved, &room(2), Some("ann")).await;
+    assert_eq!(
+        enter(store, &moved, &Room::Lobby, Some("ann")).await,
+        Entry::Stale,
+        "moved meanwhile under the same name"
+    );
+    let moved = read(store, "a").await.expect("there");
     store.close(&id("a"), None).await.expect("closed");
     assert_eq!(
         enter(store, &moved, &room(2), Some("ann")).await,
@@ -459,11 +466,11 @@ async fn fifty_of_one_name_who_speak_in_the_lobby_at_once_are_all_heard() {
     assert_eq!(names.len(), 50, "nobody speaks as another: {names:?}");
 }
 
-/// An endpoint that gives prepared answers in turn, the last one again and again, and keeps the names
-/// of the operations: what real DynamoDB and API Gateway answer, and no emulator does on demand.
+/// An endpoint that gives prepared answers in turn, the last one again and again, and keeps what it was
+/// asked: what real DynamoDB and API Gateway answer, and no emulator does on demand.
 struct Wire {
     endpoint: String,
-    operations: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Wire {
@@ -472,49 +479,40 @@ impl Wire {
             .await
             .expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-        let operations = Arc::new(Mutex::default());
-        tokio::spawn(Self::serve(listener, answers, Arc::clone(&operations)));
-        Self {
-            endpoint,
-            operations,
-        }
+        let requests = Arc::new(Mutex::default());
+        tokio::spawn(Self::serve(listener, answers, Arc::clone(&requests)));
+        Self { endpoint, requests }
     }
 
     async fn serve(
         listener: tokio::net::TcpListener,
         answers: &'static [(u16, &'static str)],
-        operations: Arc<Mutex<Vec<String>>>,
+        requests: Arc<Mutex<Vec<String>>>,
     ) {
         loop {
             let (stream, _) = listener.accept().await.expect("accepted");
             let mut stream = tokio::io::BufReader::new(stream);
-            let (mut length, mut operation, mut line) = (0, String::new(), String::new());
+            let (mut length, mut line) = (0, String::new());
             while stream
                 .read_line(&mut line)
                 .await
                 .is_ok_and(|bytes| bytes > 2)
             {
-                let (name, value) = line.trim().split_once(": ").unwrap_or((line.trim(), ""));
-                match name.to_ascii_lowercase().as_str() {
-                    "content-length" => length = value.parse().expect("a length"),
-                    "x-amz-target" => operation = value.to_owned(),
-                    _ if operation.is_empty() => operation = name.to_owned(),
-                    _ => {}
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().expect("a length");
                 }
                 line.clear();
             }
-            stream
-                .read_exact(&mut vec![0; length])
-                .await
-                .expect("a body");
-            let (status, body) = {
-                let mut operations = operations.lock().expect("no test panicked");
-                operations.push(operation);
-                answers[(operations.len() - 1).min(answers.len() - 1)]
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).await.expect("a body");
+            let (status, answer) = {
+                let mut requests = requests.lock().expect("no test panicked");
+                requests.push(String::from_utf8_lossy(&body).into_owned());
+                answers[(requests.len() - 1).min(answers.len() - 1)]
             };
-            let length = body.len();
+            let length = answer.len();
             let response = format!(
-                "HTTP/1.1 {status} -\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                "HTTP/1.1 {status} -\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}"
             );
             stream
                 .get_mut()
@@ -535,7 +533,14 @@ impl Wire {
     }
 
     fn calls(&self) -> usize {
-        self.operations.lock().expect("no test panicked").len()
+        self.requests.lock().expect("no test panicked").len()
+    }
+
+    /// What the one request asked for.
+    fn only_request(&self) -> serde_json::Value {
+        let requests = self.requests.lock().expect("no test panicked");
+        assert_eq!(requests.len(), 1);
+        serde_json::from_str(&requests[0]).expect("JSON")
     }
 }
 
@@ -581,6 +586,17 @@ async fn a_move_that_meets_another_transaction_is_tried_again_and_in_the_end_con
         enter(&wire.store(), &connection, &room(1), Some("ann")).await,
         Entry::Contended
     );
+}
+
+/// An emulator on one machine has no other kind of read.
+#[tokio::test]
+async fn reads_ask_for_the_last_write() {
+    let wire = Wire::answering(&[(200, "{}")]).await;
+    wire.store().connection(&id("a"), NOW).await.expect("read");
+    assert_eq!(wire.only_request()["ConsistentRead"], true);
+    let wire = Wire::answering(&[(200, r#"{"Items":[],"Count":0}"#)]).await;
+    wire.store().members(&room(1), NOW).await.expect("read");
+    assert_eq!(wire.only_request()["ConsistentRead"], true);
 }
 
 #[tokio::test]
