@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::Fault;
 
-/// Your own real-time group chat: on AWS with one command, on your machine with another
+use crate::settings;
+
+/// Your own real-time group chat, on AWS or on this machine
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -22,22 +24,22 @@ pub(crate) enum Command {
     Dev(DevArgs),
 
     /// Print the CloudFormation template of a stage
-    #[command(after_help = SYNTH_EXAMPLES)]
+    #[command(after_help = SYNTH_EXAMPLES, next_line_help = true)]
     Synth(SynthArgs),
 }
 
 /// Shown below `chatctl dev --help`.
 const DEV_EXAMPLES: &str = "\
 Examples:
-  chatctl dev                          build, start, print the URLs; Ctrl-C ends it
-  chatctl dev --port 0 --json          on a free port; the URLs as one JSON line
-  chatctl dev --data ./data            keep rooms and connections in a folder
-  chatctl dev --release                the functions as they are packaged for Lambda
-  chatctl dev --reports                what each invocation would be billed for
+  chatctl dev                    build, start, print the URLs; Ctrl-C ends it
+  chatctl dev --port 0 --json    on a free port; the URLs as one JSON line
+  chatctl dev --data ./data      keep rooms and connections in a folder
+  chatctl dev --release          the functions as they are packaged for Lambda
+  chatctl dev --reports          what each invocation would be billed for
   chatctl dev --idle-timeout 10s --connection-lifetime 1m
-                                       see clients reconnect without waiting for hours
+                                 see clients reconnect without waiting for hours
   chatctl dev --fault crash=0.5% --fault gone=1% --fault reorder=50ms --seed 42
-                                       a bad day in the cloud; the same one with the same seed";
+                                 a bad day in the cloud, and the same one again";
 
 /// What can be asked for by `--fault`: a line each, with an example.
 pub(crate) fn faults() -> String {
@@ -51,9 +53,9 @@ pub(crate) fn faults() -> String {
 /// Shown below `chatctl synth --help`.
 const SYNTH_EXAMPLES: &str = "\
 Examples:
-  chatctl synth                        the template of the stage `dev`, as YAML
-  chatctl synth --stage prod           the one of the stage `prod`
-  chatctl synth --format json          as JSON, functions in their long form
+  chatctl synth                  the template of the stage `dev`, as YAML
+  chatctl synth --stage prod     the one of the stage `prod`
+  chatctl synth --format json    as JSON, intrinsic functions in their long form
   chatctl synth > t.yaml && cfn-lint -- t.yaml";
 
 /// Which chat of the account is meant.
@@ -81,6 +83,7 @@ pub(crate) struct DevArgs {
         long,
         env = "CHATCTL_PORT",
         default_value_t = 8765,
+        value_parser = settings::port,
         value_name = "PORT"
     )]
     pub(crate) port: u16,
@@ -93,26 +96,28 @@ pub(crate) struct DevArgs {
     #[arg(long)]
     pub(crate) release: bool,
 
-    /// Close connections that have been silent for this long: 10s, 5m, or a number of seconds; 10m
-    /// at most, as on AWS, and by default
+    /// Close connections that have been silent for this long, such as 10s; at most 10m, which is
+    /// what AWS allows and the default
     #[arg(long, value_name = "DURATION")]
     pub(crate) idle_timeout: Option<String>,
 
-    /// Close connections that are this old; 2h at most, as on AWS, and by default
+    /// Close connections that are this old, such as 1m; at most 2h, which is what AWS allows and the
+    /// default
     #[arg(long, value_name = "DURATION")]
     pub(crate) connection_lifetime: Option<String>,
 
-    /// Let this go wrong as it would in the cloud, such as gone=1% or reorder=50ms; repeatable;
-    /// see below for what there is
+    /// Let this go wrong as it would in the cloud, such as gone=1% (all are listed below); can be
+    /// given several times
     #[arg(long, value_name = "FAULT=EXTENT")]
     pub(crate) fault: Vec<String>,
 
-    /// Choose when faults strike; the same number, the same strikes. Without it, another each time
+    /// Choose when faults strike: with the same number at the same moments; without one, at others
+    /// each time
     #[arg(long, value_name = "NUMBER", requires = "fault")]
     pub(crate) seed: Option<u64>,
 
-    /// Refuse invocations beyond this many at once, as Lambda does by an account's quota: 10 in a
-    /// new account, 1000 by default. Without it they wait
+    /// Refuse invocations beyond this many at once, as Lambda does (10 in a new account, else 1000);
+    /// without it they wait
     #[arg(long, value_name = "NUMBER")]
     pub(crate) account_concurrency: Option<usize>,
 
@@ -132,8 +137,14 @@ pub(crate) struct SynthArgs {
     #[command(flatten)]
     pub(crate) stage: StageArgs,
 
-    /// How to write the template
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    /// How to write the template: yaml, for people, or json, for programs
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "FORMAT"
+    )]
     pub(crate) format: TemplateFormat,
 }
 
@@ -156,6 +167,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_fits_a_terminal_of_80_columns() {
+        for mut command in Cli::command().term_width(80).get_subcommands().cloned() {
+            let before = command.render_long_help().to_string();
+            let after = command.get_after_help().map(ToString::to_string);
+            for line in after.iter().flat_map(|text| text.lines()) {
+                assert!(line.chars().count() <= 80, "{line}");
+                assert!(before.contains(line), "wrapped: {line}");
+            }
+        }
     }
 
     #[test]

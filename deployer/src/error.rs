@@ -3,6 +3,8 @@
 
 use std::io;
 
+use local::{DatabaseError, StartError};
+
 use crate::build::BuildError;
 use crate::settings::SettingsError;
 use crate::template::TemplateError;
@@ -81,8 +83,24 @@ impl Error {
                     .to_owned(),
             ),
             Self::Build(error) => Some(error.hint().to_owned()),
-            Self::CommandLine(_) | Self::Local(_) | Self::Machine(_) | Self::Output(_) => None,
+            Self::Local(error) => local_hint(error).map(str::to_owned),
+            Self::CommandLine(_) | Self::Machine(_) | Self::Output(_) => None,
         }
+    }
+}
+
+fn local_hint(error: &StartError) -> Option<&'static str> {
+    match error {
+        StartError::Port { .. } => {
+            Some("choose another with `--port`, or take a free one with `--port 0`")
+        }
+        StartError::Database(DatabaseError::Folder { .. }) => {
+            Some("choose another folder with `--data`")
+        }
+        StartError::Database(DatabaseError::KeySchema { .. }) => {
+            Some("choose another folder with `--data`, or delete this one")
+        }
+        StartError::Template(_) | StartError::Database(_) | StartError::Init(_) => None,
     }
 }
 

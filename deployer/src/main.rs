@@ -43,6 +43,7 @@ fn main() -> std::process::ExitCode {
             error.exit_code()
         }
     };
+    output.finish();
     code.into()
 }
 

@@ -1,15 +1,19 @@
 //! The only place that prints. Standard output is for data, what a command was asked for; everything
 //! else, for people, goes to standard error.
 
+mod notes;
+
 use std::error::Error as StdError;
 use std::io::{self, ErrorKind, Write};
+
+pub(crate) use notes::Notes;
 
 use crate::error::Error;
 
 /// The two streams of the process, or of a test.
 pub(crate) struct Output {
     data: Box<dyn Write>,
-    notes: Box<dyn Write>,
+    notes: Notes,
 }
 
 impl Output {
@@ -17,7 +21,7 @@ impl Output {
     pub(crate) fn of_process() -> Self {
         Self {
             data: Box::new(io::stdout()),
-            notes: Box::new(io::stderr()),
+            notes: Notes::on(io::stderr()),
         }
     }
 
@@ -38,31 +42,39 @@ impl Output {
     }
 
     /// Tells people something, a line.
-    pub(crate) fn note(&mut self, line: &str) {
-        // Nobody listens: nothing is lost by that.
-        let _ = self.notes.write_all(format!("{line}\n").as_bytes());
+    pub(crate) fn note(&self, line: &str) {
+        self.notes.tell(line);
+    }
+
+    /// Where to tell people something while a command runs, from any thread.
+    pub(crate) fn notes(&self) -> Notes {
+        self.notes.clone()
+    }
+
+    /// Sees off what was told to people, as far as somebody reads it.
+    pub(crate) fn finish(&self) {
+        self.notes.finish();
     }
 
     /// Tells what went wrong, why, and what to do about it.
-    pub(crate) fn error(&mut self, error: &Error) {
+    pub(crate) fn error(&self, error: &Error) {
         if let Error::CommandLine(error) = error {
             // Help that was asked for is data, and `clap` knows the terminal's width and colours.
             // As below, nothing is left to be done if it fails.
             let _ = error.print();
             return;
         }
-        // Where complaints go is gone: there is nobody left to tell.
-        let _ = self.notes.write_all(render(error).as_bytes());
+        self.notes.tell(&render(error));
     }
 }
 
-/// The error, its causes and the hint, a line each.
+/// The error, its causes and the hint, a line each; the last without its end.
 fn render(error: &Error) -> String {
     let mut lines = vec![format!("error: {error}\n")];
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     lines.extend(causes.map(|cause| format!("  caused by: {cause}\n")));
     lines.extend(error.hint().map(|hint| format!("hint: {hint}\n")));
-    lines.concat()
+    lines.concat().trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -87,7 +99,7 @@ mod tests {
     fn failing(kind: ErrorKind) -> Output {
         Output {
             data: Box::new(Failing(kind)),
-            notes: Box::new(Failing(kind)),
+            notes: Notes::on(Failing(kind)),
         }
     }
 
@@ -101,9 +113,10 @@ mod tests {
         let mut output = failing(ErrorKind::StorageFull);
         let error = output.data("text").unwrap_err();
         output.error(&error);
+        output.finish();
         assert_eq!(
             render(&error),
-            "error: standard output cannot be written to\n  caused by: no storage space\n"
+            "error: standard output cannot be written to\n  caused by: no storage space"
         );
     }
 
@@ -114,7 +127,7 @@ mod tests {
             render(&Error::from(SettingsError::from(error))),
             "error: `Dev` is not a stage name\n\
              hint: set `--stage` or `CHATCTL_STAGE` to lower-case letters, digits and inner hyphens, \
-             at most 20, such as `dev`\n"
+             at most 20, such as `dev`"
         );
     }
 }

@@ -122,6 +122,11 @@ impl SynthSettings {
     }
 }
 
+/// Reads a port: its range is worth a sentence that names it.
+pub(crate) fn port(text: &str) -> Result<u16, &'static str> {
+    text.parse().map_err(|_| "not a number from 0 to 65535")
+}
+
 fn template_settings(args: &StageArgs) -> Result<TemplateSettings, SettingsError> {
     Ok(TemplateSettings {
         stage: args.stage.parse()?,

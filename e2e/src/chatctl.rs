@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::OnceLock;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::{DEADLINE, within_deadline};
 
@@ -90,7 +91,9 @@ pub async fn run(arguments: &[&str]) -> Output {
         .expect("chatctl runs")
 }
 
-fn command(arguments: &[&str]) -> Command {
+/// `chatctl`, to be run in the checkout without variables of the tester's own.
+#[must_use]
+pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command
         .args(arguments)
@@ -134,12 +137,20 @@ impl Dev {
     /// # Panics
     /// When it does not start.
     pub async fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, Stdio::inherit()).await
+    }
+
+    /// Starts it as [`Dev::start`] does, with another standard error.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_with(arguments: &[&str], stderr: Stdio) -> Self {
         // Built before the deadline runs; `chatctl dev` then finds it up to date.
-        bootstrap();
+        let _ = bootstrap();
         let arguments = [&["dev", "--port", "0", "--json"], arguments].concat();
         let mut child = command(&arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(stderr)
             .spawn()
             .expect("chatctl starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -171,6 +182,11 @@ impl Dev {
         self.child.id().expect("still running")
     }
 
+    /// Its standard error, if that is a pipe; once.
+    pub fn take_stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
+    }
+
     /// Sends a signal and gives the exit code, what else was printed on standard output, and how
     /// long the end took.
     ///
@@ -192,18 +208,20 @@ impl Dev {
     }
 }
 
-/// Sends a signal to a process of the tests' own.
+/// Sends a signal, `INT`, `TERM` or `KILL`, to a process of the tests' own.
 ///
 /// # Panics
 /// When there is no such process.
 pub fn send_signal(signal: &str, pid: u32) {
-    let status = std::process::Command::new("kill")
-        .args(["-s", signal, &pid.to_string()])
-        .status();
-    assert!(
-        status.expect("`kill` runs").success(),
-        "process {pid} takes the signal {signal}"
-    );
+    let signal = match signal {
+        "INT" => Signal::INT,
+        "TERM" => Signal::TERM,
+        "KILL" => Signal::KILL,
+        other => panic!("no test sends the signal {other}"),
+    };
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    kill_process(process.expect("a process id"), signal)
+        .unwrap_or_else(|error| panic!("process {pid} takes no signal: {error}"));
 }
 
 /// The processes whose parent is `pid`.

@@ -71,7 +71,9 @@ async fn interrupt_and_terminate_end_it_with_exit_code_0_and_no_child_left() {
 async fn release_runs_the_packaged_functions() {
     let packaged = chatctl::packaged_bootstrap();
     let dev = Dev::start(&["--release"]).await;
-    for child in children_of(dev.pid()) {
+    let children = children_of(dev.pid());
+    assert_eq!(children.len(), 3, "{children:?}");
+    for child in children {
         let program = std::fs::read_link(format!("/proc/{child}/exe")).expect("it runs");
         assert_eq!(program, packaged.canonicalize().expect("built"));
     }
@@ -153,6 +155,80 @@ async fn a_port_in_use_is_one_clear_error_and_exit_code_1() {
         "{error}"
     );
     assert!(output.stdout.is_empty());
+}
+
+/// A cargo that says that it was called, and works on for a minute with a process of its own.
+fn slow_cargo(folder: &Folder) -> (String, PathBuf) {
+    let (script, called) = (folder.0.join("cargo"), folder.0.join("called"));
+    let text = format!(
+        "#!/bin/sh\nsleep 60 &\necho $$ $! > '{0}.new'\nmv '{0}.new' '{0}'\nwait\n",
+        called.display()
+    );
+    std::fs::write(&script, text).expect("written");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, executable).expect("executable");
+    (script.to_str().expect("UTF-8").to_owned(), called)
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_said_before_anything_is_built() {
+    let folder = Folder::new("before");
+    let (cargo, called) = slow_cargo(&folder);
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let taken = taken.expect("a free port");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    for unusable in [
+        &["dev", "--port", &port][..],
+        &["dev", "--port", "0", "--data", &cargo],
+    ] {
+        let mut command = chatctl::command(unusable);
+        let output = command.env("CARGO", &cargo).output();
+        let output = e2e::within_deadline("error", output)
+            .await
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{unusable:?}");
+        assert!(!called.exists(), "{unusable:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_during_the_build_ends_cargo_and_what_cargo_runs() {
+    for signal in ["INT", "TERM"] {
+        let folder = Folder::new(signal);
+        let (cargo, called) = slow_cargo(&folder);
+        let mut command = chatctl::command(&["dev", "--port", "0"]);
+        let mut child = command.env("CARGO", &cargo).spawn().expect("it starts");
+        eventually("building", || called.exists()).await;
+        let building = std::fs::read_to_string(&called).expect("readable");
+        let building = building.split_whitespace().map(str::parse::<u32>);
+        let building: Vec<u32> = building.collect::<Result<_, _>>().expect("process ids");
+        assert!(building.iter().all(|pid| is_running(*pid)), "{building:?}");
+
+        let since = std::time::Instant::now();
+        chatctl::send_signal(signal, child.id().expect("running"));
+        let status = e2e::within_deadline("end", child.wait()).await;
+        assert_eq!(status.expect("waited for").code(), Some(0), "{signal}");
+        assert!(since.elapsed() < Duration::from_secs(5), "{signal}");
+        eventually("gone", || !building.iter().any(|pid| is_running(*pid))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_of_the_logs_who_stops_does_not_keep_it_from_ending() {
+    let mut dev = Dev::start_with(&["--reports"], Stdio::piped()).await;
+    let mut logs = dev.take_stderr().expect("a pipe");
+    let mut client = Client::connect(&dev.websocket).await;
+    // A pipe takes 64 KiB.
+    for _ in 0..1000 {
+        assert_eq!(client.ask(json!({"type": "ping"})).await["type"], "pong");
+    }
+    let (code, _, took) = dev.end("TERM").await;
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let mut read = Vec::new();
+    let reading = logs.read_to_end(&mut read);
+    e2e::within_deadline("logs", reading).await.expect("logs");
+    assert!(read.len() > 60_000, "the pipe was full: {}", read.len());
 }
 
 #[tokio::test]

@@ -35,6 +35,26 @@ fn manifest(folder: &str) -> String {
     std::fs::read_to_string(checkout().join(folder).join("Cargo.toml")).expect("a manifest")
 }
 
+/// The names of all packages that a manifest depends on, and the names it gives them.
+fn dependencies(manifest: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut within = false;
+    for line in manifest.lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[') {
+            let section = section.trim_end_matches(']');
+            within = section.ends_with("dependencies");
+            // `[dependencies.name]`: its own lines hold no names.
+            names.extend(section.rsplit_once("dependencies.").map(|(_, name)| name));
+        } else if within && let Some((name, value)) = line.split_once('=') {
+            let name = name.trim().split('.').next().unwrap_or_default();
+            names.push(name.trim_matches('"'));
+            let renamed = value.split_once("package").map(|(_, rest)| rest);
+            names.extend(renamed.and_then(|rest| rest.split('"').nth(1)));
+        }
+    }
+    names
+}
+
 /// Files of `folder` that name `what`, other than those that may.
 fn offenders(folder: &str, what: &str, may: &[&str]) -> Vec<PathBuf> {
     let named = sources(folder)
@@ -80,13 +100,41 @@ fn handlers_deployer_and_local_depend_on_each_other_in_one_direction() {
         ("deployer", &["handlers"]),
         ("local", &["chatctl", "handlers"]),
     ] {
+        let manifest = manifest(folder);
+        let dependencies = dependencies(&manifest);
+        assert!(dependencies.contains(&"tokio"), "{dependencies:?}");
         for name in unknown {
-            assert!(
-                !manifest(folder).contains(&format!("\n{name}.workspace")),
-                "{folder}: {name}"
-            );
+            assert!(!dependencies.contains(name), "{folder}: {name}");
         }
     }
+}
+
+#[test]
+fn a_dependency_is_recognized_in_all_forms() {
+    let manifest = r#"
+[package]
+name = "not-this"
+[dependencies]
+plain = "1"
+table = { path = "../table" } # and a comment
+dotted.workspace = true
+"quoted" = "1"
+alias = { package = "renamed", path = "../renamed" }
+[dev-dependencies]
+tested = "1"
+[target.'cfg(unix)'.dependencies]
+unix = "1"
+[build-dependencies.section]
+path = "../section"
+[features]
+not-this-either = []
+"#;
+    assert_eq!(
+        dependencies(manifest),
+        [
+            "plain", "table", "dotted", "quoted", "alias", "renamed", "tested", "unix", "section"
+        ]
+    );
 }
 
 #[test]

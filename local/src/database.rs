@@ -32,7 +32,7 @@ const TTL_SWEEP: Duration = Duration::from_mins(10);
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// Its folder or file cannot be used.
-    #[error("the data folder `{folder}` cannot be used: {reason}; hint: choose another folder")]
+    #[error("the data folder `{folder}` cannot be used: {reason}")]
     Folder {
         /// The folder.
         folder: String,
@@ -48,9 +48,7 @@ pub enum DatabaseError {
         reason: String,
     },
     /// A kept table has another key than the template's.
-    #[error(
-        "the data folder holds a table `{table}` with another key schema; hint: choose another folder, or delete this one"
-    )]
+    #[error("the data folder holds a table `{table}` with another key schema")]
     KeySchema {
         /// Its name.
         table: String,
@@ -69,6 +67,15 @@ pub struct Database {
 }
 
 impl Database {
+    /// Makes the folder and the file that are to keep the tables, unless they are there, and says at
+    /// once if they cannot be used.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Folder`].
+    pub fn prepare(folder: &Path) -> Result<(), DatabaseError> {
+        open_file(folder).map(drop)
+    }
+
     /// Opens the database, in memory or in a file of `folder`, makes the tables that are not there
     /// yet, and serves them on a free port of 127.0.0.1.
     ///

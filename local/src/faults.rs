@@ -123,12 +123,12 @@ impl Fault {
             ),
             Self::Crash => (
                 "crash=0.5%",
-                "a function's process is killed in the middle of an invocation",
+                "a function's process is killed amid an invocation",
             ),
             Self::DbThrottle => ("db-throttle=2%", "DynamoDB refuses requests as throttled"),
             Self::SlowClient => (
                 "slow-client=5%",
-                "clients read slowly, and posts to them are answered 429 in the end",
+                "clients read slowly, until posts are answered 429",
             ),
         }
     }

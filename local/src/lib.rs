@@ -28,14 +28,12 @@ mod site;
 pub mod template;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use database::{Database, DatabaseError};
@@ -44,6 +42,7 @@ pub use faults::{Fault, FaultError, Faults};
 pub use gateway::{FRAME_BYTES_MAX, Limits, MESSAGE_BYTES_MAX};
 pub use lambda::{Code, FunctionOptions, InitError, InvokeError, Report, Status};
 pub use observer::{Event, Observer};
+pub use server::Listener;
 pub use site::{Object, Site, content_type};
 use template::{Context, Template, TemplateError};
 
@@ -65,6 +64,8 @@ pub struct Options<'a> {
     pub function_code: BTreeMap<String, Code>,
     /// The port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
+    /// A port that was taken before; goes before `port`.
+    pub listener: Option<Listener>,
     /// A folder that keeps the tables; without one they are in memory.
     pub data: Option<PathBuf>,
     /// The site's files.
@@ -93,6 +94,7 @@ impl<'a> Options<'a> {
             code,
             function_code: BTreeMap::new(),
             port: 0,
+            listener: None,
             data: None,
             site: None,
             limits: Limits::default(),
@@ -108,9 +110,7 @@ impl<'a> Options<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The port cannot be listened on.
-    #[error(
-        "port {port} of 127.0.0.1 cannot be used; hint: choose another with `--port`, or `--port 0` for a free one"
-    )]
+    #[error("port {port} of 127.0.0.1 cannot be used")]
     Port {
         /// The port.
         port: u16,
@@ -157,14 +157,12 @@ impl Stack {
     /// # Errors
     /// [`StartError`] says what cannot be used; nothing is left running then.
     pub async fn start(options: Options<'_>) -> Result<Self, StartError> {
-        let port_error = |source| StartError::Port {
-            port: options.port,
-            source,
+        let listener = match options.listener {
+            Some(listener) => listener,
+            None => Listener::bind(options.port)?,
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
-            .await
-            .map_err(port_error)?;
-        let authority = listener.local_addr().map_err(port_error)?.to_string();
+        let (listener, address) = listener.listen()?;
+        let authority = address.to_string();
         let context = Context {
             stack_name: &options.stack_name,
             parameters: &options.parameters,

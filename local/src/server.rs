@@ -1,7 +1,7 @@
 //! The one port: accepts connections, and hands each request to the gateway or the site.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
+use crate::StartError;
 use crate::gateway::{Gateway, Peer};
 use crate::head::Recorder;
 use crate::site::Site;
@@ -29,6 +30,48 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of a request's head at most. API Gateway takes 10,240 bytes of headers (AWS's quota page,
 /// “Total combined size of request line and header values”) and a URL of 4,096.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// A port of 127.0.0.1 that is a stack's to be: taken, but refusing connections until
+/// [`Stack::start`] gets it by [`Options::listener`]. For who has to do something slow before that,
+/// and wants to know at once whether the port can be used.
+///
+/// [`Stack::start`]: crate::Stack::start
+/// [`Options::listener`]: crate::Options::listener
+#[derive(Debug)]
+pub struct Listener {
+    port: u16,
+    socket: TcpSocket,
+}
+
+impl Listener {
+    /// Takes a port; 0 takes a free one. Has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError::Port`], if somebody else listens on it, or this user may not.
+    pub fn bind(port: u16) -> Result<Self, StartError> {
+        let error = |source| StartError::Port { port, source };
+        let socket = TcpSocket::new_v4().map_err(error)?;
+        // Connections of an earlier run that have not timed out yet do not keep the port.
+        socket.set_reuseaddr(true).map_err(error)?;
+        let address = (Ipv4Addr::LOCALHOST, port).into();
+        socket.bind(address).map_err(error)?;
+        Ok(Self { port, socket })
+    }
+
+    /// Lets connections in, and gives the address with the port that was taken.
+    pub(crate) fn listen(self) -> Result<(TcpListener, SocketAddr), StartError> {
+        let error = |source| StartError::Port {
+            port: self.port,
+            source,
+        };
+        let listener = self.socket.listen(BACKLOG).map_err(error)?;
+        let address = listener.local_addr().map_err(error)?;
+        Ok((listener, address))
+    }
+}
 
 /// What is behind the port.
 #[derive(Clone)]

@@ -4,13 +4,15 @@
 //!
 //! - `main.rs`: which chore, and how its steps are told.
 //! - `test.rs`: everything that has to hold before a change is good.
-//! - `tools.rs`: Python, Node and a browser, found or installed.
+//! - `cargo.rs`: the calls of cargo, and where it puts things.
+//! - `tools.rs`: cargo's components, Python, Node and a browser, found or installed.
 
+mod cargo;
 mod test;
 mod tools;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 const USAGE: &str = "\
@@ -66,6 +68,19 @@ fn step<T>(name: &str, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     Ok(outcome)
 }
 
+/// Runs a command to its end, and gives its standard output.
+fn output_of(command: &mut Command) -> Outcome<Vec<u8>> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    match command.stderr(Stdio::inherit()).output() {
+        Ok(output) if output.status.success() => Ok(output.stdout),
+        Ok(output) => Err(format!(
+            "`{program}` failed ({}); its messages above say why",
+            output.status
+        )),
+        Err(error) => Err(format!("`{program}` cannot be run: {error}")),
+    }
+}
+
 /// Runs a command to its end.
 fn run(command: &mut Command) -> Outcome {
     let program = command.get_program().to_string_lossy().into_owned();
@@ -78,27 +93,7 @@ fn run(command: &mut Command) -> Outcome {
     }
 }
 
-/// The cargo that runs this program.
-fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // The variables that tell this program which package it is of would make some build scripts run
-    // again.
-    for (variable, _) in std::env::vars_os().filter(|(name, _)| {
-        let name = name.to_string_lossy();
-        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-    }) {
-        cargo.env_remove(variable);
-    }
-    cargo.current_dir(checkout());
-    cargo
-}
-
 fn checkout() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_owned()
-}
-
-/// Where everything goes that is made: cargo's own folder, wherever the user put it.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout().join("target"), PathBuf::from)
 }

@@ -4,62 +4,61 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::tools::{Browser, Python, node_modules};
-use crate::{Outcome, cargo, checkout, run, step, target};
+use crate::cargo::{cargo, chatctl};
+use crate::tools::Tools;
+use crate::{Outcome, checkout, run, step};
 
-/// Pinned, so that a new rule of the linter is met on purpose.
-const CFN_LINT: &str = "cfn-lint==1.58.0";
-
-/// Runs all of it, the quick things first.
+/// Runs all of it, the quick things first. Whatever has to be there is looked for before that: one
+/// that is missing shows at once.
 pub(crate) fn all() -> Outcome {
-    step("format", || run(cargo().args(["fmt", "--all", "--check"])))?;
+    let tools = step("tools", Tools::prepare)?;
+    step("format", || run(cargo("fmt").args(["--all", "--check"])))?;
     step("lints", || {
-        run(cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-features",
-            "--all-targets",
-            "--",
-            "--deny",
-            "warnings",
-        ]))
+        let mut clippy = cargo("clippy");
+        clippy.args(["--workspace", "--all-features", "--all-targets"]);
+        run(clippy.args(["--", "--deny", "warnings"]))
     })?;
     step("documentation", || {
-        let mut doc = cargo();
-        doc.args([
-            "doc",
-            "--workspace",
-            "--no-deps",
-            "--document-private-items",
-        ]);
+        let mut doc = cargo("doc");
+        doc.args(["--workspace", "--no-deps", "--document-private-items"]);
         run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
     step("unit and end-to-end tests", || {
-        run(cargo().args(["test", "--workspace"]))
+        let mut test = cargo("test");
+        test.arg("--workspace")
+            .env("CHAT_TEST_BOTO3", tools.boto3.folder())
+            .env("CHAT_TEST_JAVASCRIPT_SDK", &tools.javascript_sdk);
+        run(&mut test)
     })?;
-    step("template lint", lint_template)?;
+    let chatctl = step("chatctl", chatctl)?;
+    step("template lint", || lint_template(&tools, &chatctl))?;
     step("the page's rules", || {
-        page_tests(&["state.test.mjs", "page.test.mjs"], None)
+        run(page_tests().args(["state.test.mjs", "page.test.mjs"]))
     })?;
-    let browser = step("browser", Browser::find_or_install)?;
     step("the page in the browser", || {
-        page_tests(&["chat.test.mjs"], Some(&browser))
+        let screenshots = tools.target.join("screenshots");
+        make_folder(&screenshots)?;
+        let mut tests = page_tests();
+        tests
+            .arg("chat.test.mjs")
+            .env("CHATCTL", &chatctl)
+            .env("CHROMIUM", tools.browser.path())
+            .env("SCREENSHOTS", screenshots);
+        run(&mut tests)
     })
 }
 
 /// `chatctl synth | cfn-lint`, warnings and advice included, in both formats.
-fn lint_template() -> Outcome {
-    let python = Python::with(CFN_LINT)?;
-    run(cargo().args(["build", "--package", "chatctl"]))?;
+fn lint_template(tools: &Tools, chatctl: &Path) -> Outcome {
     for format in ["yaml", "json"] {
-        let mut synth = Command::new(target().join("debug/chatctl"));
+        let mut synth = Command::new(chatctl);
         let synthesized = synth.args(["synth", "--format", format]).output();
         let synthesized =
             synthesized.map_err(|error| format!("`chatctl` cannot be run: {error}"))?;
         if !synthesized.status.success() {
             return Err(String::from_utf8_lossy(&synthesized.stderr).into_owned());
         }
-        let mut lint = python.command("cfn-lint");
+        let mut lint = tools.cfn_lint.command("cfn-lint");
         feed(lint.args(["--include-checks", "I"]), &synthesized.stdout)?;
     }
     Ok(())
@@ -80,25 +79,14 @@ fn feed(command: &mut Command, input: &[u8]) -> Outcome {
     }
 }
 
-/// Some of the page's tests, with Node's own test runner.
-fn page_tests(files: &[&str], browser: Option<&Browser>) -> Outcome {
-    let folder = checkout().join("e2e/browser");
-    node_modules(&folder)?;
+/// Node's own test runner, in the folder of the page's tests.
+fn page_tests() -> Command {
     let mut node = Command::new("node");
     // The page's modules lie in a folder without a package.json, which Node would remark on.
-    node.current_dir(&folder)
+    node.current_dir(checkout().join("e2e/browser"))
         .args(["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", "--test"])
-        .args(["--test-reporter", "spec"])
-        .args(files);
-    if let Some(browser) = browser {
-        run(cargo().args(["build", "--package", "chatctl"]))?;
-        let screenshots = target().join("screenshots");
-        make_folder(&screenshots)?;
-        node.env("CHATCTL", target().join("debug/chatctl"))
-            .env("CHROMIUM", browser.path())
-            .env("SCREENSHOTS", screenshots);
-    }
-    run(&mut node)
+        .args(["--test-reporter", "spec"]);
+    node
 }
 
 fn make_folder(folder: &Path) -> Outcome {

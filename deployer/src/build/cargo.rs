@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::Sources;
@@ -39,7 +41,9 @@ impl BuildError {
     /// What the user can do about it.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
-            Self::NoSources => "run this inside a clone of the project",
+            Self::NoSources => {
+                "the clone that this program was built from is gone; run it inside another"
+            }
             Self::NoCargo(_) => "install Rust with rustup (https://rustup.rs)",
             Self::Failed => "cargo's messages above say what is wrong",
             Self::NoBootstrap => "`handlers/Cargo.toml` has to declare it",
@@ -63,7 +67,7 @@ struct Target {
 }
 
 /// Builds the `bootstrap`, if it is out of date, and gives its path. cargo's own messages go to
-/// standard error.
+/// standard error. Dropping the future ends cargo and every compiler that it runs.
 ///
 /// # Errors
 /// [`BuildError`], if there is none then.
@@ -77,7 +81,7 @@ pub(crate) async fn bootstrap(sources: &Sources, profile: Profile) -> Result<Pat
         Profile::Dev => "dev",
         Profile::Lambda => "lambda",
     };
-    let output = cargo
+    cargo
         .args([
             "build",
             "--package",
@@ -94,15 +98,54 @@ pub(crate) async fn bootstrap(sources: &Sources, profile: Profile) -> Result<Pat
         ])
         .arg(sources.manifest())
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(BuildError::NoCargo)?;
-    if !output.status.success() {
+        .stderr(Stdio::inherit());
+    let (status, messages) = run(&mut cargo).await.map_err(BuildError::NoCargo)?;
+    if !status.success() {
         return Err(BuildError::Failed);
     }
-    executable(&output.stdout).ok_or(BuildError::NoBootstrap)
+    executable(&messages).ok_or(BuildError::NoBootstrap)
+}
+
+/// Runs a command to its end, and gives its standard output. Dropping the future ends it and all that
+/// it started: cargo killed alone would leave its compilers at work.
+async fn run(command: &mut Command) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+    // Ctrl-C on a terminal does not reach a group of its own: it ends this future, and that the group.
+    let command = command.process_group(0).stdout(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn()?;
+    // Declared after the child, hence dropped before it: until the child has been waited for, no
+    // other group can have its number.
+    let mut group = Group::of(child.id());
+    let mut output = Vec::new();
+    if let Some(stdout) = &mut child.stdout {
+        stdout.read_to_end(&mut output).await?;
+    }
+    let status = child.wait().await?;
+    group.forget();
+    Ok((status, output))
+}
+
+/// A process group that ends with its owner.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(leader: Option<u32>) -> Self {
+        Self(leader.and_then(|id| Pid::from_raw(id.try_into().ok()?)))
+    }
+
+    /// It has ended by itself.
+    fn forget(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // It fails only when all of the group have ended already. cargo takes what was cut off
+            // as not built.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 /// `cargo run` tells a program which package it is. To the build scripts of a build inside it these
@@ -144,13 +187,7 @@ mod tests {
     #[tokio::test]
     async fn a_checkout_that_cargo_refuses_is_a_failed_build() {
         let folder = std::env::temp_dir().join(format!("chatctl-build-{}", std::process::id()));
-        for part in ["handlers", "wwwroot", "cloudformation"] {
-            std::fs::create_dir_all(folder.join(part)).unwrap();
-        }
-        for part in ["Cargo.toml", "handlers/Cargo.toml", "wwwroot/index.html"] {
-            std::fs::write(folder.join(part), "not a manifest").unwrap();
-        }
-        let sources = Sources::find(&folder).unwrap();
+        let sources = crate::build::sources::make_checkout(&folder);
         let built = bootstrap(&sources, Profile::Dev).await;
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(matches!(built, Err(BuildError::Failed)), "{built:?}");

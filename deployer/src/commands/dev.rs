@@ -1,18 +1,19 @@
 //! `chatctl dev`: the whole stack on this machine, from the template that is deployed to AWS.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use local::{
-    Code, Event, FunctionOptions, Object, Observer, Options, Stack, StartError, content_type,
+    Code, Database, Event, FunctionOptions, Listener, Object, Observer, Options, Stack, StartError,
+    content_type,
 };
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
 use crate::build::{self, Sources};
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Notes, Output};
 use crate::settings::DevSettings;
 use crate::site;
 use crate::template;
@@ -32,7 +33,7 @@ pub(crate) fn run(settings: &DevSettings, output: &mut Output) -> Result<(), Err
 
 async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error> {
     let mut ended = Ended::new()?;
-    let (observer, mut events) = observed();
+    let logs = Logs::new(output.notes());
     let seed = settings.seed.unwrap_or_else(new_seed);
     if !settings.faults.is_none() {
         output.note(&format!(
@@ -40,32 +41,42 @@ async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error>
         ));
     }
     let stack = tokio::select! {
-        stack = start(settings, seed, observer) => stack?,
+        stack = start(settings, seed, &logs, output) => stack?,
         () = ended.wait() => return Ok(()),
     };
     let announced = announce(settings, &stack, output);
+    logs.show();
     if announced.is_ok() {
-        loop {
-            tokio::select! {
-                () = ended.wait() => break,
-                Some(event) = events.recv() => output.note(&line_of(&event)),
-            }
-        }
+        ended.wait().await;
     }
     stack.stop().await;
     announced
 }
 
-async fn start(settings: &DevSettings, seed: u64, observer: Observer) -> Result<Stack, Error> {
+/// What can fail at once goes before the build, which may take minutes.
+async fn start(
+    settings: &DevSettings,
+    seed: u64,
+    logs: &Arc<Logs>,
+    output: &Output,
+) -> Result<Stack, Error> {
     let document = template::synthesize(&settings.template)?;
     let sources = Sources::find(&settings.folder)?;
+    let listener = Listener::bind(settings.port)?;
+    if let Some(folder) = &settings.data {
+        Database::prepare(folder).map_err(StartError::from)?;
+    }
+    if let Some(remark) = sources.remark() {
+        output.note(remark);
+    }
     let bootstrap = build::bootstrap(&sources, settings.profile).await?;
     let stack = local(
         settings,
         &sources,
         Options {
             seed,
-            observer,
+            listener: Some(listener),
+            observer: logs.observer(),
             ..Options::new(document.as_value(), Code::new(bootstrap))
         },
     )
@@ -84,7 +95,6 @@ async fn local(
     let options = Options {
         parameters: BTreeMap::from(parameters),
         stack_name: settings.template.stage.stack_name(),
-        port: settings.port,
         data: settings.data.clone(),
         site: Some(sources.wwwroot()),
         limits: settings.limits,
@@ -126,11 +136,48 @@ fn new_seed() -> u64 {
     now.unwrap_or_default().subsec_nanos().into()
 }
 
-/// An observer, and where to read what it is told.
-fn observed() -> (Observer, mpsc::UnboundedReceiver<Event>) {
-    let (tell, events) = mpsc::unbounded_channel();
-    // After the end of the reader there is nobody to tell.
-    (Observer::new(move |event| drop(tell.send(event))), events)
+/// What the stack tells, for people: held back until the URLs are printed, so that they come first,
+/// and shown as it comes from then on.
+struct Logs {
+    notes: Notes,
+    held: Mutex<Option<Vec<String>>>,
+}
+
+/// Lines that are held back at most; a start that has more to say is shown as it goes.
+const HELD_LINES_MAX: usize = 1000;
+
+impl Logs {
+    fn new(notes: Notes) -> Arc<Self> {
+        let held = Mutex::new(Some(Vec::new()));
+        Arc::new(Self { notes, held })
+    }
+
+    fn observer(self: &Arc<Self>) -> Observer {
+        let logs = Arc::clone(self);
+        Observer::new(move |event| logs.tell(line_of(&event)))
+    }
+
+    fn tell(&self, line: String) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *held {
+            Some(lines) if lines.len() < HELD_LINES_MAX => lines.push(line),
+            _ => {
+                self.show_all(&mut held);
+                self.notes.tell(&line);
+            }
+        }
+    }
+
+    fn show(&self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        self.show_all(&mut held);
+    }
+
+    fn show_all(&self, held: &mut Option<Vec<String>>) {
+        for line in held.take().into_iter().flatten() {
+            self.notes.tell(&line);
+        }
+    }
 }
 
 fn line_of(event: &Event) -> String {

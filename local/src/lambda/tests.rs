@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -337,10 +338,8 @@ async fn a_process_killed_in_the_middle_fails_its_invocation_and_is_replaced() {
 async fn a_process_that_died_between_invocations_is_replaced_unnoticed() {
     let fixture = function("echo").build();
     let pid = fixture.pid().await;
-    let killed = std::process::Command::new("kill")
-        .args(["-9", &pid.to_string()])
-        .status();
-    assert!(killed.unwrap().success());
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(process, Signal::KILL).unwrap();
     eventually_gone(pid).await;
     assert_ne!(fixture.pid().await, pid);
     fixture.stop().await;

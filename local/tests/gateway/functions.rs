@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use local::{Code, InvokeError};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::support::{App, Client, Setup, soon};
@@ -25,10 +26,9 @@ async fn ask(client: &mut Client, what: &Value) -> Value {
 }
 
 fn kill_9(pid: &Value) {
-    let killed = std::process::Command::new("kill")
-        .args(["-9", &pid.to_string()])
-        .status();
-    assert!(killed.expect("kill runs").success());
+    let pid = pid.as_i64().and_then(|pid| i32::try_from(pid).ok());
+    let pid = pid.and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, Signal::KILL).expect("it runs");
 }
 
 async fn eventually_gone(pid: &Value) {
