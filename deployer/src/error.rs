@@ -80,7 +80,7 @@ impl Error {
                  correct it and build again"
                     .to_owned(),
             ),
-            Self::Build(error) => Some(error.hint().to_owned()),
+            Self::Build(error) => Some(error.hint()),
             Self::CommandLine(_) | Self::Local(_) | Self::Machine(_) | Self::Output(_) => None,
         }
     }
