@@ -22,6 +22,12 @@ pub fn checkout() -> PathBuf {
         .to_owned()
 }
 
+/// Where cargo builds, and where everything else goes that is made.
+#[must_use]
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout().join("target"), PathBuf::from)
+}
+
 /// Builds a program of the workspace, once for each test process, and gives its path.
 fn built(package: &str, program: &str, profile: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -135,7 +141,7 @@ impl Dev {
     /// When it does not start.
     pub async fn start(arguments: &[&str]) -> Self {
         // Built before the deadline runs; `chatctl dev` then finds it up to date.
-        bootstrap();
+        let _ = bootstrap();
         let arguments = [&["dev", "--port", "0", "--json"], arguments].concat();
         let mut child = command(&arguments)
             .stdout(Stdio::piped())
