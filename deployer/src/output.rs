@@ -5,11 +5,19 @@ use std::error::Error as StdError;
 use std::io::{self, ErrorKind, Write};
 
 use crate::error::Error;
+use crate::progress::Progress;
+
+/// What a command had to say cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output cannot be written to")]
+pub(crate) struct OutputError(#[source] io::Error);
 
 /// The two streams of the process, or of a test.
 pub(crate) struct Output {
     data: Box<dyn Write>,
     notes: Box<dyn Write>,
+    /// Whether progress is data, a JSON object a line.
+    json: bool,
 }
 
 impl Output {
@@ -18,6 +26,7 @@ impl Output {
         Self {
             data: Box::new(io::stdout()),
             notes: Box::new(io::stderr()),
+            json: false,
         }
     }
 
@@ -25,16 +34,51 @@ impl Output {
     /// is no failure.
     ///
     /// # Errors
-    /// [`Error::Output`], if it cannot be written for any other reason.
-    pub(crate) fn data(&mut self, text: &str) -> Result<(), Error> {
+    /// [`OutputError`], if it cannot be written for any other reason.
+    pub(crate) fn data(&mut self, text: &str) -> Result<(), OutputError> {
         let written = self
             .data
             .write_all(text.as_bytes())
             .and_then(|()| self.data.flush());
         match written {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Output(error)),
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(OutputError(error)),
             _ => Ok(()),
         }
+    }
+
+    /// From now on progress is for programs, if `json` is.
+    pub(crate) fn for_programs(&mut self, json: bool) {
+        self.json = json;
+    }
+
+    /// Tells what is going on: people on standard error, programs as data.
+    ///
+    /// # Errors
+    /// As [`Output::data`].
+    pub(crate) fn progress(&mut self, progress: &Progress<'_>) -> Result<(), OutputError> {
+        if self.json {
+            return self.data(&format!("{}\n", progress.json()));
+        }
+        self.note(&progress.line());
+        Ok(())
+    }
+
+    /// Tells what is done next.
+    ///
+    /// # Errors
+    /// As [`Output::data`].
+    pub(crate) fn step(&mut self, text: &str) -> Result<(), OutputError> {
+        self.progress(&Progress::Step(text))
+    }
+
+    /// Asks people something and gives their answer, empty at the end of the input.
+    pub(crate) fn ask(&mut self, question: &str) -> String {
+        let _ = self.notes.write_all(format!("{question} ").as_bytes());
+        let _ = self.notes.flush();
+        let mut answer = String::new();
+        // Who cannot be heard has not agreed.
+        let _ = io::stdin().read_line(&mut answer);
+        answer.trim().to_owned()
     }
 
     /// Tells people something, a line.
@@ -88,6 +132,7 @@ mod tests {
         Output {
             data: Box::new(Failing(kind)),
             notes: Box::new(Failing(kind)),
+            json: false,
         }
     }
 
@@ -99,7 +144,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_a_failure_that_can_still_be_reported() {
         let mut output = failing(ErrorKind::StorageFull);
-        let error = output.data("text").unwrap_err();
+        let error = Error::from(output.data("text").unwrap_err());
         output.error(&error);
         assert_eq!(
             render(&error),

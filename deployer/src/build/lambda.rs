@@ -75,6 +75,17 @@ pub(crate) async fn make(
 ) -> Result<Made, BuildError> {
     let compiler = compiler(architecture, HOST, has_zigbuild().await)?;
     let bootstrap = compile(sources, Profile::Lambda, &compiler).await?;
+    pack(bootstrap, architecture).await
+}
+
+/// Looks whether Lambda can run a `bootstrap` that is there already, and packs it.
+///
+/// # Errors
+/// [`BuildError`], if it cannot be read or run.
+pub(crate) async fn pack(
+    bootstrap: PathBuf,
+    architecture: Architecture,
+) -> Result<Made, BuildError> {
     let unreadable = |source| BuildError::Unreadable {
         path: bootstrap.clone(),
         source,
