@@ -4,6 +4,7 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
 
 - A resource type that MiniStack's CloudFormation refuses although its API Gateway knows what it
   makes: AWS::ApiGatewayV2::RouteResponse.
+- A bucket that is not empty is not deleted with its stack, as on AWS; MiniStack would delete it.
 - A record of every request, one JSON object a line, in the file that RECORD names. From it tests
   tell in what order things were done, and that nothing was done that need not be.
 - A leash: MiniStack and its functions end when this program's standard input does, that is with
@@ -20,7 +21,7 @@ import time
 import urllib.parse
 
 from ministack import app
-from ministack.services import apigateway
+from ministack.services import apigateway, s3
 from ministack.services.cloudformation import provisioners
 
 
@@ -31,6 +32,7 @@ def main():
         "update": update_route_response,
         "delete": delete_route_response,
     }
+    provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]["delete"] = delete_bucket
     app._port_is_bindable = lambda *_: False
     app.app = Recorder(app.app, os.environ.pop("RECORD"))
     app.main()
@@ -84,6 +86,18 @@ def delete_route_response(physical_id, props):
     apigateway._delete_route_response(
         props["ApiId"], props["RouteId"].rpartition("/")[2], physical_id
     )
+
+
+def delete_bucket(physical_id, props):
+    """Versions and delete markers count as well.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/delete-bucket.html
+    """
+    bucket = s3._buckets.get(physical_id)
+    if bucket and (bucket["objects"] or s3._bucket_has_versions(physical_id)):
+        raise ValueError(
+            "The bucket you tried to delete is not empty (Service: S3, Status Code: 409)"
+        )
+    provisioners._s3_delete(physical_id, props)
 
 
 def answer(response):
