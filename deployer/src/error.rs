@@ -93,7 +93,7 @@ impl Error {
         match self {
             // `clap` counts a request for help as an error, too.
             Self::CommandLine(error) if error.exit_code() == 0 => ExitCode::Done,
-            Self::CommandLine(_) | Self::Settings(_) => ExitCode::Usage,
+            Self::CommandLine(_) | Self::Settings(_) | Self::Unconfirmed => ExitCode::Usage,
             Self::Template(_)
             | Self::Build(_)
             | Self::Local(_)
@@ -104,7 +104,6 @@ impl Error {
             | Self::NoOutput { .. }
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
-            Self::Unconfirmed => ExitCode::Usage,
             Self::Interrupted => ExitCode::Interrupted,
         }
     }

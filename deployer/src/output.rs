@@ -30,6 +30,16 @@ impl Output {
         }
     }
 
+    /// Streams that nobody reads, for tests of what speaks on its way.
+    #[cfg(test)]
+    pub(crate) fn to_nobody() -> Self {
+        Self {
+            data: Box::new(io::sink()),
+            notes: Box::new(io::sink()),
+            json: false,
+        }
+    }
+
     /// Writes data, as it is, and sees it off. A reader that went away, having read enough (`head`),
     /// is no failure.
     ///

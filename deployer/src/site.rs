@@ -64,7 +64,7 @@ pub(crate) enum SiteError {
         limit: Duration,
         /// The last call that failed while waiting.
         #[source]
-        last: Option<CloudError>,
+        last: Option<Box<CloudError>>,
     },
     /// All is in place, and does not answer as it should.
     #[error("the chat is deployed and does not work after {}", humantime::format_duration(*.limit))]
@@ -73,7 +73,7 @@ pub(crate) enum SiteError {
         limit: Duration,
         /// What the last try said.
         #[source]
-        last: Fault,
+        last: Box<Fault>,
     },
 }
 

@@ -45,18 +45,14 @@ pub(crate) enum StackError {
     #[error(transparent)]
     Output(#[from] OutputError),
     /// A resource could not be made, changed or deleted.
-    #[error("`{resource}` ({kind}) failed: {reason}; the stack `{stack}` is in {status}")]
+    #[error("{cause}; the stack `{stack}` is in {status}")]
     Failed {
         /// The stack.
         stack: String,
         /// Where it ended.
         status: Status,
-        /// The resource that failed first.
-        resource: String,
-        /// Its type.
-        kind: String,
-        /// In AWS's words.
-        reason: String,
+        /// What failed first.
+        cause: Box<Cause>,
     },
     /// It failed without telling why.
     #[error("the stack `{stack}` is in {status}")]
@@ -77,7 +73,7 @@ pub(crate) enum StackError {
         limit: Duration,
         /// The last call that failed while waiting.
         #[source]
-        last: Option<CloudError>,
+        last: Option<Box<CloudError>>,
     },
     /// AWS refuses the template.
     #[error("AWS refuses the template of `{stack}`: {reason}")]
@@ -105,7 +101,7 @@ impl StackError {
         match self {
             Self::Cloud(error) => error.hint(),
             Self::Output(_) => "AWS goes on: run the same command again".to_owned(),
-            Self::Failed { reason, .. } => cause::hint(reason).to_owned(),
+            Self::Failed { cause, .. } => cause::hint(&cause.reason).to_owned(),
             Self::Unexplained { .. } => {
                 "look at the stack's events in the CloudFormation console, then run the same \
                  command again"
@@ -123,6 +119,18 @@ impl StackError {
             }
         }
     }
+}
+
+/// The resource that failed first.
+#[derive(Debug, thiserror::Error)]
+#[error("`{resource}` ({kind}) failed: {reason}")]
+pub(crate) struct Cause {
+    /// Its name in the template.
+    resource: String,
+    /// Its type.
+    kind: String,
+    /// In AWS's words.
+    reason: String,
 }
 
 /// Whether a change may take people's data.
@@ -215,7 +223,10 @@ async fn settle(
                 let watch = Watch::begin(cloud, &stack.id, name).await?.attached();
                 watch.until_settled(output).await?;
             }
-            OnDeploy::StartOver => delete_now(cloud, &stack, name, output).await?,
+            OnDeploy::StartOver => {
+                output.step(&format!("`{name}` was begun and never made: starting over"))?;
+                delete_now(cloud, &stack, name, output).await?;
+            }
             OnDeploy::DeleteFailed => {
                 let events = cloud.events(&stack.id, None).await?;
                 let why = cause::root_cause(&events).and_then(|it| it.reason.as_deref());
@@ -299,7 +310,7 @@ async fn empty_buckets(
         let emptied = cloud.empty(bucket).await?;
         if emptied > 0 {
             output.step(&format!(
-                "bucket `{bucket}`: {emptied} objects and versions removed"
+                "bucket `{bucket}` emptied, {emptied} versions and delete markers"
             ))?;
         }
     }

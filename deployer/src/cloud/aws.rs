@@ -77,9 +77,9 @@ impl Aws {
         let config = loader.load().await;
         let provider = config
             .credentials_provider()
-            .ok_or_else(|| CloudError::of_credentials("nothing provides credentials".to_owned()))?;
+            .ok_or_else(|| CloudError::of_credentials("nothing provides credentials"))?;
         let found = provider.provide_credentials().await;
-        found.map_err(|error| CloudError::of_credentials(sentence(&error)))?;
+        found.map_err(|error| CloudError::of_credentials(&sentence(&error)))?;
         let region = config.region().ok_or(CloudError::NoRegion)?.to_string();
         // A bucket's own host name resolves anywhere but at another endpoint.
         let buckets = aws_sdk_s3::config::Builder::from(&config)

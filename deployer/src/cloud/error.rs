@@ -107,7 +107,7 @@ impl CloudError {
     }
 
     /// Reads why there are no credentials.
-    pub(crate) fn of_credentials(detail: String) -> Self {
+    pub(crate) fn of_credentials(detail: &str) -> Self {
         // After the first line comes a list of everything that was looked at.
         let detail = detail.lines().next().unwrap_or_default().to_owned();
         if detail.to_lowercase().contains("expired") {
@@ -202,9 +202,9 @@ mod tests {
 
     #[test]
     fn without_credentials_the_local_stack_is_offered() {
-        let error = CloudError::of_credentials("nothing found".to_owned());
+        let error = CloudError::of_credentials("nothing found");
         assert!(error.hint().contains("`chatctl dev`"), "{}", error.hint());
-        let error = CloudError::of_credentials("the SSO token has Expired".to_owned());
+        let error = CloudError::of_credentials("the SSO token has Expired");
         assert!(matches!(error, CloudError::Expired { .. }), "{error:?}");
     }
 }

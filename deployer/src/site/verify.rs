@@ -88,7 +88,7 @@ pub(crate) async fn verify(
         let tried = tokio::time::timeout(TRY_LIMIT, look(site_url, websocket_url)).await;
         let last = match tried.unwrap_or(Err(Fault::Silence)) {
             Ok(round_trip) => return Ok(round_trip),
-            Err(fault) => fault,
+            Err(fault) => Box::new(fault),
         };
         if !patience.pause().await {
             return Err(SiteError::NotWorking { limit: LIMIT, last });

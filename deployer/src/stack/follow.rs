@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::cause::root_cause;
-use super::{StackError, unexplained};
+use super::{Cause, StackError, unexplained};
 use crate::cloud::{Cloud, CloudError, StackEvent, StackView};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -12,7 +12,7 @@ use crate::stack::Status;
 use crate::wait::Patience;
 
 /// A distribution takes some minutes, at worst more than half an hour.
-const LIMIT: Duration = Duration::from_mins(60);
+const LIMIT: Duration = Duration::from_hours(1);
 
 /// By then what was asked for has begun, whether or not it was seen.
 const BEGIN_LIMIT: Duration = Duration::from_secs(30);
@@ -104,7 +104,7 @@ impl<'a, C: Cloud> Watch<'a, C> {
                 }
                 // A lost connection is no lost deploy.
                 Err(error @ (CloudError::Unreachable { .. } | CloudError::Throttled { .. })) => {
-                    last = Some(error);
+                    last = Some(Box::new(error));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -148,9 +148,11 @@ impl<'a, C: Cloud> Watch<'a, C> {
             Some(event) => StackError::Failed {
                 stack: self.name.to_owned(),
                 status,
-                resource: event.resource.clone(),
-                kind: event.kind.clone(),
-                reason: event.reason.clone().unwrap_or_else(|| event.status.clone()),
+                cause: Box::new(Cause {
+                    resource: event.resource.clone(),
+                    kind: event.kind.clone(),
+                    reason: event.reason.clone().unwrap_or_else(|| event.status.clone()),
+                }),
             },
             None => unexplained(self.name, status),
         }
