@@ -10,6 +10,8 @@ mod cause;
 mod changes;
 mod follow;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use changes::{line, word};
 pub(crate) use state::Status;
