@@ -69,7 +69,7 @@ impl BuildError {
                     architecture.target()
                 );
             }
-            Self::Unreadable { .. } => "is the disk full?",
+            Self::Unreadable { .. } => "is the file there, and the disk not full?",
             Self::Preflight(error) => error.hint(),
         };
         hint.to_owned()

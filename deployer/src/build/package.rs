@@ -74,7 +74,7 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             state.to_be_bytes()[0]
         });
-        noise.take(100_000).chain([0; 100_000]).collect()
+        noise.take(100_000).chain(vec![0; 100_000]).collect()
     }
 
     #[test]

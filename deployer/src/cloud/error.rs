@@ -71,6 +71,9 @@ pub(crate) enum CloudError {
     },
 }
 
+/// How the SDK begins to say that it found no credentials.
+const NOT_ENABLED: &str = "the credential provider was not enabled: ";
+
 impl CloudError {
     /// Reads AWS's answer.
     pub(crate) fn of_answer(call: &'static str, code: &str, message: &str) -> Self {
@@ -108,8 +111,12 @@ impl CloudError {
 
     /// Reads why there are no credentials.
     pub(crate) fn of_credentials(detail: &str) -> Self {
-        // After the first line comes a list of everything that was looked at.
-        let detail = detail.lines().next().unwrap_or_default().to_owned();
+        // What follows is a list of everything that was looked at.
+        let (detail, _) = detail.split_once(". Attempted:").unwrap_or((detail, ""));
+        let detail = detail
+            .strip_prefix(NOT_ENABLED)
+            .unwrap_or(detail)
+            .to_owned();
         if detail.to_lowercase().contains("expired") {
             Self::Expired { detail }
         } else {
@@ -202,7 +209,13 @@ mod tests {
 
     #[test]
     fn without_credentials_the_local_stack_is_offered() {
-        let error = CloudError::of_credentials("nothing found");
+        let error = CloudError::of_credentials(
+            "the credential provider was not enabled: no credentials found in chain. Attempted:\n  a",
+        );
+        assert_eq!(
+            error.to_string(),
+            "there are no AWS credentials: no credentials found in chain"
+        );
         assert!(error.hint().contains("`chatctl dev`"), "{}", error.hint());
         let error = CloudError::of_credentials("the SSO token has Expired");
         assert!(matches!(error, CloudError::Expired { .. }), "{error:?}");
