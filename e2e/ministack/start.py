@@ -126,6 +126,7 @@ class Recorder:
             "query": scope.get("query_string", b"").decode(),
             "operation": headers.get("x-amz-target", "").rpartition(".")[2],
             "caller": caller(headers.get("authorization", "")),
+            "error": "",
         }
         form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
@@ -139,7 +140,12 @@ class Recorder:
         async def tell(event):
             if event["type"] == "http.response.start":
                 entry["status"] = event["status"]
-                self.record.write(json.dumps(entry) + "\n")
+            elif event["type"] == "http.response.body":
+                if entry["status"] >= 400:
+                    entry["error"] += event.get("body", b"").decode("utf-8", "replace")
+                if not event.get("more_body"):
+                    # Before the client has the answer, so that it never knows more than the record.
+                    self.record.write(json.dumps(entry) + "\n")
             await send(event)
 
         await self.inner(scope, peek, tell)

@@ -212,7 +212,8 @@ impl Ministack {
 
     /// Every request so far, those of the functions included, in the order of their answers:
     /// `method`, `host`, `path`, `query`, `operation` (of services that name one), `caller` (the
-    /// access key id; a role's starts with `ASIA`), `status`, `at` (seconds since 1970).
+    /// access key id; a role's starts with `ASIA`), `status`, `error` (the body of a refusal), `at`
+    /// (seconds since 1970).
     ///
     /// # Panics
     /// When the record cannot be read.
