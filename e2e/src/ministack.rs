@@ -178,7 +178,7 @@ impl Ministack {
     /// # Panics
     /// When the handshake is refused.
     pub async fn socket(&self, url: &str) -> Client<TlsStream<TcpStream>> {
-        let socket = self.try_socket(url).await;
+        let socket = Box::pin(self.try_socket(url)).await;
         socket.unwrap_or_else(|error| panic!("{url}: {error}"))
     }
 
@@ -196,7 +196,7 @@ impl Ministack {
         let uri: Uri = url.parse().expect("a URL");
         let host = uri.host().expect("an absolute URL");
         let stream = within_deadline("connection", self.connect(host)).await;
-        Client::over(stream.expect("the proxy connects"), url).await
+        Box::pin(Client::over(stream.expect("the proxy connects"), url)).await
     }
 
     /// A connection to a host of AWS through the proxy.

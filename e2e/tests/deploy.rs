@@ -14,8 +14,10 @@ const VERSIONS: usize = 600;
 async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     let ministack = Ministack::start().await;
     let page = Page::copied("whole");
-    let bootstrap = chatctl::packaged_bootstrap();
-    let bootstrap = bootstrap.to_str().expect("a path of characters");
+    let bootstrap = page.path().to_owned() + ".bootstrap";
+    let bootstrap = bootstrap.as_str();
+    std::fs::copy(chatctl::packaged_bootstrap(), bootstrap)
+        .expect("a file below cargo's own folder");
     let deploy = ["deploy", "--yes", "--json", "--bootstrap", bootstrap];
     let deploy = [&deploy[..], &["--wwwroot", page.path()]].concat();
 
@@ -60,6 +62,19 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     assert_eq!(sent[0], "PUT /style.css");
     assert!(sent[1].ends_with("/invalidation"), "{sent:?}");
     the_site_is(&ministack, site, &page).await;
+
+    // One byte more, which the program does not look at.
+    let mut program = std::fs::read(bootstrap).expect("it was copied");
+    program.push(0);
+    std::fs::write(bootstrap, program).expect("it was copied");
+    let before = ministack.requests().len();
+    let fourth = result(&ministack, &deploy).await;
+    std::fs::remove_file(bootstrap).expect("it was copied");
+    assert_eq!(fourth["changed"], true);
+    let done = changes(&ministack.requests()[before..]);
+    assert_eq!(done.len(), 2, "{done:?}");
+    assert!(done[0].starts_with("PUT /functions/"), "{done:?}");
+    assert!(done[1].starts_with("ExecuteChangeSet"), "{done:?}");
 
     assert_eq!(bob.ask(json!({"type": "ping"})).await["type"], "pong");
     ann.send(json!({"type": "message", "text": "still there?"}))

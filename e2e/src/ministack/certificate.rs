@@ -19,7 +19,7 @@ use super::REGION;
 pub(super) struct Certificate {
     authority: String,
     authority_der: CertificateDer<'static>,
-    certificate: String,
+    leaf: String,
     key: String,
 }
 
@@ -41,11 +41,11 @@ impl Certificate {
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         parameters.use_authority_key_identifier_extension = true;
-        let certificate = parameters.signed_by(&key, &issuer).expect("it signs");
+        let leaf = parameters.signed_by(&key, &issuer).expect("it signs");
         Self {
             authority: authority.pem(),
             authority_der: authority.der().clone(),
-            certificate: certificate.pem(),
+            leaf: leaf.pem(),
             key: key.serialize_pem(),
         }
     }
@@ -54,7 +54,7 @@ impl Certificate {
     pub(super) fn write(&self, folder: &Path) {
         for (path, content) in [
             (authority(folder), &self.authority),
-            (chain(folder), &self.certificate),
+            (chain(folder), &self.leaf),
             (key(folder), &self.key),
         ] {
             std::fs::write(path, content).expect("a file in a new folder");
