@@ -1,7 +1,21 @@
-//! Builds the functions' `bootstrap` with cargo.
+//! Builds the functions' `bootstrap` with cargo, looks whether Lambda can run it, and packs it.
+//!
+//! # Layout
+//!
+//! - `sources.rs`: where the sources are.
+//! - `cargo.rs`: the calls of cargo.
+//! - `lambda.rs`: which of them makes a program for Lambda, and the whole way to a package.
+//! - `elf.rs`: whether Lambda's runtime can load a program.
+//! - `package.rs`: the zip file that Lambda takes.
 
 mod cargo;
+mod elf;
+mod lambda;
+mod package;
 mod sources;
 
 pub(crate) use cargo::{BuildError, Profile, bootstrap};
+pub(crate) use elf::PreflightError;
+pub(crate) use lambda::{Architecture, make, pack};
+pub(crate) use package::Package;
 pub(crate) use sources::Sources;

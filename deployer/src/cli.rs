@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::Fault;
 
+use crate::build::Architecture;
 use crate::settings;
 
 /// Your own real-time group chat, on AWS or on this machine
@@ -22,6 +23,18 @@ pub(crate) enum Command {
     /// Run the whole stack on this machine, without an AWS account
     #[command(after_help = format!("{DEV_EXAMPLES}\n\nFaults:\n{}", faults()))]
     Dev(DevArgs),
+
+    /// Put the chat on AWS, or bring it up to date; running it again is always right
+    #[command(after_help = DEPLOY_EXAMPLES)]
+    Deploy(DeployArgs),
+
+    /// Print where a deployed chat is
+    #[command(after_help = URLS_EXAMPLES)]
+    Urls(UrlsArgs),
+
+    /// Delete a deployed chat and all that is in it
+    #[command(after_help = DESTROY_EXAMPLES)]
+    Destroy(DestroyArgs),
 
     /// Print the CloudFormation template of a stage
     #[command(after_help = SYNTH_EXAMPLES, next_line_help = true)]
@@ -50,6 +63,26 @@ pub(crate) fn faults() -> String {
     lines.join("\n")
 }
 
+/// Shown below `chatctl deploy --help`.
+const DEPLOY_EXAMPLES: &str = "\
+Examples:
+  chatctl deploy                       the stage `dev`, with the credentials of the environment
+  chatctl deploy --stage prod --profile work --region eu-central-1
+  chatctl deploy --wwwroot ./page      another page
+  chatctl deploy --json                an event a line, the URLs in the last one";
+
+/// Shown below `chatctl urls --help`.
+const URLS_EXAMPLES: &str = "\
+Examples:
+  chatctl urls                         where the stage `dev` is
+  chatctl urls --stage prod --json     {\"site\":\"https://…\",\"websocket\":\"wss://…\"}";
+
+/// Shown below `chatctl destroy --help`.
+const DESTROY_EXAMPLES: &str = "\
+Examples:
+  chatctl destroy                      says what goes and wants the stage's name typed
+  chatctl destroy --stage pr-128 --yes without a question";
+
 /// Shown below `chatctl synth --help`.
 const SYNTH_EXAMPLES: &str = "\
 Examples:
@@ -69,6 +102,84 @@ pub(crate) struct StageArgs {
         value_name = "NAME"
     )]
     pub(crate) stage: String,
+}
+
+/// Where in AWS, as whom, and for whom the output is.
+#[derive(Debug, Args)]
+pub(crate) struct CloudArgs {
+    /// Which chat of the account.
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+
+    /// The AWS Region; by default that of the environment or the profile
+    #[arg(long, env = "CHATCTL_REGION", value_name = "REGION")]
+    pub(crate) region: Option<String>,
+
+    /// The profile of AWS's configuration files
+    #[arg(long, env = "CHATCTL_PROFILE", value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// Print JSON for programs
+    #[arg(long, env = "CHATCTL_JSON")]
+    pub(crate) json: bool,
+}
+
+/// The arguments of `deploy`.
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// Where to.
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+
+    /// The folder of the page; by default `wwwroot` of the clone
+    #[arg(long, env = "CHATCTL_WWWROOT", value_name = "DIR")]
+    pub(crate) wwwroot: Option<PathBuf>,
+
+    /// The processor that the functions run on
+    #[arg(
+        long,
+        env = "CHATCTL_ARCH",
+        value_enum,
+        default_value_t,
+        value_name = "ARCH"
+    )]
+    pub(crate) arch: Architecture,
+
+    /// A `bootstrap` that was built elsewhere; by default it is built here
+    #[arg(long, env = "CHATCTL_BOOTSTRAP", value_name = "FILE")]
+    pub(crate) bootstrap: Option<PathBuf>,
+
+    /// Go on even if the table would be replaced or removed, with all rooms in it
+    #[arg(long)]
+    pub(crate) allow_replacement: bool,
+
+    /// Ask nothing; for scripts, as `deploy` asks nothing yet
+    #[arg(long, env = "CHATCTL_YES")]
+    pub(crate) yes: bool,
+}
+
+/// The arguments of `urls`.
+#[derive(Debug, Args)]
+pub(crate) struct UrlsArgs {
+    /// Of which chat.
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+}
+
+/// The arguments of `destroy`.
+#[derive(Debug, Args)]
+pub(crate) struct DestroyArgs {
+    /// Which chat.
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+
+    /// Do not ask
+    #[arg(long, env = "CHATCTL_YES")]
+    pub(crate) yes: bool,
+
+    /// Keep the bucket of packages, even if no chat is left that needs it
+    #[arg(long)]
+    pub(crate) keep_artifacts: bool,
 }
 
 /// The arguments of `dev`.

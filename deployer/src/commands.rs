@@ -1,4 +1,42 @@
 //! One verb per file. A command reads like the steps that it takes; how each is done is elsewhere.
 
+pub(crate) mod deploy;
+pub(crate) mod destroy;
 pub(crate) mod dev;
 pub(crate) mod synth;
+pub(crate) mod urls;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::Error;
+use crate::template::StageName;
+
+/// Every chat's stack is called so, and then its stage.
+const STACK_PREFIX: &str = "chat-";
+
+/// The stack that holds the packages of all stages. It is no chat: no stage is called so, for its name
+/// begins otherwise.
+const ARTIFACTS_STACK: &str = "chatctl-artifacts";
+
+/// Runs a command that talks to AWS, until the user ends it.
+fn until_interrupted<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(Error::Machine)?.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Machine)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(Error::Machine)?;
+        tokio::select! {
+            outcome = command => outcome,
+            _ = interrupt.recv() => Err(Error::Interrupted),
+            _ = terminate.recv() => Err(Error::Interrupted),
+        }
+    })
+}
+
+fn no_stack(stage: &StageName, region: &str) -> Error {
+    Error::NoStack {
+        stack: stage.stack_name(),
+        region: region.to_owned(),
+    }
+}

@@ -6,7 +6,11 @@ use std::io;
 use local::{DatabaseError, StartError};
 
 use crate::build::BuildError;
+use crate::cloud::CloudError;
+use crate::output::OutputError;
 use crate::settings::SettingsError;
+use crate::site::SiteError;
+use crate::stack::StackError;
 use crate::template::TemplateError;
 
 /// How the process ends. The numbers are part of the interface.
@@ -19,10 +23,6 @@ pub(crate) enum ExitCode {
     /// The command line or a setting is wrong; nothing was done.
     Usage = 2,
     /// The user stopped it.
-    #[expect(
-        dead_code,
-        reason = "`dev` is meant to be interrupted, and no other command runs long yet"
-    )]
     Interrupted = 130,
 }
 
@@ -50,12 +50,43 @@ pub(crate) enum Error {
     /// The local stack does not start.
     #[error("the local stack does not start")]
     Local(#[from] local::StartError),
+    /// AWS refused something.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// A stack is not as it is wanted.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// The page cannot be published, or does not work where it is.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// There is no such chat.
+    #[error("there is no stack `{stack}` in {region}")]
+    NoStack {
+        /// The stack.
+        stack: String,
+        /// The Region that was looked at.
+        region: String,
+    },
+    /// The stack lacks an output, so it is not a finished chat.
+    #[error("the stack `{stack}` has no output `{output}`")]
+    NoOutput {
+        /// The stack.
+        stack: String,
+        /// The output.
+        output: &'static str,
+    },
+    /// The user did not type the stage's name.
+    #[error("nothing was deleted: the stage's name was not typed")]
+    Unconfirmed,
+    /// The user ended the command.
+    #[error("interrupted")]
+    Interrupted,
     /// The operating system refused something that it never should.
     #[error("this machine refuses to run it")]
     Machine(#[source] io::Error),
     /// What the command had to say cannot be written.
-    #[error("standard output cannot be written to")]
-    Output(#[source] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 impl Error {
@@ -64,12 +95,18 @@ impl Error {
         match self {
             // `clap` counts a request for help as an error, too.
             Self::CommandLine(error) if error.exit_code() == 0 => ExitCode::Done,
-            Self::CommandLine(_) | Self::Settings(_) => ExitCode::Usage,
+            Self::CommandLine(_) | Self::Settings(_) | Self::Unconfirmed => ExitCode::Usage,
             Self::Template(_)
             | Self::Build(_)
             | Self::Local(_)
+            | Self::Cloud(_)
+            | Self::Stack(_)
+            | Self::Site(_)
+            | Self::NoStack { .. }
+            | Self::NoOutput { .. }
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
+            Self::Interrupted => ExitCode::Interrupted,
         }
     }
 
@@ -82,7 +119,22 @@ impl Error {
                  correct it and build again"
                     .to_owned(),
             ),
-            Self::Build(error) => Some(error.hint().to_owned()),
+            Self::Build(error) => Some(error.hint()),
+            Self::Cloud(error) => Some(error.hint()),
+            Self::Stack(error) => Some(error.hint()),
+            Self::Site(error) => Some(error.hint()),
+            Self::NoStack { .. } => Some(
+                "`chatctl deploy` makes it; if it is elsewhere, say so with `--stage`, `--region` or \
+                 `--profile`"
+                    .to_owned(),
+            ),
+            Self::NoOutput { .. } => {
+                Some("it is not finished: run `chatctl deploy` again".to_owned())
+            }
+            Self::Unconfirmed => Some("type it, or give `--yes`".to_owned()),
+            Self::Interrupted => Some(
+                "what AWS was asked for goes on; the same command goes on with it".to_owned(),
+            ),
             Self::Local(error) => local_hint(error).map(str::to_owned),
             Self::CommandLine(_) | Self::Machine(_) | Self::Output(_) => None,
         }

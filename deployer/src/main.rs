@@ -9,26 +9,34 @@
 //! * `settings`: command line and environment, checked once.
 //! * `commands`: one verb per file.
 //! * `build`: the functions' `bootstrap`, by cargo.
-//! * `site`: what is published beside `wwwroot`.
+//! * `cloud`: what is asked of AWS, as traits, and the traits on AWS.
+//! * `stack`: change sets, events and states of stacks.
+//! * `site`: the page: its objects, publishing and verifying it.
 //! * `template`: the CloudFormation template, made without any effect.
+//! * `progress`: what a long command tells on its way.
+//! * `wait`: waiting with a deadline.
 //! * `output`: the only place that prints.
 //! * `error`: what can go wrong, and the exit code it ends in.
 
 mod build;
 mod cli;
+mod cloud;
 mod commands;
 mod error;
 mod output;
+mod progress;
 mod settings;
 mod site;
+mod stack;
 mod template;
+mod wait;
 
 use clap::Parser;
 
 use cli::{Cli, Command};
 use error::{Error, ExitCode};
 use output::Output;
-use settings::{DevSettings, SynthSettings};
+use settings::{DeploySettings, DestroySettings, DevSettings, SynthSettings, UrlsSettings};
 
 fn main() -> std::process::ExitCode {
     let mut output = Output::of_process();
@@ -50,6 +58,9 @@ fn main() -> std::process::ExitCode {
 fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
     match cli.command {
         Command::Dev(args) => commands::dev::run(&DevSettings::new(&args)?, output),
+        Command::Deploy(args) => commands::deploy::run(&DeploySettings::new(&args)?, output),
+        Command::Urls(args) => commands::urls::run(&UrlsSettings::new(&args)?, output),
+        Command::Destroy(args) => commands::destroy::run(&DestroySettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),
     }
 }

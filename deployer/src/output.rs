@@ -9,11 +9,19 @@ use std::io::{self, ErrorKind, Write};
 pub(crate) use notes::Notes;
 
 use crate::error::Error;
+use crate::progress::Progress;
+
+/// What a command had to say cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output cannot be written to")]
+pub(crate) struct OutputError(#[source] io::Error);
 
 /// The two streams of the process, or of a test.
 pub(crate) struct Output {
     data: Box<dyn Write>,
     notes: Notes,
+    /// Whether progress is data, a JSON object a line.
+    json: bool,
 }
 
 impl Output {
@@ -22,6 +30,17 @@ impl Output {
         Self {
             data: Box::new(io::stdout()),
             notes: Notes::on(io::stderr()),
+            json: false,
+        }
+    }
+
+    /// Streams that nobody reads, for tests of what speaks on its way.
+    #[cfg(test)]
+    pub(crate) fn to_nobody() -> Self {
+        Self {
+            data: Box::new(io::sink()),
+            notes: Notes::on(io::sink()),
+            json: false,
         }
     }
 
@@ -29,16 +48,51 @@ impl Output {
     /// is no failure.
     ///
     /// # Errors
-    /// [`Error::Output`], if it cannot be written for any other reason.
-    pub(crate) fn data(&mut self, text: &str) -> Result<(), Error> {
+    /// [`OutputError`], if it cannot be written for any other reason.
+    pub(crate) fn data(&mut self, text: &str) -> Result<(), OutputError> {
         let written = self
             .data
             .write_all(text.as_bytes())
             .and_then(|()| self.data.flush());
         match written {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Output(error)),
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(OutputError(error)),
             _ => Ok(()),
         }
+    }
+
+    /// From now on progress is for programs, if `json` is.
+    pub(crate) fn for_programs(&mut self, json: bool) {
+        self.json = json;
+    }
+
+    /// Tells what is going on: people on standard error, programs as data.
+    ///
+    /// # Errors
+    /// As [`Output::data`].
+    pub(crate) fn progress(&mut self, progress: &Progress<'_>) -> Result<(), OutputError> {
+        if self.json {
+            return self.data(&format!("{}\n", progress.json()));
+        }
+        self.note(&progress.line());
+        Ok(())
+    }
+
+    /// Tells what is done next.
+    ///
+    /// # Errors
+    /// As [`Output::data`].
+    pub(crate) fn step(&mut self, text: &str) -> Result<(), OutputError> {
+        self.progress(&Progress::Step(text))
+    }
+
+    /// Asks people something and gives their answer, empty at the end of the input.
+    pub(crate) fn ask(&mut self, question: &str) -> String {
+        self.notes.tell(question);
+        self.notes.finish();
+        let mut answer = String::new();
+        // Who cannot be heard has not agreed.
+        let _ = io::stdin().read_line(&mut answer);
+        answer.trim().to_owned()
     }
 
     /// Tells people something, a line.
@@ -100,6 +154,7 @@ mod tests {
         Output {
             data: Box::new(Failing(kind)),
             notes: Notes::on(Failing(kind)),
+            json: false,
         }
     }
 
@@ -111,7 +166,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_a_failure_that_can_still_be_reported() {
         let mut output = failing(ErrorKind::StorageFull);
-        let error = output.data("text").unwrap_err();
+        let error = Error::from(output.data("text").unwrap_err());
         output.error(&error);
         output.finish();
         assert_eq!(

@@ -6,8 +6,13 @@ use std::time::Duration;
 
 use local::{FaultError, Faults, Limits};
 
-use crate::build::Profile;
-use crate::cli::{self, DevArgs, StageArgs, SynthArgs, TemplateFormat};
+use crate::build::{Architecture, Profile};
+use crate::cli::{
+    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, StageArgs, SynthArgs, TemplateFormat,
+    UrlsArgs,
+};
+use crate::cloud::aws::Account;
+use crate::stack::Losses;
 use crate::template::{StageName, StageNameError, TemplateSettings};
 
 /// A setting that cannot be used.
@@ -99,6 +104,107 @@ impl DevSettings {
             // A folder that was deleted under the user's feet has no sources above it either.
             folder: std::env::current_dir().unwrap_or_default(),
         })
+    }
+}
+
+/// The settings of `deploy`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DeploySettings {
+    /// What the template depends on.
+    pub(crate) template: TemplateSettings,
+    /// Where to deploy, and as whom.
+    pub(crate) account: Account,
+    /// Whether the table may go.
+    pub(crate) losses: Losses,
+    /// The page, if not that of the clone.
+    pub(crate) wwwroot: Option<PathBuf>,
+    /// The processor that the functions run on.
+    pub(crate) architecture: Architecture,
+    /// The functions' program, if it is built already.
+    pub(crate) bootstrap: Option<PathBuf>,
+    /// Whether the output is for programs.
+    pub(crate) json: bool,
+    /// Where the user is.
+    pub(crate) folder: PathBuf,
+}
+
+impl DeploySettings {
+    /// # Errors
+    /// [`SettingsError`], if an argument cannot be used.
+    pub(crate) fn new(args: &DeployArgs) -> Result<Self, SettingsError> {
+        Ok(Self {
+            template: template_settings(&args.cloud.stage)?,
+            account: account(&args.cloud),
+            losses: if args.allow_replacement {
+                Losses::Allowed
+            } else {
+                Losses::Refused
+            },
+            wwwroot: args.wwwroot.clone(),
+            architecture: args.arch,
+            bootstrap: args.bootstrap.clone(),
+            json: args.cloud.json,
+            folder: std::env::current_dir().unwrap_or_default(),
+        })
+    }
+}
+
+/// The settings of `urls`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UrlsSettings {
+    /// Which chat.
+    pub(crate) stage: StageName,
+    /// Where it is.
+    pub(crate) account: Account,
+    /// Whether the output is for programs.
+    pub(crate) json: bool,
+}
+
+impl UrlsSettings {
+    /// # Errors
+    /// [`SettingsError`], if an argument cannot be used.
+    pub(crate) fn new(args: &UrlsArgs) -> Result<Self, SettingsError> {
+        Ok(Self {
+            stage: args.cloud.stage.stage.parse()?,
+            account: account(&args.cloud),
+            json: args.cloud.json,
+        })
+    }
+}
+
+/// The settings of `destroy`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DestroySettings {
+    /// Which chat.
+    pub(crate) stage: StageName,
+    /// Where it is.
+    pub(crate) account: Account,
+    /// Whether to ask first.
+    pub(crate) asks: bool,
+    /// Whether the bucket of packages stays, come what may.
+    pub(crate) keep_artifacts: bool,
+    /// Whether the output is for programs.
+    pub(crate) json: bool,
+}
+
+impl DestroySettings {
+    /// # Errors
+    /// [`SettingsError`], if an argument cannot be used.
+    pub(crate) fn new(args: &DestroyArgs) -> Result<Self, SettingsError> {
+        Ok(Self {
+            stage: args.cloud.stage.stage.parse()?,
+            account: account(&args.cloud),
+            asks: !args.yes,
+            keep_artifacts: args.keep_artifacts,
+            json: args.cloud.json,
+        })
+    }
+}
+
+fn account(args: &CloudArgs) -> Account {
+    Account {
+        region: args.region.clone(),
+        profile: args.profile.clone(),
     }
 }
 

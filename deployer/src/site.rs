@@ -1,6 +1,29 @@
-//! What is published beside the files of `wwwroot`.
+//! The page: what is published, how, and whether it works where it is.
+//!
+//! # Layout
+//! * `page`: the files of `wwwroot` and the configuration as objects, and what of them is new.
+//! * `publish`: to a bucket behind a distribution.
+//! * `verify`: the page and the chat, from outside.
+//! * `dial`: connections for that, through a proxy if there is one.
+
+mod dial;
+mod page;
+mod publish;
+mod verify;
+
+pub(crate) use page::Page;
+pub(crate) use publish::publish;
+pub(crate) use verify::verify;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::json;
+
+use crate::cloud::CloudError;
+use crate::output::OutputError;
+use verify::Fault;
 
 /// The key of the page's configuration.
 pub(crate) const CONFIG_KEY: &str = "config.json";
@@ -8,4 +31,68 @@ pub(crate) const CONFIG_KEY: &str = "config.json";
 /// The page's configuration: where the socket is.
 pub(crate) fn config(websocket_url: &str) -> String {
     json!({ "server": websocket_url }).to_string()
+}
+
+/// Why the page is not where it should be, or does not work there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SiteError {
+    /// The page's files cannot be read.
+    #[error("the page in `{}` cannot be read", .path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder is not a page.
+    #[error("there is no `index.html` in `{}`", .path.display())]
+    NoPage {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A call failed.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// What is going on cannot be told.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The edges still have the old page.
+    #[error("CloudFront has not forgotten the old page after {}", humantime::format_duration(*.limit))]
+    NotInvalidated {
+        /// How long it was waited for.
+        limit: Duration,
+        /// The last call that failed while waiting.
+        #[source]
+        last: Option<Box<CloudError>>,
+    },
+    /// All is in place, and does not answer as it should.
+    #[error("the chat is deployed and does not work after {}", humantime::format_duration(*.limit))]
+    NotWorking {
+        /// How long it was tried.
+        limit: Duration,
+        /// What the last try said.
+        #[source]
+        last: Box<Fault>,
+    },
+}
+
+impl SiteError {
+    /// What the user can do about it.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::Unreadable { .. } | Self::NoPage { .. } => {
+                "give `--wwwroot` a folder with the page's files".to_owned()
+            }
+            Self::Cloud(error) => error.hint(),
+            Self::Output(_) | Self::NotInvalidated { .. } => {
+                "run the same command again; it goes on where it was".to_owned()
+            }
+            Self::NotWorking { .. } => {
+                "names and edges can take some minutes more: run the same command again; if it \
+                 stays so, the functions' logs tell more (`aws logs tail`)"
+                    .to_owned()
+            }
+        }
+    }
 }

@@ -69,6 +69,14 @@ pub(crate) fn synthesize(settings: &TemplateSettings) -> Result<Document, Templa
     assemble(&embedded::fragments()?, settings)
 }
 
+/// The template of the stack that holds the packages of all stages.
+///
+/// # Errors
+/// [`TemplateError`], if it is not embedded: a test sees to it that it is.
+pub(crate) fn artifacts() -> Result<&'static str, TemplateError> {
+    Ok(embedded::artifacts()?)
+}
+
 /// [`synthesize`], of any fragments.
 fn assemble(
     fragments: &[Fragment<'_>],
@@ -131,6 +139,17 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "no fragment declares the parameter `StageName`"
+        );
+    }
+
+    #[test]
+    fn the_stack_of_packages_is_no_part_of_the_chats() {
+        assert!(artifacts().unwrap().contains("\n  ArtifactsBucketName:\n"));
+        let chat = synthesize(&settings("dev")).unwrap();
+        assert!(
+            chat.as_value()["Resources"]
+                .get("ArtifactsBucket")
+                .is_none()
         );
     }
 

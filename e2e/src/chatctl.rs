@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
+use crate::ministack::Ministack;
 use crate::{DEADLINE, within_deadline};
 
 /// The checkout that the tests are part of.
@@ -21,6 +22,12 @@ pub fn checkout() -> PathBuf {
         .parent()
         .expect("e2e is in a checkout")
         .to_owned()
+}
+
+/// Where cargo builds, and where everything else goes that is made.
+#[must_use]
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout().join("target"), PathBuf::from)
 }
 
 /// Builds a program of the workspace, once for each test process, and gives its path.
@@ -100,10 +107,25 @@ pub fn command(arguments: &[&str]) -> Command {
         .current_dir(checkout())
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    for variable in ["CHATCTL_STAGE", "CHATCTL_PORT", "CHATCTL_DATA"] {
+    let own = |name: &std::ffi::OsStr| {
+        let name = name.to_string_lossy();
+        name.starts_with("CHATCTL_") || name.starts_with("AWS_")
+    };
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| own(name)) {
         command.env_remove(variable);
     }
     command
+}
+
+/// Runs `chatctl` to its end, with an AWS of the tests'.
+///
+/// # Panics
+/// When it does not end.
+pub async fn run_on(ministack: &Ministack, arguments: &[&str]) -> Output {
+    let output = command(arguments).envs(ministack.environment()).output();
+    within_deadline("end of chatctl", output)
+        .await
+        .expect("chatctl runs")
 }
 
 /// The template of the stage `dev` as JSON, as `chatctl synth` prints it.

@@ -2,15 +2,17 @@
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use crate::within_deadline;
 
 /// A connection to a chat.
 #[derive(Debug)]
-pub struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Client<S = MaybeTlsStream<TcpStream>>(WebSocketStream<S>);
 
 impl Client {
     /// Connects.
@@ -29,6 +31,20 @@ impl Client {
     /// What the WebSocket library makes of the refusal.
     pub async fn try_connect(url: &str) -> Result<Self, Box<Error>> {
         let connected = within_deadline("handshake", connect_async(url)).await;
+        connected.map(|(socket, _)| Self(socket)).map_err(Box::new)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Connects over a stream that is there already, or gives the refusal.
+    ///
+    /// # Errors
+    /// What the WebSocket library makes of the refusal.
+    pub async fn over(
+        stream: S,
+        request: impl IntoClientRequest + Unpin,
+    ) -> Result<Self, Box<Error>> {
+        let connected = within_deadline("handshake", client_async(request, stream)).await;
         connected.map(|(socket, _)| Self(socket)).map_err(Box::new)
     }
 

@@ -4,12 +4,14 @@
 //!
 //! - [`chatctl`]: building and running the program.
 //! - [`client`]: a WebSocket client that speaks frames of JSON.
+//! - [`ministack`]: AWS, as far as the tests need it.
 //! - [`stack`]: the local stack in this process, for tests that look into it.
 //!
 //! The tests are in `tests/`, those in a browser in `browser/`.
 
 pub mod chatctl;
 pub mod client;
+pub mod ministack;
 pub mod stack;
 
 use std::time::Duration;

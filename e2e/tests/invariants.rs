@@ -73,7 +73,11 @@ fn only_the_adapters_name_an_aws_sdk() {
         [""; 0].map(PathBuf::from)
     );
     assert_eq!(
-        offenders("deployer/src", "aws_sdk_", &["deployer/src/cloud/aws.rs"]),
+        offenders(
+            "deployer/src",
+            "aws_sdk_",
+            &["deployer/src/cloud/aws.rs", "deployer/src/cloud/aws"]
+        ),
         [""; 0].map(PathBuf::from)
     );
     assert_eq!(

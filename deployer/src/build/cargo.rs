@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use super::Sources;
+use super::{Architecture, PreflightError, Sources};
 
 /// How the functions are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +35,68 @@ pub(crate) enum BuildError {
     /// cargo said yes, and made no such program.
     #[error("cargo built no program `{BOOTSTRAP}`")]
     NoBootstrap,
+    /// Nothing here compiles for Lambda.
+    #[error("nothing here builds for Linux on `{architecture}` ({host})")]
+    NoCompiler {
+        /// What was asked for.
+        architecture: Architecture,
+        /// What this machine is.
+        host: String,
+    },
+    /// The program was built and cannot be read or packed.
+    #[error("`{}` cannot be packed", path.display())]
+    Unreadable {
+        /// The program.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Lambda could not run it.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
 }
 
 impl BuildError {
     /// What the user can do about it.
-    pub(crate) fn hint(&self) -> &'static str {
-        match self {
+    pub(crate) fn hint(&self) -> String {
+        let hint = match self {
             Self::NoSources => {
                 "the clone that this program was built from is gone; run it inside another"
             }
             Self::NoCargo(_) => "install Rust with rustup (https://rustup.rs)",
             Self::Failed => "cargo's messages above say what is wrong",
             Self::NoBootstrap => "`handlers/Cargo.toml` has to declare it",
+            Self::NoCompiler { architecture, .. } => {
+                return format!(
+                    "`cargo install cargo-zigbuild`, `pip install ziglang` and `rustup target add \
+                     {}`, then run this again",
+                    architecture.target()
+                );
+            }
+            Self::Unreadable { .. } => "is the file there, and the disk not full?",
+            Self::Preflight(error) => error.hint(),
+        };
+        hint.to_owned()
+    }
+}
+
+/// What compiles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Compiler {
+    /// Plain cargo, for this machine.
+    Host,
+    /// `cargo-zigbuild`, for a target with the version of glibc to link against.
+    Zigbuild {
+        /// Such as `x86_64-unknown-linux-gnu.2.34`.
+        target: String,
+    },
+}
+
+impl Compiler {
+    fn arguments(&self) -> Vec<&str> {
+        match self {
+            Self::Host => vec!["build"],
+            Self::Zigbuild { target } => vec!["zigbuild", "--target", target],
         }
     }
 }
@@ -66,12 +116,21 @@ struct Target {
     name: String,
 }
 
-/// Builds the `bootstrap`, if it is out of date, and gives its path. cargo's own messages go to
-/// standard error. Dropping the future ends cargo and every compiler that it runs.
+/// Builds the `bootstrap` for this machine, if it is out of date, and gives its path. cargo's own
+/// messages go to standard error. Dropping the future ends cargo and every compiler that it runs.
 ///
 /// # Errors
 /// [`BuildError`], if there is none then.
 pub(crate) async fn bootstrap(sources: &Sources, profile: Profile) -> Result<PathBuf, BuildError> {
+    compile(sources, profile, &Compiler::Host).await
+}
+
+/// Likewise, with any compiler.
+pub(super) async fn compile(
+    sources: &Sources,
+    profile: Profile,
+    compiler: &Compiler,
+) -> Result<PathBuf, BuildError> {
     // The cargo that runs this program, if one does: it may not be the one of the search path.
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (variable, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(name)) {
@@ -82,8 +141,8 @@ pub(crate) async fn bootstrap(sources: &Sources, profile: Profile) -> Result<Pat
         Profile::Lambda => "lambda",
     };
     cargo
+        .args(compiler.arguments())
         .args([
-            "build",
             "--package",
             PACKAGE,
             "--bin",

@@ -120,10 +120,11 @@ fn publish(stack: &Stack) {
 fn announce(settings: &DevSettings, stack: &Stack, output: &mut Output) -> Result<(), Error> {
     let (site, websocket) = (stack.site_url(), stack.websocket_url());
     if settings.json {
-        return output.data(&format!(
+        output.data(&format!(
             "{}\n",
             json!({"site": site, "websocket": websocket})
-        ));
+        ))?;
+        return Ok(());
     }
     output.data(&format!("Site:      {site}\nWebSocket: {websocket}\n"))?;
     output.note("open the site in two windows and chat; Ctrl-C ends it");

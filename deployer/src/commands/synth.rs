@@ -16,5 +16,6 @@ pub(crate) fn run(settings: &SynthSettings, output: &mut Output) -> Result<(), E
         TemplateFormat::Yaml => document.to_yaml(),
         TemplateFormat::Json => document.to_json(),
     };
-    output.data(&text)
+    output.data(&text)?;
+    Ok(())
 }

@@ -7,6 +7,8 @@ use super::fragment::{Fragment, FragmentError};
 /// Subfolders are not part of the stack.
 static FOLDER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../cloudformation");
 
+const ARTIFACTS: &str = "bootstrap/bootstrap.yaml";
+
 /// The fragments of the stack, ordered by their files' names.
 ///
 /// # Errors
@@ -27,6 +29,19 @@ pub(crate) fn fragments() -> Result<Vec<Fragment<'static>>, FragmentError> {
         .collect::<Result<Vec<_>, _>>()?;
     fragments.sort_by_key(|fragment| fragment.file);
     Ok(fragments)
+}
+
+/// The template of the stack that holds the packages: complete as it is written.
+///
+/// # Errors
+/// [`FragmentError::Encoding`], if it is not there as text.
+pub(crate) fn artifacts() -> Result<&'static str, FragmentError> {
+    let text = FOLDER
+        .get_file(ARTIFACTS)
+        .and_then(|file| file.contents_utf8());
+    text.ok_or_else(|| FragmentError::Encoding {
+        file: ARTIFACTS.to_owned(),
+    })
 }
 
 #[cfg(test)]

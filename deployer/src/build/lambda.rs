@@ -1,0 +1,216 @@
+//! Builds the functions for Lambda, whose processor and glibc may be others than this machine's.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use tokio::process::Command;
+
+use super::cargo::{Compiler, compile};
+use super::{BuildError, Package, Profile, Sources, elf};
+
+/// How long `cargo-zigbuild` may take to tell its version.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The processor that the functions run on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Architecture {
+    /// Intel's and AMD's.
+    #[default]
+    #[value(name = "x86_64")]
+    X86_64,
+    /// AWS's Graviton.
+    #[value(name = "arm64")]
+    Arm64,
+}
+
+impl Architecture {
+    /// AWS's word for it, and the template's.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// Rust's word for it.
+    fn in_rust(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
+    /// Rust's target for it.
+    pub(super) fn target(self) -> String {
+        format!("{}-unknown-linux-gnu", self.in_rust())
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// What was made of the sources.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// The program.
+    pub(crate) bootstrap: PathBuf,
+    /// Its size in bytes.
+    pub(crate) bytes: usize,
+    /// What Lambda takes.
+    pub(crate) package: Package,
+}
+
+/// Builds the `bootstrap` for Lambda, looks whether Lambda can run it, and packs it.
+///
+/// # Errors
+/// [`BuildError`], if any of that fails.
+pub(crate) async fn make(
+    sources: &Sources,
+    architecture: Architecture,
+) -> Result<Made, BuildError> {
+    let compiler = compiler(architecture, HOST, has_zigbuild().await)?;
+    let bootstrap = compile(sources, Profile::Lambda, &compiler).await?;
+    pack(bootstrap, architecture).await
+}
+
+/// Looks whether Lambda can run a `bootstrap` that is there already, and packs it.
+///
+/// # Errors
+/// [`BuildError`], if it cannot be read or run.
+pub(crate) async fn pack(
+    bootstrap: PathBuf,
+    architecture: Architecture,
+) -> Result<Made, BuildError> {
+    let unreadable = |source| BuildError::Unreadable {
+        path: bootstrap.clone(),
+        source,
+    };
+    let program = tokio::fs::read(&bootstrap).await.map_err(unreadable)?;
+    elf::preflight(&program, architecture)?;
+    let bytes = program.len();
+    let package = tokio::task::spawn_blocking(move || Package::new(&program)).await;
+    let package = package.map_err(std::io::Error::other).flatten();
+    Ok(Made {
+        package: package.map_err(unreadable)?,
+        bytes,
+        bootstrap,
+    })
+}
+
+/// A machine that builds, in Rust's words.
+#[derive(Debug, Clone, Copy)]
+struct Host {
+    os: &'static str,
+    architecture: &'static str,
+}
+
+/// This machine.
+const HOST: Host = Host {
+    os: std::env::consts::OS,
+    architecture: std::env::consts::ARCH,
+};
+
+/// What compiles for Lambda. `cargo-zigbuild` links against the runtime's glibc, whatever this
+/// machine has. Without it this machine's own glibc is linked against, which may be a later one:
+/// the preflight tells.
+fn compiler(
+    architecture: Architecture,
+    host: Host,
+    has_zigbuild: bool,
+) -> Result<Compiler, BuildError> {
+    if has_zigbuild {
+        let target = format!("{}.{}", architecture.target(), elf::GLIBC);
+        Ok(Compiler::Zigbuild { target })
+    } else if host.os == "linux" && host.architecture == architecture.in_rust() {
+        Ok(Compiler::Host)
+    } else {
+        Err(BuildError::NoCompiler {
+            architecture,
+            host: format!("{} on {}", host.os, host.architecture),
+        })
+    }
+}
+
+/// Whether `cargo-zigbuild` is there and runs.
+async fn has_zigbuild() -> bool {
+    let probe = Command::new("cargo-zigbuild")
+        .arg("--version")
+        .kill_on_drop(true)
+        .output();
+    let probe = tokio::time::timeout(PROBE_TIMEOUT, probe).await;
+    matches!(probe, Ok(Ok(output)) if output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINUX: Host = Host {
+        os: "linux",
+        architecture: "x86_64",
+    };
+    const GRAVITON: Host = Host {
+        os: "linux",
+        architecture: "aarch64",
+    };
+    const MAC: Host = Host {
+        os: "macos",
+        architecture: "aarch64",
+    };
+
+    #[test]
+    fn zigbuild_is_taken_where_it_is_there_and_links_against_the_runtimes_glibc() {
+        for host in [LINUX, GRAVITON, MAC] {
+            for (architecture, target) in [
+                (Architecture::X86_64, "x86_64-unknown-linux-gnu.2.34"),
+                (Architecture::Arm64, "aarch64-unknown-linux-gnu.2.34"),
+            ] {
+                let target = target.to_owned();
+                assert_eq!(
+                    compiler(architecture, host, true).unwrap(),
+                    Compiler::Zigbuild { target }
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn plain_cargo_builds_for_the_machine_that_it_runs_on() {
+        for (architecture, host) in [
+            (Architecture::X86_64, LINUX),
+            (Architecture::Arm64, GRAVITON),
+        ] {
+            assert_eq!(compiler(architecture, host, false).unwrap(), Compiler::Host);
+        }
+    }
+
+    #[test]
+    fn what_plain_cargo_cannot_build_names_what_can() {
+        for (architecture, host) in [
+            (Architecture::Arm64, LINUX),
+            (Architecture::X86_64, GRAVITON),
+            (Architecture::Arm64, MAC),
+        ] {
+            let refused = compiler(architecture, host, false).unwrap_err();
+            assert!(
+                matches!(refused, BuildError::NoCompiler { .. }),
+                "{refused}"
+            );
+            assert!(refused.hint().contains("cargo install cargo-zigbuild"));
+            assert!(refused.hint().contains(&architecture.target()));
+        }
+    }
+
+    #[test]
+    fn architectures_are_called_what_the_template_calls_them() {
+        for architecture in Architecture::value_variants() {
+            let name = architecture.to_possible_value().unwrap();
+            assert_eq!(name.get_name(), architecture.as_str());
+        }
+    }
+}

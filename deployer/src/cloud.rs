@@ -1,0 +1,205 @@
+//! The cloud, in our words: what commands ask of it and what it answers. Commands know these traits
+//! alone, so that they can be run against a fake.
+//!
+//! # Layout
+//! * `aws`: the traits on AWS, and the only importer of its SDKs.
+//! * `error`: what the cloud refuses, and what the user can do about it.
+
+pub(crate) mod aws;
+mod error;
+
+pub(crate) use error::CloudError;
+
+use bytes::Bytes;
+
+use crate::stack::Status;
+
+/// All that `chatctl` needs of a cloud.
+pub(crate) trait Cloud: Stacks + Buckets + Distributions {}
+
+impl<T: Stacks + Buckets + Distributions> Cloud for T {}
+
+/// Stacks of resources. A stack is meant by its name or its id; a deleted one has only its id left.
+pub(crate) trait Stacks {
+    /// The stack, if there is one.
+    async fn find(&self, stack: &str) -> Result<Option<StackView>, CloudError>;
+
+    /// Asks what it would take to make a stack as it is wanted.
+    async fn propose(&self, wanted: &Wanted, is_new: bool) -> Result<Proposal, CloudError>;
+
+    /// What has come of a proposal.
+    async fn proposal(&self, proposal: &Proposal) -> Result<ProposalView, CloudError>;
+
+    /// Starts carrying a proposal out.
+    async fn execute(&self, proposal: &Proposal) -> Result<(), CloudError>;
+
+    /// Throws a proposal away.
+    async fn discard(&self, proposal: &Proposal) -> Result<(), CloudError>;
+
+    /// Starts the deletion of a stack.
+    async fn delete(&self, stack: &str) -> Result<(), CloudError>;
+
+    /// Starts a failed rollback again.
+    async fn continue_rollback(&self, stack: &str) -> Result<(), CloudError>;
+
+    /// What has happened to a stack, the oldest first: all, or what is later than the event `after`.
+    async fn events(&self, stack: &str, after: Option<&str>)
+    -> Result<Vec<StackEvent>, CloudError>;
+
+    /// The resources that a stack has now.
+    async fn resources(&self, stack: &str) -> Result<Vec<StackResource>, CloudError>;
+
+    /// The names of the stacks that begin so.
+    async fn names(&self, prefix: &str) -> Result<Vec<String>, CloudError>;
+}
+
+/// Buckets of objects.
+pub(crate) trait Buckets {
+    /// The objects whose keys begin so.
+    async fn objects(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredObject>, CloudError>;
+
+    /// Stores an object.
+    async fn put(&self, bucket: &str, object: NewObject) -> Result<(), CloudError>;
+
+    /// Removes objects.
+    async fn remove(&self, bucket: &str, keys: &[String]) -> Result<(), CloudError>;
+
+    /// Removes everything, older versions and delete markers too, and tells how much it was. A bucket
+    /// that is not there is empty.
+    async fn empty(&self, bucket: &str) -> Result<usize, CloudError>;
+}
+
+/// Content delivery.
+pub(crate) trait Distributions {
+    /// Asks that every cached file be forgotten; gives the request's id.
+    async fn invalidate(&self, distribution: &str) -> Result<String, CloudError>;
+
+    /// Whether that is done.
+    async fn is_invalidated(&self, distribution: &str, id: &str) -> Result<bool, CloudError>;
+}
+
+/// A stack as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StackView {
+    /// Unique for all time, unlike the name.
+    pub(crate) id: String,
+    /// What it is doing.
+    pub(crate) status: Status,
+    /// Name and value of each output.
+    pub(crate) outputs: Vec<(String, String)>,
+}
+
+impl StackView {
+    /// The value of an output.
+    pub(crate) fn output(&self, name: &str) -> Option<&str> {
+        let found = self.outputs.iter().find(|(it, _)| it == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// A stack as it is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The stack's name.
+    pub(crate) name: String,
+    /// The template's text.
+    pub(crate) template: String,
+    /// Name and value of each parameter.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Key and value of each tag.
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+/// A change set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Proposal {
+    /// Its own id.
+    pub(crate) id: String,
+    /// The id of the stack that it is for.
+    pub(crate) stack_id: String,
+}
+
+/// What has come of a change set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ProposalView {
+    /// It is not ready yet.
+    Pending,
+    /// It can be executed.
+    Ready(Vec<Change>),
+    /// It cannot, for a reason in AWS's words.
+    Failed(String),
+}
+
+/// What would be done to a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// What.
+    pub(crate) action: Action,
+    /// The resource's name in the template.
+    pub(crate) resource: String,
+    /// Its type.
+    pub(crate) kind: String,
+}
+
+/// What a change does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Makes it.
+    Add,
+    /// Changes it where it is.
+    Modify,
+    /// May have to make another one in its place; that shows only on the way.
+    MayReplace,
+    /// Makes another one in its place.
+    Replace,
+    /// Deletes it.
+    Remove,
+}
+
+/// Something that happened to a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StackEvent {
+    /// Unique.
+    pub(crate) id: String,
+    /// The resource's name in the template, or the stack's name.
+    pub(crate) resource: String,
+    /// Its type.
+    pub(crate) kind: String,
+    /// Its status, in AWS's words.
+    pub(crate) status: String,
+    /// Why, in AWS's words.
+    pub(crate) reason: Option<String>,
+}
+
+/// A resource of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StackResource {
+    /// Its name in the template.
+    pub(crate) resource: String,
+    /// Its type.
+    pub(crate) kind: String,
+    /// Its name on AWS, once it has one.
+    pub(crate) physical_id: Option<String>,
+}
+
+/// An object in a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredObject {
+    /// Its key.
+    pub(crate) key: String,
+    /// The MD5 of its content, in hexadecimal.
+    pub(crate) md5: String,
+}
+
+/// An object to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewObject {
+    /// Its key.
+    pub(crate) key: String,
+    /// Its content.
+    pub(crate) body: Bytes,
+    /// Its content type.
+    pub(crate) content_type: String,
+    /// How long it may be cached.
+    pub(crate) cache_control: Option<&'static str>,
+}

@@ -1,0 +1,119 @@
+//! S3.
+
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+
+use super::{Aws, failed};
+use crate::cloud::{Buckets, CloudError, NewObject, StoredObject};
+
+/// What one call deletes at most.
+const DELETED_AT_ONCE_MAX: usize = 1000;
+
+impl Buckets for Aws {
+    async fn objects(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredObject>, CloudError> {
+        let mut objects = Vec::new();
+        let mut token = None;
+        loop {
+            let answer = self
+                .buckets
+                .list_objects_v2()
+                .bucket(bucket)
+                .prefix(prefix)
+                .set_continuation_token(token)
+                .send()
+                .await
+                .map_err(failed("s3:ListBucket"))?;
+            objects.extend(answer.contents().iter().map(|object| {
+                StoredObject {
+                    key: object.key().unwrap_or_default().to_owned(),
+                    md5: object
+                        .e_tag()
+                        .unwrap_or_default()
+                        .trim_matches('"')
+                        .to_owned(),
+                }
+            }));
+            token = answer.next_continuation_token;
+            if token.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
+    async fn put(&self, bucket: &str, object: NewObject) -> Result<(), CloudError> {
+        let call = self
+            .buckets
+            .put_object()
+            .bucket(bucket)
+            .key(object.key)
+            .content_type(object.content_type)
+            .set_cache_control(object.cache_control.map(str::to_owned))
+            .body(ByteStream::from(object.body));
+        call.send().await.map(drop).map_err(failed("s3:PutObject"))
+    }
+
+    async fn remove(&self, bucket: &str, keys: &[String]) -> Result<(), CloudError> {
+        let objects = keys.iter().filter_map(|key| identifier(key, None));
+        self.delete_objects(bucket, objects.collect()).await
+    }
+
+    async fn empty(&self, bucket: &str) -> Result<usize, CloudError> {
+        let mut emptied = 0;
+        loop {
+            // The first page again and again: what is deleted does not come back.
+            let answer = self.buckets.list_object_versions().bucket(bucket).send();
+            let answer = match answer.await {
+                Err(error) if error.code() == Some("NoSuchBucket") => return Ok(emptied),
+                other => other.map_err(failed("s3:ListBucketVersions"))?,
+            };
+            let versions = answer.versions().iter();
+            let versions = versions.filter_map(|it| identifier(it.key()?, it.version_id()));
+            let markers = answer.delete_markers().iter();
+            let markers = markers.filter_map(|it| identifier(it.key()?, it.version_id()));
+            let objects: Vec<_> = versions.chain(markers).collect();
+            if objects.is_empty() {
+                return Ok(emptied);
+            }
+            emptied += objects.len();
+            self.delete_objects(bucket, objects).await?;
+        }
+    }
+}
+
+impl Aws {
+    async fn delete_objects(
+        &self,
+        bucket: &str,
+        objects: Vec<ObjectIdentifier>,
+    ) -> Result<(), CloudError> {
+        const CALL: &str = "s3:DeleteObject";
+        for some in objects.chunks(DELETED_AT_ONCE_MAX) {
+            let delete = Delete::builder()
+                .set_objects(Some(some.to_vec()))
+                .quiet(true)
+                .build();
+            let Ok(delete) = delete else { continue };
+            let call = self.buckets.delete_objects().bucket(bucket).delete(delete);
+            let answer = call.send().await.map_err(failed(CALL))?;
+            // The call succeeds even where none of the objects could be deleted.
+            if let Some(error) = answer.errors().first() {
+                let (code, message) = (error.code(), error.message());
+                return Err(CloudError::of_answer(
+                    CALL,
+                    code.unwrap_or("unknown"),
+                    message.or(code).unwrap_or("unknown"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn identifier(key: &str, version: Option<&str>) -> Option<ObjectIdentifier> {
+    ObjectIdentifier::builder()
+        .key(key)
+        .set_version_id(version.map(str::to_owned))
+        .build()
+        .ok()
+}

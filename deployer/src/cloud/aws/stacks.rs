@@ -1,0 +1,273 @@
+//! CloudFormation.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_cloudformation::types::{
+    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, Parameter, Replacement,
+    ResourceChange, Tag,
+};
+
+use super::{Aws, failed, incomplete};
+use crate::cloud::{
+    Action, Change, CloudError, Proposal, ProposalView, StackEvent, StackResource, StackView,
+    Stacks, Wanted,
+};
+use crate::stack::Status;
+
+impl Stacks for Aws {
+    async fn find(&self, stack: &str) -> Result<Option<StackView>, CloudError> {
+        let answer = self.stacks.describe_stacks().stack_name(stack).send().await;
+        let answer = match answer {
+            // The only way in which AWS tells that there is none.
+            Err(error)
+                if error.code() == Some("ValidationError")
+                    && error
+                        .message()
+                        .is_some_and(|it| it.contains("does not exist")) =>
+            {
+                return Ok(None);
+            }
+            other => other.map_err(failed("cloudformation:DescribeStacks"))?,
+        };
+        let found = answer.stacks().first();
+        Ok(found.map(|stack| StackView {
+            id: stack.stack_id().unwrap_or_default().to_owned(),
+            status: Status::new(stack.stack_status().map_or(
+                "UNKNOWN",
+                aws_sdk_cloudformation::types::StackStatus::as_str,
+            )),
+            outputs: stack
+                .outputs()
+                .iter()
+                .filter_map(|it| Some((it.output_key()?.to_owned(), it.output_value()?.to_owned())))
+                .collect(),
+        }))
+    }
+
+    async fn propose(&self, wanted: &Wanted, is_new: bool) -> Result<Proposal, CloudError> {
+        const CALL: &str = "cloudformation:CreateChangeSet";
+        let parameters = wanted.parameters.iter().map(|(key, value)| {
+            Parameter::builder()
+                .parameter_key(key)
+                .parameter_value(value)
+                .build()
+        });
+        let tags = wanted
+            .tags
+            .iter()
+            .map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let answer = self
+            .stacks
+            .create_change_set()
+            .stack_name(&wanted.name)
+            .change_set_name(change_set_name())
+            .change_set_type(if is_new {
+                ChangeSetType::Create
+            } else {
+                ChangeSetType::Update
+            })
+            .template_body(&wanted.template)
+            .set_parameters(Some(parameters.collect()))
+            .set_tags(Some(tags.collect()))
+            .capabilities(Capability::CapabilityIam)
+            .send()
+            .await
+            .map_err(failed(CALL))?;
+        Ok(Proposal {
+            id: answer
+                .id()
+                .ok_or_else(|| incomplete(CALL, "id"))?
+                .to_owned(),
+            stack_id: answer
+                .stack_id()
+                .ok_or_else(|| incomplete(CALL, "stack id"))?
+                .to_owned(),
+        })
+    }
+
+    async fn proposal(&self, proposal: &Proposal) -> Result<ProposalView, CloudError> {
+        let mut changes = Vec::new();
+        let mut token = None;
+        loop {
+            let answer = self
+                .stacks
+                .describe_change_set()
+                .change_set_name(&proposal.id)
+                .stack_name(&proposal.stack_id)
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(failed("cloudformation:DescribeChangeSet"))?;
+            match answer.status() {
+                Some(ChangeSetStatus::CreateComplete) => {}
+                Some(ChangeSetStatus::CreatePending | ChangeSetStatus::CreateInProgress) => {
+                    return Ok(ProposalView::Pending);
+                }
+                other => {
+                    let status = other.map_or("UNKNOWN", ChangeSetStatus::as_str);
+                    let reason = answer.status_reason().unwrap_or(status);
+                    return Ok(ProposalView::Failed(reason.to_owned()));
+                }
+            }
+            let page = answer.changes().iter();
+            changes.extend(page.filter_map(|it| it.resource_change().map(change)));
+            token = answer.next_token;
+            if token.is_none() {
+                return Ok(ProposalView::Ready(changes));
+            }
+        }
+    }
+
+    async fn execute(&self, proposal: &Proposal) -> Result<(), CloudError> {
+        let call = self
+            .stacks
+            .execute_change_set()
+            .change_set_name(&proposal.id)
+            .stack_name(&proposal.stack_id);
+        let answer = call.send().await;
+        answer
+            .map(drop)
+            .map_err(failed("cloudformation:ExecuteChangeSet"))
+    }
+
+    async fn discard(&self, proposal: &Proposal) -> Result<(), CloudError> {
+        let call = self
+            .stacks
+            .delete_change_set()
+            .change_set_name(&proposal.id)
+            .stack_name(&proposal.stack_id);
+        let answer = call.send().await;
+        answer
+            .map(drop)
+            .map_err(failed("cloudformation:DeleteChangeSet"))
+    }
+
+    async fn delete(&self, stack: &str) -> Result<(), CloudError> {
+        let answer = self.stacks.delete_stack().stack_name(stack).send().await;
+        answer
+            .map(drop)
+            .map_err(failed("cloudformation:DeleteStack"))
+    }
+
+    async fn continue_rollback(&self, stack: &str) -> Result<(), CloudError> {
+        let call = self.stacks.continue_update_rollback().stack_name(stack);
+        let answer = call.send().await;
+        answer
+            .map(drop)
+            .map_err(failed("cloudformation:ContinueUpdateRollback"))
+    }
+
+    async fn events(
+        &self,
+        stack: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<StackEvent>, CloudError> {
+        let mut events = Vec::new();
+        let mut token = None;
+        'pages: loop {
+            let answer = self
+                .stacks
+                .describe_stack_events()
+                .stack_name(stack)
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(failed("cloudformation:DescribeStackEvents"))?;
+            // The newest come first.
+            for event in answer.stack_events() {
+                let id = event.event_id().unwrap_or_default();
+                if Some(id) == after {
+                    break 'pages;
+                }
+                events.push(StackEvent {
+                    id: id.to_owned(),
+                    resource: event.logical_resource_id().unwrap_or_default().to_owned(),
+                    kind: event.resource_type().unwrap_or_default().to_owned(),
+                    status: event
+                        .resource_status()
+                        .map(|it| it.as_str().to_owned())
+                        .unwrap_or_default(),
+                    reason: event.resource_status_reason().map(str::to_owned),
+                });
+            }
+            token = answer.next_token;
+            if token.is_none() {
+                break;
+            }
+        }
+        events.reverse();
+        Ok(events)
+    }
+
+    async fn resources(&self, stack: &str) -> Result<Vec<StackResource>, CloudError> {
+        let mut resources = Vec::new();
+        let mut token = None;
+        loop {
+            let answer = self
+                .stacks
+                .list_stack_resources()
+                .stack_name(stack)
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(failed("cloudformation:ListStackResources"))?;
+            let present = answer.stack_resource_summaries().iter().filter(|it| {
+                it.resource_status()
+                    .is_none_or(|status| status.as_str() != "DELETE_COMPLETE")
+            });
+            resources.extend(present.map(|it| StackResource {
+                resource: it.logical_resource_id().unwrap_or_default().to_owned(),
+                kind: it.resource_type().unwrap_or_default().to_owned(),
+                physical_id: it.physical_resource_id().map(str::to_owned),
+            }));
+            token = answer.next_token;
+            if token.is_none() {
+                return Ok(resources);
+            }
+        }
+    }
+
+    async fn names(&self, prefix: &str) -> Result<Vec<String>, CloudError> {
+        let mut names = Vec::new();
+        let mut token = None;
+        loop {
+            let answer = self
+                .stacks
+                .describe_stacks()
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(failed("cloudformation:DescribeStacks"))?;
+            let found = answer.stacks().iter().filter_map(|it| it.stack_name());
+            names.extend(found.filter(|it| it.starts_with(prefix)).map(str::to_owned));
+            token = answer.next_token;
+            if token.is_none() {
+                return Ok(names);
+            }
+        }
+    }
+}
+
+/// Unique within a stack: a name counts as taken as long as the change set of that name is there.
+fn change_set_name() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    format!("chatctl-{}", now.unwrap_or_default().as_millis())
+}
+
+fn change(change: &ResourceChange) -> Change {
+    let action = match (change.action(), change.replacement()) {
+        (Some(ChangeAction::Add | ChangeAction::Import), _) => Action::Add,
+        (Some(ChangeAction::Remove), _) => Action::Remove,
+        (_, Some(Replacement::True)) => Action::Replace,
+        (_, Some(Replacement::Conditional)) | (Some(ChangeAction::Dynamic), _) => {
+            Action::MayReplace
+        }
+        _ => Action::Modify,
+    };
+    Change {
+        action,
+        resource: change.logical_resource_id().unwrap_or_default().to_owned(),
+        kind: change.resource_type().unwrap_or_default().to_owned(),
+    }
+}

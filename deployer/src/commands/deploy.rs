@@ -1,0 +1,199 @@
+//! `chatctl deploy`: put the chat on AWS, or bring it up to date.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::urls::{Urls, required};
+use super::{ARTIFACTS_STACK, until_interrupted};
+use crate::build::{self, Package, Sources};
+use crate::cloud::aws::Aws;
+use crate::cloud::{Cloud, NewObject, StackView, Wanted};
+use crate::error::Error;
+use crate::output::Output;
+use crate::settings::DeploySettings;
+use crate::site::{self, Page};
+use crate::stack::{self, Applied, Losses};
+use crate::template::{self, StageName};
+
+/// Deploys a chat. Whatever state an earlier try has left, this goes on from there.
+///
+/// # Errors
+/// [`Error`], if any step fails. Running it again is always right.
+pub(crate) fn run(settings: &DeploySettings, output: &mut Output) -> Result<(), Error> {
+    output.for_programs(settings.json);
+    until_interrupted(async {
+        // Before the build, which takes minutes and would be in vain without credentials.
+        let aws = Aws::connect(&settings.account).await?;
+        deploy(&aws, &aws.region, settings, output).await
+    })
+}
+
+async fn deploy(
+    cloud: &impl Cloud,
+    region: &str,
+    settings: &DeploySettings,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let since = Instant::now();
+    let stage = &settings.template.stage;
+    output.step(&format!("deploying `{}` to {region}", stage.stack_name()))?;
+    let page = page(settings)?;
+    let package = package(settings, output).await?;
+    let bucket = artifacts_bucket(cloud, output).await?;
+    let key = upload(cloud, &bucket, package, output).await?;
+    let wanted = wanted(settings, bucket, key)?;
+    let Applied { stack, is_changed } =
+        stack::apply(cloud, &wanted, settings.losses, output).await?;
+    if !is_changed {
+        output.step(&format!("stack `{}`: nothing to change", wanted.name))?;
+    }
+    let urls = Urls::of(stage, &stack)?;
+    let published = publish(cloud, stage, &stack, page, &urls, output).await?;
+    let round_trip = site::verify(&urls.site, &urls.websocket, output).await?;
+    output.step(&format!(
+        "a message from one socket to another took {} ms; all done in {} s",
+        round_trip.as_millis(),
+        since.elapsed().as_secs()
+    ))?;
+    announce(settings, &urls, is_changed || published, output)
+}
+
+/// The page of `--wwwroot`, of the clone, or else the one that this program was built with.
+fn page(settings: &DeploySettings) -> Result<Page, Error> {
+    if let Some(folder) = &settings.wwwroot {
+        return Ok(Page::read(folder)?);
+    }
+    match Sources::find(&settings.folder) {
+        Ok(sources) => Ok(Page::read(&sources.wwwroot())?),
+        Err(_) => Ok(Page::embedded()),
+    }
+}
+
+async fn package(settings: &DeploySettings, output: &mut Output) -> Result<Package, Error> {
+    let since = Instant::now();
+    let made = if let Some(bootstrap) = &settings.bootstrap {
+        build::pack(bootstrap.clone(), settings.architecture).await?
+    } else {
+        output.step("building the functions (the first time takes minutes)")?;
+        build::make(&Sources::find(&settings.folder)?, settings.architecture).await?
+    };
+    output.step(&format!(
+        "package {} of {} KB, from `{}` of {} KB, in {} s",
+        short(&made.package.sha256),
+        made.package.zip.len() / 1000,
+        made.bootstrap.display(),
+        made.bytes / 1000,
+        since.elapsed().as_secs()
+    ))?;
+    Ok(made.package)
+}
+
+fn short(sha256: &str) -> &str {
+    sha256.get(..12).unwrap_or(sha256)
+}
+
+/// The bucket that the stages share, made if it is not there.
+async fn artifacts_bucket(cloud: &impl Cloud, output: &mut Output) -> Result<String, Error> {
+    const OUTPUT: &str = "ArtifactsBucketName";
+    let is_good = |stack: &StackView| stack.status.is_good();
+    let stack = if let Some(stack) = cloud.find(ARTIFACTS_STACK).await?.filter(is_good) {
+        stack
+    } else {
+        output.step(&format!(
+            "making the bucket of packages (stack `{ARTIFACTS_STACK}`)"
+        ))?;
+        let wanted = Wanted {
+            name: ARTIFACTS_STACK.to_owned(),
+            template: template::artifacts()?.to_owned(),
+            parameters: Vec::new(),
+            tags: vec![("chatctl".to_owned(), "artifacts".to_owned())],
+        };
+        stack::apply(cloud, &wanted, Losses::Refused, output)
+            .await?
+            .stack
+    };
+    let bucket = stack.output(OUTPUT).map(str::to_owned);
+    bucket.ok_or_else(|| Error::NoOutput {
+        stack: ARTIFACTS_STACK.to_owned(),
+        output: OUTPUT,
+    })
+}
+
+/// Uploads the package, if it is not there, and gives its key.
+async fn upload(
+    cloud: &impl Cloud,
+    bucket: &str,
+    package: Package,
+    output: &mut Output,
+) -> Result<String, Error> {
+    let key = format!("functions/{}.zip", package.sha256);
+    if cloud.objects(bucket, &key).await?.is_empty() {
+        output.step(&format!("uploading the package to `{bucket}`"))?;
+        let object = NewObject {
+            key: key.clone(),
+            body: package.zip.into(),
+            content_type: "application/zip".to_owned(),
+            cache_control: None,
+        };
+        cloud.put(bucket, object).await?;
+    }
+    Ok(key)
+}
+
+fn wanted(settings: &DeploySettings, bucket: String, key: String) -> Result<Wanted, Error> {
+    let stage = &settings.template.stage;
+    let parameters = [
+        ("StageName", stage.to_string()),
+        ("CodeBucket", bucket),
+        ("CodeKey", key),
+        ("Architecture", settings.architecture.to_string()),
+    ];
+    Ok(Wanted {
+        name: stage.stack_name(),
+        template: template::synthesize(&settings.template)?.to_yaml(),
+        parameters: parameters
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        tags: vec![
+            ("chatctl".to_owned(), "chat".to_owned()),
+            ("chatctl:stage".to_owned(), stage.to_string()),
+        ],
+    })
+}
+
+async fn publish(
+    cloud: &impl Cloud,
+    stage: &StageName,
+    stack: &StackView,
+    page: Page,
+    urls: &Urls,
+    output: &mut Output,
+) -> Result<bool, Error> {
+    let bucket = required(stage, stack, "SiteBucketName")?;
+    let distribution = required(stage, stack, "SiteDistributionId")?;
+    let page = page.with_config(&urls.websocket);
+    Ok(site::publish(cloud, &bucket, &distribution, page, output).await?)
+}
+
+fn announce(
+    settings: &DeploySettings,
+    urls: &Urls,
+    is_changed: bool,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let text = if settings.json {
+        let result = json!({
+            "event": "result",
+            "stage": settings.template.stage.as_str(),
+            "changed": is_changed,
+            "site": urls.site,
+            "websocket": urls.websocket,
+        });
+        format!("{result}\n")
+    } else {
+        urls.lines()
+    };
+    output.data(&text)?;
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! The functions' roles, checked by the AWS of the tests: all that they may do they need, and all
+//! that they need they may.
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use e2e::ministack::Ministack;
+use e2e::{DEADLINE, chatctl};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+const BUCKET: &str = "packages";
+const KEY: &str = "bootstrap.zip";
+/// A name.
+const GHOST: &str = "casper";
+/// How long the conversation may go on after something in it was refused.
+const AFTER_REFUSAL: Duration = Duration::from_secs(3);
+/// How long the last `$disconnect` takes, at most.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn each_role_may_do_what_its_function_needs_and_nothing_else() {
+    let ministack = Ministack::start().await;
+    upload(&ministack, &chatctl::packaged_bootstrap()).await;
+    let template = chatctl::synthesized().await;
+
+    let outputs = create(&ministack, "chat-whole", &template).await;
+    let said = timeout(DEADLINE, converse(&ministack, &outputs)).await;
+    assert_eq!(said, Ok(Ok(())), "{}", ministack.log());
+    assert_eq!(refusals(&ministack), Vec::<Value>::new());
+    delete(&ministack, "chat-whole").await;
+
+    let grants = grants(&template);
+    assert_eq!(grants.len(), 9, "{grants:?}: is the test still right?");
+    for (number, grant) in grants.iter().enumerate() {
+        let name = format!("chat-without-{number}");
+        let outputs = create(&ministack, &name, &without(&template, grant)).await;
+        let before = refusals(&ministack).len();
+        tokio::select! {
+            said = converse(&ministack, &outputs) => {
+                let refused = refusals(&ministack).len() > before;
+                assert!(refused, "nobody misses {grant}: {said:?}");
+                assert!(said.is_err(), "nobody notices that {grant} is missing");
+            }
+            () = refused(&ministack, before) => {}
+        }
+        delete(&ministack, &name).await;
+    }
+}
+
+/// What the functions asked for and may not.
+fn refusals(ministack: &Ministack) -> Vec<Value> {
+    let is_refusal = |request: &Value| {
+        let error = text(&request["error"]);
+        text(&request["caller"]).starts_with("ASIA")
+            && (error.contains("AccessDenied") || error.contains("not authorized"))
+    };
+    let requests = ministack.requests();
+    requests.into_iter().filter(is_refusal).collect()
+}
+
+/// Waits for one more than there were, and then for what the conversation makes of it: some of them
+/// keep it waiting for what never comes.
+async fn refused(ministack: &Ministack, before: usize) {
+    while refusals(ministack).len() <= before {
+        sleep(Duration::from_millis(20)).await;
+    }
+    sleep(AFTER_REFUSAL).await;
+}
+
+/// One thing that a role may do.
+#[derive(Debug)]
+struct Grant {
+    role: String,
+    statement: usize,
+    /// Of the statement's actions, or of its resources where it has one action.
+    field: &'static str,
+    position: usize,
+    what: String,
+}
+
+impl std::fmt::Display for Grant {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} of {}", self.what, self.role)
+    }
+}
+
+/// All of them but `logs:*`, which MiniStack does not check.
+fn grants(template: &Value) -> Vec<Grant> {
+    let resources = template["Resources"].as_object().expect("resources");
+    let roles = resources
+        .iter()
+        .filter(|(_, it)| it["Type"] == "AWS::IAM::Role");
+    let mut grants = Vec::new();
+    for (role, resource) in roles {
+        let statements = &resource["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+        for (statement, content) in statements
+            .as_array()
+            .expect("statements")
+            .iter()
+            .enumerate()
+        {
+            let field = if content["Action"].is_array() {
+                "Action"
+            } else {
+                "Resource"
+            };
+            let all = content[field].as_array().expect("a list").iter();
+            let all = all.map(ToString::to_string).enumerate();
+            grants.extend(all.filter(|(_, it)| !it.starts_with("\"logs:")).map(
+                |(position, what)| Grant {
+                    role: role.clone(),
+                    statement,
+                    field,
+                    position,
+                    what,
+                },
+            ));
+        }
+    }
+    grants
+}
+
+fn without(template: &Value, grant: &Grant) -> Value {
+    let mut template = template.clone();
+    let policy = &mut template["Resources"][&grant.role]["Properties"]["Policies"][0];
+    let statements = &mut policy["PolicyDocument"]["Statement"];
+    let list = statements[grant.statement][grant.field]
+        .as_array_mut()
+        .expect("a list");
+    list.remove(grant.position);
+    if list.is_empty() {
+        // A statement has to allow something: here, what no function does.
+        statements[grant.statement]["Action"] = json!(["dynamodb:DescribeTable"]);
+    }
+    template
+}
+
+/// Everything that needs a permission. Tells what did not come out as it should.
+async fn converse(ministack: &Ministack, outputs: &Value) -> Result<(), String> {
+    let url = text(&outputs["WebSocketUrl"]);
+    let connect = || async {
+        let socket = ministack.try_socket(url).await;
+        socket.map_err(|error| format!("handshake: {error}"))
+    };
+    let (mut ann, mut bob, mut eve) = (connect().await?, connect().await?, connect().await?);
+
+    ann.send(json!({"type": "message", "from": "ann", "text": "hi"}))
+        .await;
+    for client in [&mut ann, &mut bob, &mut eve] {
+        expect(
+            &client.next().await,
+            &json!({"from": "ann", "text": "hi", "room": "lobby"}),
+        )?;
+    }
+    let joined = ann.ask(json!({"type": "create", "name": "ann"})).await;
+    expect(&joined, &json!({"type": "joined", "members": ["ann"]}))?;
+    let room = &joined["room"];
+    // Before a name is refused its holder is looked at.
+    let taken = json!({"type": "join", "room": room, "name": "Ann"});
+    expect(
+        &bob.ask(taken).await,
+        &json!({"type": "error", "code": "name-taken"}),
+    )?;
+    let joined = bob
+        .ask(json!({"type": "join", "room": room, "name": "bob"}))
+        .await;
+    expect(
+        &joined,
+        &json!({"type": "joined", "members": ["ann", "bob"]}),
+    )?;
+    a_ghost_takes_the_name(ministack, text(&outputs["ChatTableName"])).await?;
+    let joined = eve
+        .ask(json!({"type": "join", "room": room, "name": GHOST}))
+        .await;
+    expect(
+        &joined,
+        &json!({"type": "joined", "members": ["ann", "bob", GHOST]}),
+    )?;
+    for text in ["one", "two"] {
+        let message = json!({"type": "message", "text": text});
+        expect(
+            &bob.ask(message).await,
+            &json!({"from": "bob", "text": text, "room": room}),
+        )?;
+        for client in [&mut ann, &mut eve] {
+            let heard = json!({"from": "bob", "text": text, "room": room});
+            expect(&client.next().await, &heard)?;
+        }
+    }
+    expect(
+        &bob.ask(json!({"type": "leave"})).await,
+        &json!({"type": "left"}),
+    )?;
+    expect(
+        &eve.ask(json!({"type": "ping"})).await,
+        &json!({"type": "pong"}),
+    )?;
+
+    for client in [ann, bob, eve] {
+        client.close().await;
+    }
+    only_rooms_are_left(ministack, text(&outputs["ChatTableName"])).await
+}
+
+/// Leaves in the one room what a connection leaves whose `$disconnect` was lost: a name that nobody
+/// holds. Whether its holder is there has to be asked.
+async fn a_ghost_takes_the_name(ministack: &Ministack, table: &str) -> Result<(), String> {
+    let scan = json!({"TableName": table, "ConsistentRead": true});
+    let found = ministack.aws("dynamodb", "scan", scan).await;
+    let items = found["Items"].as_array().cloned().unwrap_or_default();
+    let room = items.iter().find(|it| it["sk"]["S"] == "ROOM");
+    let room = room.ok_or("there is no room")?;
+    let item = json!({
+        "pk": room["pk"],
+        "sk": {"S": format!("NAME#{GHOST}")},
+        "holder": {"S": "ghost="},
+        "expires": room["expires"],
+    });
+    let put = json!({"TableName": table, "Item": item});
+    ministack.aws("dynamodb", "put_item", put).await;
+    Ok(())
+}
+
+fn expect(frame: &Value, fields: &Value) -> Result<(), String> {
+    let mut fields = fields.as_object().expect("fields").iter();
+    if fields.all(|(name, value)| frame[name] == *value) {
+        Ok(())
+    } else {
+        Err(format!("{frame} is not as it should be"))
+    }
+}
+
+/// Waits until no trace of a connection is left.
+async fn only_rooms_are_left(ministack: &Ministack, table: &str) -> Result<(), String> {
+    let since = Instant::now();
+    loop {
+        let scan = json!({"TableName": table, "ConsistentRead": true});
+        let found = ministack.aws("dynamodb", "scan", scan).await;
+        let items = found["Items"].as_array().cloned().unwrap_or_default();
+        let left: Vec<_> = items.iter().filter(|it| it["sk"]["S"] != "ROOM").collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        if since.elapsed() > DISCONNECT_TIMEOUT {
+            return Err(format!("left behind: {left:?}"));
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn upload(ministack: &Ministack, bootstrap: &Path) {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().unix_permissions(0o755);
+    zip.start_file("bootstrap", options).expect("a zip file");
+    let program = std::fs::read(bootstrap).expect("it was built");
+    zip.write_all(&program).expect("a zip file");
+    let zip = zip.finish().expect("a zip file").into_inner();
+    let path = std::env::temp_dir().join(format!("roles-{}.zip", std::process::id()));
+    std::fs::write(&path, zip).expect("room for it");
+    let bucket = json!({"Bucket": BUCKET});
+    ministack.aws("s3", "create_bucket", bucket).await;
+    let object = json!({"Bucket": BUCKET, "Key": KEY, "Body": path});
+    ministack.aws("s3", "put_object", object).await;
+    std::fs::remove_file(&path).expect("it is there");
+}
+
+/// Creates a stack and gives its outputs.
+async fn create(ministack: &Ministack, name: &str, template: &Value) -> Value {
+    let parameters = [("CodeBucket", BUCKET), ("CodeKey", KEY)];
+    let parameters =
+        parameters.map(|(key, value)| json!({"ParameterKey": key, "ParameterValue": value}));
+    let request = json!({
+        "StackName": name,
+        "TemplateBody": template.to_string(),
+        "Parameters": parameters,
+        "Capabilities": ["CAPABILITY_IAM"],
+    });
+    ministack
+        .aws("cloudformation", "create_stack", request)
+        .await;
+    let since = Instant::now();
+    loop {
+        let request = json!({"StackName": name});
+        let stacks = ministack.aws("cloudformation", "describe_stacks", request);
+        let stack = &stacks.await["Stacks"][0];
+        match text(&stack["StackStatus"]) {
+            "CREATE_COMPLETE" => {
+                let outputs = stack["Outputs"].as_array().expect("outputs").iter();
+                return outputs
+                    .map(|it| (text(&it["OutputKey"]).to_owned(), it["OutputValue"].clone()))
+                    .collect();
+            }
+            "CREATE_IN_PROGRESS" if since.elapsed() < DEADLINE => {}
+            _ => panic!("{stack}\n{}", ministack.log()),
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn delete(ministack: &Ministack, name: &str) {
+    let request = json!({"StackName": name});
+    ministack
+        .aws("cloudformation", "delete_stack", request.clone())
+        .await;
+    let since = Instant::now();
+    while ministack
+        .try_aws("cloudformation", "describe_stacks", request.clone())
+        .await
+        .is_ok()
+    {
+        assert!(since.elapsed() < DEADLINE, "`{name}` is not deleted");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
