@@ -66,22 +66,22 @@ pub(crate) fn faults() -> String {
 /// Shown below `chatctl deploy --help`.
 const DEPLOY_EXAMPLES: &str = "\
 Examples:
-  chatctl deploy                       the stage `dev`, with the credentials of the environment
+  chatctl deploy                     the stage `dev`
   chatctl deploy --stage prod --profile work --region eu-central-1
-  chatctl deploy --wwwroot ./page      another page
-  chatctl deploy --json                an event a line, the URLs in the last one";
+  chatctl deploy --wwwroot ./page    another page
+  chatctl deploy --json              an event a line, the URLs in the last one";
 
 /// Shown below `chatctl urls --help`.
 const URLS_EXAMPLES: &str = "\
 Examples:
-  chatctl urls                         where the stage `dev` is
-  chatctl urls --stage prod --json     {\"site\":\"https://…\",\"websocket\":\"wss://…\"}";
+  chatctl urls                        where the stage `dev` is
+  chatctl urls --stage prod --json    as one JSON object, for programs";
 
 /// Shown below `chatctl destroy --help`.
 const DESTROY_EXAMPLES: &str = "\
 Examples:
-  chatctl destroy                      says what goes and wants the stage's name typed
-  chatctl destroy --stage pr-128 --yes without a question";
+  chatctl destroy                         type the stage's name to go on
+  chatctl destroy --stage pr-128 --yes    without a question";
 
 /// Shown below `chatctl synth --help`.
 const SYNTH_EXAMPLES: &str = "\
@@ -152,10 +152,6 @@ pub(crate) struct DeployArgs {
     /// Go on even if the table would be replaced or removed, with all rooms in it
     #[arg(long)]
     pub(crate) allow_replacement: bool,
-
-    /// Ask nothing; for scripts, as `deploy` asks nothing yet
-    #[arg(long, env = "CHATCTL_YES")]
-    pub(crate) yes: bool,
 }
 
 /// The arguments of `urls`.

@@ -18,7 +18,7 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     let bootstrap = bootstrap.as_str();
     std::fs::copy(chatctl::packaged_bootstrap(), bootstrap)
         .expect("a file below cargo's own folder");
-    let deploy = ["deploy", "--yes", "--json", "--bootstrap", bootstrap];
+    let deploy = ["deploy", "--json", "--bootstrap", bootstrap];
     let deploy = [&deploy[..], &["--wwwroot", page.path()]].concat();
 
     let first = result(&ministack, &deploy).await;
