@@ -87,9 +87,16 @@ pub(crate) struct StackView {
     pub(crate) status: Status,
     /// Name and value of each output.
     pub(crate) outputs: Vec<(String, String)>,
+    /// What this program wrote on it when it made it; nothing on a stack that somebody else made.
+    pub(crate) owner: Option<String>,
 }
 
 impl StackView {
+    /// The AWS account that it is in, out of its id (an ARN).
+    pub(crate) fn account(&self) -> &str {
+        self.id.split(':').nth(4).unwrap_or("unknown")
+    }
+
     /// The value of an output.
     pub(crate) fn output(&self, name: &str) -> Option<&str> {
         let found = self.outputs.iter().find(|(it, _)| it == name);
@@ -106,7 +113,9 @@ pub(crate) struct Wanted {
     pub(crate) template: String,
     /// Name and value of each parameter.
     pub(crate) parameters: Vec<(String, String)>,
-    /// Key and value of each tag.
+    /// What is written on it, so that it is known again.
+    pub(crate) owner: &'static str,
+    /// Key and value of each further tag.
     pub(crate) tags: Vec<(String, String)>,
 }
 

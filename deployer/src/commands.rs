@@ -18,12 +18,19 @@ const STACK_PREFIX: &str = "chat-";
 /// begins otherwise.
 const ARTIFACTS_STACK: &str = "chatctl-artifacts";
 
+/// What is written on a chat's stack.
+const CHAT_OWNER: &str = "chat";
+
+/// What is written on the stack of the packages.
+const ARTIFACTS_OWNER: &str = "artifacts";
+
 /// Runs a command that talks to AWS, until the user ends it.
 fn until_interrupted<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    runtime.map_err(Error::Machine)?.block_on(async {
+    let runtime = runtime.map_err(Error::Machine)?;
+    let outcome = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Machine)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Machine)?;
         tokio::select! {
@@ -31,7 +38,10 @@ fn until_interrupted<T>(command: impl Future<Output = Result<T, Error>>) -> Resu
             _ = interrupt.recv() => Err(Error::Interrupted),
             _ = terminate.recv() => Err(Error::Interrupted),
         }
-    })
+    });
+    // Somebody who was asked something may never answer.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn no_stack(stage: &StageName, region: &str) -> Error {

@@ -86,12 +86,16 @@ impl Output {
     }
 
     /// Asks people something and gives their answer, empty at the end of the input.
-    pub(crate) fn ask(&mut self, question: &str) -> String {
+    pub(crate) async fn ask(&mut self, question: &str) -> String {
         self.notes.tell(question);
         self.notes.finish();
-        let mut answer = String::new();
+        // On a thread of its own: Ctrl-C has to be heard meanwhile.
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            io::stdin().read_line(&mut answer).map(|_| answer)
+        });
         // Who cannot be heard has not agreed.
-        let _ = io::stdin().read_line(&mut answer);
+        let answer = answer.await.ok().and_then(Result::ok).unwrap_or_default();
         answer.trim().to_owned()
     }
 

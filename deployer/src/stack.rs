@@ -77,6 +77,16 @@ pub(crate) enum StackError {
         #[source]
         last: Option<Box<CloudError>>,
     },
+    /// It is somebody else's stack.
+    #[error(
+        "the stack `{stack}` was not made by this program: it lacks the tag `chatctl` with the value `{owner}`"
+    )]
+    Foreign {
+        /// The stack.
+        stack: String,
+        /// What would be written on it.
+        owner: &'static str,
+    },
     /// AWS refuses the template.
     #[error("AWS refuses the template of `{stack}`: {reason}")]
     Rejected {
@@ -111,6 +121,10 @@ impl StackError {
             }
             Self::Deadline { .. } => {
                 "AWS goes on: run the same command again to go on waiting".to_owned()
+            }
+            Self::Foreign { .. } => {
+                "nothing was done; choose another name with `--stage`, or another Region or account"
+                    .to_owned()
             }
             Self::Rejected { .. } => {
                 "correct `cloudformation/` and run the same command again".to_owned()
@@ -163,7 +177,7 @@ pub(crate) async fn apply(
     losses: Losses,
     output: &mut Output,
 ) -> Result<Applied, StackError> {
-    let existing = settle(cloud, &wanted.name, output).await?;
+    let existing = settle(cloud, &wanted.name, wanted.owner, output).await?;
     let proposal = cloud.propose(wanted, existing.is_none()).await?;
     let changes = match changes_of(cloud, &wanted.name, &proposal).await? {
         Ok(changes) => changes,
@@ -207,13 +221,15 @@ pub(crate) async fn apply(
 async fn settle(
     cloud: &impl Cloud,
     name: &str,
+    owner: &'static str,
     output: &mut Output,
 ) -> Result<Option<StackView>, StackError> {
-    let mut last = None;
+    let (mut last, mut has_continued) = (None, false);
     for _ in 0..REPAIRS_MAX {
         let found = cloud.find(name).await?;
         let step = state::on_deploy(found.as_ref().map(|it| &it.status));
         let Some(stack) = found else { return Ok(None) };
+        check_owner(&stack, name, owner)?;
         match step {
             OnDeploy::Create => return Ok(None),
             OnDeploy::Update => return Ok(Some(stack)),
@@ -239,7 +255,11 @@ async fn settle(
                 ))?;
                 delete_now(cloud, &stack, name, output).await?;
             }
+            OnDeploy::ContinueRollback if has_continued => {
+                return Err(failed(cloud, &stack, name).await?);
+            }
             OnDeploy::ContinueRollback => {
+                has_continued = true;
                 output.step(&format!(
                     "`{name}` is in {}: its rollback goes on",
                     stack.status
@@ -263,6 +283,7 @@ async fn settle(
 pub(crate) async fn delete(
     cloud: &impl Cloud,
     name: &str,
+    owner: &'static str,
     output: &mut Output,
 ) -> Result<(), StackError> {
     let mut last = None;
@@ -270,6 +291,7 @@ pub(crate) async fn delete(
         let found = cloud.find(name).await?;
         let step = state::on_destroy(found.as_ref().map(|it| &it.status));
         let Some(stack) = found else { return Ok(()) };
+        check_owner(&stack, name, owner)?;
         match step {
             OnDestroy::Nothing => return Ok(()),
             OnDestroy::Wait => {
@@ -286,6 +308,48 @@ pub(crate) async fn delete(
     }
     let status = last.unwrap_or_else(|| Status::new("UNKNOWN"));
     Err(unexplained(name, status))
+}
+
+/// Whatever is called like one of ours is not ours for that: nothing is changed, emptied or deleted
+/// that this program has not made.
+///
+/// # Errors
+/// [`StackError::Foreign`]
+pub(crate) fn check_owner(
+    stack: &StackView,
+    name: &str,
+    owner: &'static str,
+) -> Result<(), StackError> {
+    let is_ours = stack.owner.as_deref() == Some(owner);
+    // A change set's tags are the stack's only once it is executed; until then there is nothing in it.
+    if is_ours || stack.status.is_gone() || stack.status.is_empty() {
+        return Ok(());
+    }
+    Err(StackError::Foreign {
+        stack: name.to_owned(),
+        owner,
+    })
+}
+
+/// Why a stack is in the bad state that it is in.
+async fn failed(
+    cloud: &impl Stacks,
+    stack: &StackView,
+    name: &str,
+) -> Result<StackError, CloudError> {
+    let events = cloud.events(&stack.id, None).await?;
+    Ok(match cause::root_cause(&events) {
+        Some(event) => StackError::Failed {
+            stack: name.to_owned(),
+            status: stack.status.clone(),
+            cause: Box::new(Cause {
+                resource: event.resource.clone(),
+                kind: event.kind.clone(),
+                reason: event.reason.clone().unwrap_or_else(|| event.status.clone()),
+            }),
+        },
+        None => unexplained(name, stack.status.clone()),
+    })
 }
 
 async fn delete_now(

@@ -12,6 +12,8 @@ mod stacks;
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::ProvideCredentials;
@@ -72,7 +74,19 @@ impl Aws {
             loader = loader.region(Region::new(region.clone()));
         }
         if let Some(profile) = &account.profile {
-            loader = loader.profile_name(profile);
+            // Named, it goes before credentials in the environment, as in AWS's own tools; the SDK's
+            // default order is the other way round.
+            let region = account.region.clone().map(Region::new);
+            let settings = ProviderConfig::without_region()
+                .with_http_client(http_client())
+                .with_region(region);
+            let credentials = ProfileFileCredentialsProvider::builder()
+                .configure(&settings)
+                .profile_name(profile)
+                .build();
+            loader = loader
+                .profile_name(profile)
+                .credentials_provider(credentials);
         }
         let config = loader.load().await;
         let provider = config

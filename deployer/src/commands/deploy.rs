@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::urls::{Urls, required};
-use super::{ARTIFACTS_STACK, until_interrupted};
+use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, until_interrupted};
 use crate::build::{self, Package, Sources};
 use crate::cloud::aws::Aws;
 use crate::cloud::{Cloud, NewObject, StackView, Wanted};
@@ -37,7 +37,12 @@ async fn deploy(
 ) -> Result<(), Error> {
     let since = Instant::now();
     let stage = &settings.template.stage;
-    output.step(&format!("deploying `{}` to {region}", stage.stack_name()))?;
+    let name = stage.stack_name();
+    output.step(&format!("deploying `{name}` to {region}"))?;
+    // A call before the build as well: it shows whether the credentials are good, and the name free.
+    if let Some(stack) = cloud.find(&name).await? {
+        stack::check_owner(&stack, &name, CHAT_OWNER)?;
+    }
     let page = page(settings)?;
     let package = package(settings, output).await?;
     let bucket = artifacts_bucket(cloud, output).await?;
@@ -98,6 +103,7 @@ async fn artifacts_bucket(cloud: &impl Cloud, output: &mut Output) -> Result<Str
     const OUTPUT: &str = "ArtifactsBucketName";
     let is_good = |stack: &StackView| stack.status.is_good();
     let stack = if let Some(stack) = cloud.find(ARTIFACTS_STACK).await?.filter(is_good) {
+        stack::check_owner(&stack, ARTIFACTS_STACK, ARTIFACTS_OWNER)?;
         stack
     } else {
         output.step(&format!(
@@ -107,7 +113,8 @@ async fn artifacts_bucket(cloud: &impl Cloud, output: &mut Output) -> Result<Str
             name: ARTIFACTS_STACK.to_owned(),
             template: template::artifacts()?.to_owned(),
             parameters: Vec::new(),
-            tags: vec![("chatctl".to_owned(), "artifacts".to_owned())],
+            owner: ARTIFACTS_OWNER,
+            tags: Vec::new(),
         };
         stack::apply(cloud, &wanted, Losses::Refused, output)
             .await?
@@ -155,10 +162,8 @@ fn wanted(settings: &DeploySettings, bucket: String, key: String) -> Result<Want
         parameters: parameters
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
-        tags: vec![
-            ("chatctl".to_owned(), "chat".to_owned()),
-            ("chatctl:stage".to_owned(), stage.to_string()),
-        ],
+        owner: CHAT_OWNER,
+        tags: vec![("chatctl:stage".to_owned(), stage.to_string())],
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ARTIFACTS_STACK, STACK_PREFIX, until_interrupted};
+use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, STACK_PREFIX, until_interrupted};
 use crate::cloud::Cloud;
 use crate::cloud::aws::Aws;
 use crate::error::Error;
@@ -33,15 +33,17 @@ async fn destroy(
     let found = cloud.find(&name).await?;
     let mut gone = Vec::new();
     if let Some(stack) = found.filter(|it| !it.status.is_gone()) {
+        stack::check_owner(&stack, &name, CHAT_OWNER)?;
         let resources = cloud.resources(&stack.id).await?;
         output.step(&format!(
-            "`{name}` in {region} goes, with its {} resources, the rooms and the page",
+            "`{name}` of the account {} in {region} goes, with its {} resources, the rooms and the page",
+            stack.account(),
             resources.len()
         ))?;
         if settings.asks {
-            confirm(settings, output)?;
+            confirm(settings, output).await?;
         }
-        stack::delete(cloud, &name, output).await?;
+        stack::delete(cloud, &name, CHAT_OWNER, output).await?;
         gone.extend(resources);
     } else {
         output.step(&format!(
@@ -52,7 +54,7 @@ async fn destroy(
     if is_last && let Some(artifacts) = cloud.find(ARTIFACTS_STACK).await? {
         output.step("no chat is left in this Region: the bucket of packages goes too")?;
         gone.extend(cloud.resources(&artifacts.id).await?);
-        stack::delete(cloud, ARTIFACTS_STACK, output).await?;
+        stack::delete(cloud, ARTIFACTS_STACK, ARTIFACTS_OWNER, output).await?;
     }
     if settings.json {
         let gone: Vec<_> = gone
@@ -73,9 +75,10 @@ async fn destroy(
     Ok(())
 }
 
-fn confirm(settings: &DestroySettings, output: &mut Output) -> Result<(), Error> {
+async fn confirm(settings: &DestroySettings, output: &mut Output) -> Result<(), Error> {
     let stage = settings.stage.as_str();
-    let answer = output.ask(&format!("type the stage's name, {stage}, to go on:"));
+    let question = format!("type the stage's name, {stage}, to go on:");
+    let answer = output.ask(&question).await;
     if answer == stage {
         Ok(())
     } else {

@@ -53,6 +53,11 @@ impl Status {
         self.0.ends_with("_IN_PROGRESS") && self.0 != "REVIEW_IN_PROGRESS"
     }
 
+    /// Whether there is nothing in the stack yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0 == "REVIEW_IN_PROGRESS"
+    }
+
     /// Whether the stack is gone.
     pub(crate) fn is_gone(&self) -> bool {
         self.0 == "DELETE_COMPLETE"

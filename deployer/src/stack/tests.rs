@@ -21,6 +21,7 @@ struct Fake {
     versions: Cell<usize>,
     changes: Vec<Change>,
     fails: bool,
+    owner: Option<&'static str>,
 }
 
 impl Fake {
@@ -32,6 +33,7 @@ impl Fake {
             versions: Cell::new(3),
             changes: vec![change(Action::Add)],
             fails: false,
+            owner: Some("chat"),
         };
         if let Some(status) = status {
             fake.turn(status, None);
@@ -87,6 +89,7 @@ impl Stacks for Fake {
             id: "id".to_owned(),
             status: Status::new(status),
             outputs: Vec::new(),
+            owner: self.owner.map(str::to_owned),
         }))
     }
 
@@ -214,6 +217,7 @@ async fn applied(fake: &Fake, losses: Losses) -> Result<Applied, StackError> {
         name: "chat-dev".to_owned(),
         template: String::new(),
         parameters: Vec::new(),
+        owner: "chat",
         tags: Vec::new(),
     };
     apply(fake, &wanted, losses, &mut Output::to_nobody()).await
@@ -244,13 +248,39 @@ async fn from_every_state_a_deploy_gets_there_and_a_destroy_gets_rid() {
         assert_eq!(fake.calls(), calls, "{status:?}");
 
         let fake = Fake::new(status);
-        delete(&fake, "chat-dev", &mut Output::to_nobody())
+        delete(&fake, "chat-dev", "chat", &mut Output::to_nobody())
             .await
             .unwrap();
         assert_eq!(*fake.status.borrow(), None, "{status:?}");
         let is_there = ![None, Some("DELETE_IN_PROGRESS")].contains(&status);
         let expected: &[_] = if is_there { &["empty", "delete"] } else { &[] };
         assert_eq!(fake.calls(), expected, "{status:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stack_that_somebody_else_made_is_left_alone_in_every_state() {
+    for owner in [None, Some("artifacts")] {
+        for status in [
+            "CREATE_COMPLETE",
+            "UPDATE_COMPLETE",
+            "ROLLBACK_COMPLETE",
+            "DELETE_FAILED",
+            "UPDATE_ROLLBACK_FAILED",
+        ] {
+            let fake = Fake {
+                owner,
+                ..Fake::new(Some(status))
+            };
+            let error = applied(&fake, Losses::Allowed).await.unwrap_err();
+            assert!(error.to_string().contains("was not made by this program"));
+            let deleted = delete(&fake, "chat-dev", "chat", &mut Output::to_nobody()).await;
+            assert!(
+                matches!(deleted, Err(StackError::Foreign { .. })),
+                "{status}"
+            );
+            assert_eq!(fake.calls(), [""; 0], "{status}");
+        }
     }
 }
 

@@ -95,6 +95,10 @@ impl Gateway {
         let admitted = admission.is_ok();
         if admitted {
             self.connections.insert(&connection);
+            // Whoever stops the stack closes what is listed, and may just have done so.
+            if self.is_stopping() {
+                self.connections.close_all();
+            }
         }
         let told = answer.send(admission).is_ok();
         if !admitted {

@@ -54,6 +54,10 @@ pub(super) struct Idle {
     since: Instant,
 }
 
+/// How long an invocation waits for a process: as long as API Gateway waits for its outcome (AWS's
+/// quota page, “Integration timeout”).
+const WAIT_MAX: Duration = Duration::from_secs(29);
+
 impl Function {
     /// Starts a process to have ready, unless starts are slow on purpose: then it is only seen that
     /// it does start.
@@ -73,7 +77,9 @@ impl Function {
         event: Bytes,
     ) -> Result<Bytes, InvokeError> {
         let _permit = self.admit()?;
-        let slot = self.slots.acquire().await;
+        // Nobody waits for it any longer than that, and AWS never starts one so late.
+        let slot = tokio::time::timeout(WAIT_MAX, self.slots.acquire()).await;
+        let slot = slot.map_err(|_| InvokeError::Throttled)?;
         let _slot = slot.map_err(|_| InvokeError::Stopping)?;
         tokio::select! {
             outcome = self.run(request_id, event) => outcome,

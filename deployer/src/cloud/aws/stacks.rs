@@ -15,6 +15,9 @@ use crate::cloud::{
 };
 use crate::stack::Status;
 
+/// The tag that tells this program's stacks from others.
+const OWNER_TAG: &str = "chatctl";
+
 impl Stacks for Aws {
     async fn find(&self, stack: &str) -> Result<Option<StackView>, CloudError> {
         let answer = self.stacks.describe_stacks().stack_name(stack).send().await;
@@ -42,6 +45,11 @@ impl Stacks for Aws {
                 .iter()
                 .filter_map(|it| Some((it.output_key()?.to_owned(), it.output_value()?.to_owned())))
                 .collect(),
+            owner: stack
+                .tags()
+                .iter()
+                .find(|it| it.key() == Some(OWNER_TAG))
+                .and_then(|it| it.value().map(str::to_owned)),
         }))
     }
 
@@ -53,9 +61,13 @@ impl Stacks for Aws {
                 .parameter_value(value)
                 .build()
         });
+        let owner = (OWNER_TAG, wanted.owner);
         let tags = wanted
             .tags
             .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        let tags = tags
+            .chain([owner])
             .map(|(key, value)| Tag::builder().key(key).value(value).build());
         let answer = self
             .stacks
@@ -212,9 +224,12 @@ impl Stacks for Aws {
                 .send()
                 .await
                 .map_err(failed("cloudformation:ListStackResources"))?;
+            // What could not be made may be somebody else's, and what deletion skipped is meant to stay.
             let present = answer.stack_resource_summaries().iter().filter(|it| {
-                it.resource_status()
-                    .is_none_or(|status| status.as_str() != "DELETE_COMPLETE")
+                it.resource_status().is_none_or(|status| {
+                    !["DELETE_COMPLETE", "DELETE_SKIPPED", "CREATE_FAILED"]
+                        .contains(&status.as_str())
+                })
             });
             resources.extend(present.map(|it| StackResource {
                 resource: it.logical_resource_id().unwrap_or_default().to_owned(),
