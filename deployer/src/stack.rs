@@ -19,7 +19,8 @@ pub(crate) use state::Status;
 use std::time::Duration;
 
 use crate::cloud::{
-    Buckets, Change, Cloud, CloudError, Proposal, ProposalView, StackView, Stacks, Wanted,
+    Buckets, Change, Cloud, CloudError, Proposal, ProposalView, StackEvent, StackView, Stacks,
+    Wanted,
 };
 use crate::output::{Output, OutputError};
 use crate::progress::Progress;
@@ -233,14 +234,7 @@ async fn settle(
         match step {
             OnDeploy::Create => return Ok(None),
             OnDeploy::Update => return Ok(Some(stack)),
-            OnDeploy::Wait => {
-                output.step(&format!(
-                    "`{name}` is in {}: waiting for its end",
-                    stack.status
-                ))?;
-                let watch = Watch::begin(cloud, &stack.id, name).await?.attached();
-                watch.until_settled(output).await?;
-            }
+            OnDeploy::Wait => wait_out(cloud, &stack, name, output).await?,
             OnDeploy::StartOver => {
                 output.step(&format!("`{name}` was begun and never made: starting over"))?;
                 delete_now(cloud, &stack, name, output).await?;
@@ -294,20 +288,28 @@ pub(crate) async fn delete(
         check_owner(&stack, name, owner)?;
         match step {
             OnDestroy::Nothing => return Ok(()),
-            OnDestroy::Wait => {
-                output.step(&format!(
-                    "`{name}` is in {}: waiting for its end",
-                    stack.status
-                ))?;
-                let watch = Watch::begin(cloud, &stack.id, name).await?.attached();
-                watch.until_settled(output).await?;
-            }
+            OnDestroy::Wait => wait_out(cloud, &stack, name, output).await?,
             OnDestroy::Delete => return delete_now(cloud, &stack, name, output).await,
         }
         last = Some(stack.status);
     }
     let status = last.unwrap_or_else(|| Status::new("UNKNOWN"));
     Err(unexplained(name, status))
+}
+
+/// Waits for the end of what somebody else has begun, or an earlier run of this.
+async fn wait_out(
+    cloud: &impl Cloud,
+    stack: &StackView,
+    name: &str,
+    output: &mut Output,
+) -> Result<(), StackError> {
+    output.step(&format!(
+        "`{name}` is in {}: waiting for its end",
+        stack.status
+    ))?;
+    let watch = Watch::begin(cloud, &stack.id, name).await?.attached();
+    watch.until_settled(output).await
 }
 
 /// Whatever is called like one of ours is not ours for that: nothing is changed, emptied or deleted
@@ -338,18 +340,7 @@ async fn failed(
     name: &str,
 ) -> Result<StackError, CloudError> {
     let events = cloud.events(&stack.id, None).await?;
-    Ok(match cause::root_cause(&events) {
-        Some(event) => StackError::Failed {
-            stack: name.to_owned(),
-            status: stack.status.clone(),
-            cause: Box::new(Cause {
-                resource: event.resource.clone(),
-                kind: event.kind.clone(),
-                reason: event.reason.clone().unwrap_or_else(|| event.status.clone()),
-            }),
-        },
-        None => unexplained(name, stack.status.clone()),
-    })
+    Ok(explained(&events, name, stack.status.clone()))
 }
 
 async fn delete_now(
@@ -418,6 +409,22 @@ async fn discard(cloud: &impl Stacks, proposal: &Proposal, is_new: bool) -> Resu
         cloud.delete(&proposal.stack_id).await?;
     }
     Ok(())
+}
+
+/// A stack's failure, by the events that led to it.
+fn explained(events: &[StackEvent], name: &str, status: Status) -> StackError {
+    match cause::root_cause(events) {
+        Some(event) => StackError::Failed {
+            stack: name.to_owned(),
+            status,
+            cause: Box::new(Cause {
+                resource: event.resource.clone(),
+                kind: event.kind.clone(),
+                reason: event.reason.clone().unwrap_or_else(|| event.status.clone()),
+            }),
+        },
+        None => unexplained(name, status),
+    }
 }
 
 fn unexplained(name: &str, status: Status) -> StackError {

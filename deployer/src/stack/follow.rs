@@ -3,8 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::cause::root_cause;
-use super::{Cause, StackError, unexplained};
+use super::{StackError, explained};
 use crate::cloud::{Cloud, CloudError, StackEvent, StackView};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -144,17 +143,6 @@ impl<'a, C: Cloud> Watch<'a, C> {
 
     fn failure(&self, status: Option<Status>) -> StackError {
         let status = status.unwrap_or_else(|| Status::new("DELETE_COMPLETE"));
-        match root_cause(&self.events) {
-            Some(event) => StackError::Failed {
-                stack: self.name.to_owned(),
-                status,
-                cause: Box::new(Cause {
-                    resource: event.resource.clone(),
-                    kind: event.kind.clone(),
-                    reason: event.reason.clone().unwrap_or_else(|| event.status.clone()),
-                }),
-            },
-            None => unexplained(self.name, status),
-        }
+        explained(&self.events, self.name, status)
     }
 }
