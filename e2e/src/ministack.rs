@@ -1,4 +1,4 @@
-//! AWS as far as the tests need it: MiniStack (`ministack` on PyPI), reached by
+//! AWS as far as the tests need it: MiniStack (`ministack` on `PyPI`), reached by
 //! AWS's own host names over TLS, so that the programs under test are what users run.
 //!
 //! A proxy of ours sends `*.amazonaws.com` and `*.cloudfront.net` to MiniStack and refuses all
