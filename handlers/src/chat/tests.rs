@@ -14,6 +14,23 @@ mod guarantees;
 mod interleavings;
 mod model;
 
+/// Numbers that repeat by their seed (xorshift64*).
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(seed * 2 + 1)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let drawn = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
+        usize::try_from(drawn).expect("31 bits") % limit
+    }
+}
+
 struct World {
     store: MemoryStore,
     outbox: MemoryOutbox,
