@@ -23,6 +23,14 @@ const TABLE: &str = "chat";
 
 /// An embedded DynamoDB with the template's keys, and a store on it.
 async fn dynamo() -> (Database, DynamoStore) {
+    let (database, endpoint) = served().await;
+    let settings = settings(&endpoint);
+    let store = DynamoStore::new(&aws_config(&settings, &[]), &settings).with_pages_of(2);
+    (database, store)
+}
+
+/// An embedded DynamoDB with the template's keys, and where it is.
+async fn served() -> (Database, String) {
     let database = Database::memory().expect("a database");
     let create = json!({
         "TableName": TABLE,
@@ -46,9 +54,7 @@ async fn dynamo() -> (Database, DynamoStore) {
     let served =
         dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending());
     tokio::spawn(served);
-    let settings = settings(&endpoint);
-    let store = DynamoStore::new(&aws_config(&settings, &[]), &settings).with_pages_of(2);
-    (database, store)
+    (database, endpoint)
 }
 
 fn settings(endpoint: &str) -> Settings {
@@ -868,4 +874,169 @@ async fn an_unreachable_table_is_an_error_and_not_an_absence() {
         Delivery::Failed(_)
     ));
     assert!(outbox.is_connected(&id("a")).await.is_err());
+}
+
+/// Stands before a database, asks for what each call consumes, and adds it up.
+#[derive(Clone, Default)]
+struct Meter(Arc<Mutex<Consumed>>);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Consumed {
+    calls: Vec<String>,
+    reads: f64,
+    writes: f64,
+}
+
+impl Meter {
+    /// Gives the endpoint that measures the calls to `target`.
+    async fn before(&self, target: String) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        let meter = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("accepted");
+                tokio::spawn(meter.clone().measure(stream, target.clone()));
+            }
+        });
+        endpoint
+    }
+
+    /// One call, after which the connection ends.
+    async fn measure(self, stream: tokio::net::TcpStream, target: String) {
+        let mut stream = tokio::io::BufReader::new(stream);
+        let (head, body) = read_http(&mut stream).await;
+        let target_header = head
+            .lines()
+            .find(|line| line.contains("DynamoDB_20120810."));
+        let operation = target_header.and_then(|line| line.trim().rsplit('.').next());
+        let operation = operation.expect("an operation").to_owned();
+        let mut request: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        request["ReturnConsumedCapacity"] = json!("TOTAL");
+        let body = request.to_string();
+        let kept = head.lines().filter(|line| {
+            let line = line.to_ascii_lowercase();
+            !line.starts_with("content-length:") && !line.starts_with("connection:")
+        });
+        let kept: Vec<&str> = kept.filter(|line| !line.is_empty()).collect();
+        let length = body.len();
+        let forwarded = format!(
+            "{}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}",
+            kept.join("\r\n")
+        );
+        let address = target.trim_start_matches("http://");
+        let upstream = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("there");
+        let mut upstream = tokio::io::BufReader::new(upstream);
+        let sent = upstream.get_mut().write_all(forwarded.as_bytes()).await;
+        sent.expect("sent");
+        let (head, body) = read_http(&mut upstream).await;
+        self.count(operation, &serde_json::from_slice(&body).expect("JSON"));
+        let status = head.lines().next().unwrap_or_default();
+        let length = body.len();
+        let head = format!("{status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+        let answer = [head.as_bytes(), &body].concat();
+        stream.get_mut().write_all(&answer).await.expect("answered");
+    }
+
+    fn count(&self, operation: String, answer: &serde_json::Value) {
+        // A transaction tells it for each table.
+        let tables = answer["ConsumedCapacity"].as_array();
+        let mut each = tables.map_or_else(
+            || vec![&answer["ConsumedCapacity"]],
+            |it| it.iter().collect(),
+        );
+        let each = each.drain(..).map(|it| it["CapacityUnits"].as_f64());
+        let units: Option<f64> = each.sum();
+        let units = units.expect("the database tells what a call consumes");
+        let mut consumed = self.0.lock().expect("no test panicked");
+        if operation == "Query" || operation == "GetItem" {
+            consumed.reads += units;
+        } else {
+            consumed.writes += units;
+        }
+        consumed.calls.push(operation);
+        consumed.calls.sort();
+    }
+
+    fn take(&self) -> Consumed {
+        std::mem::take(&mut self.0.lock().expect("no test panicked"))
+    }
+}
+
+/// The head, with the empty line, and the body of an HTTP message.
+async fn read_http(stream: &mut tokio::io::BufReader<tokio::net::TcpStream>) -> (String, Vec<u8>) {
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let start = head.len();
+        let bytes = stream.read_line(&mut head).await.expect("a line");
+        let line = head[start..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length");
+        }
+        if bytes <= 2 {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.expect("a body");
+    (head, body)
+}
+
+/// What a message costs beside its deliveries when its `room` is given and nobody else writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_message_costs_two_reads_and_two_writes_at_most() {
+    let (_database, target) = served().await;
+    let meter = Meter::default();
+    let endpoint = meter.before(target).await;
+    let settings = settings(&endpoint);
+    let store = DynamoStore::new(&aws_config(&settings, &[]), &settings);
+    let chat = Chat::new(
+        store.clone(),
+        MemoryOutbox::default(),
+        SystemClock,
+        OsRandomness,
+        Duration::from_hours(24),
+    );
+    let ask = async |from: &str, frame: serde_json::Value| {
+        let reply = chat.answer(&id(from), &frame.to_string()).await.to_json();
+        serde_json::from_str::<serde_json::Value>(&reply).expect("JSON")
+    };
+    for connection in ["a", "b", "c"] {
+        let opened = crate::chat::arrive(&store, &SystemClock, &id(connection)).await;
+        opened.expect("opened");
+    }
+    let room = ask("a", json!({"type": "create", "name": "ann"})).await["room"].clone();
+    for (connection, name) in [("b", "bob"), ("c", "cem")] {
+        let joined = ask(
+            connection,
+            json!({"type": "join", "room": room, "name": name}),
+        )
+        .await;
+        assert_eq!(joined["type"], "joined", "{joined}");
+    }
+    let text = "x".repeat(500);
+    let costs = |calls: &[&str], reads: f64, writes: f64| Consumed {
+        calls: calls.iter().map(|it| (*it).to_owned()).collect(),
+        reads,
+        writes,
+    };
+    for number in 1..4 {
+        meter.take();
+        let it = json!({"type": "message", "room": room, "id": format!("{number}"), "text": text});
+        assert_eq!(ask("a", it).await["seq"], 2 * number - 1);
+        let expected = costs(&["PutItem", "PutItem", "Query", "Query"], 2.0, 2.0);
+        assert_eq!(meter.take(), expected, "with an id");
+        let it = json!({"type": "message", "room": room, "text": text});
+        assert_eq!(ask("b", it).await["seq"], 2 * number);
+        let expected = costs(&["PutItem", "Query", "Query"], 2.0, 1.0);
+        assert_eq!(meter.take(), expected, "without");
+    }
+    let it = json!({"type": "message", "text": text});
+    assert_eq!(ask("c", it).await["seq"], 7);
+    let expected = costs(&["GetItem", "PutItem", "Query", "Query"], 3.0, 1.0);
+    assert_eq!(meter.take(), expected, "without the room");
 }
