@@ -94,6 +94,93 @@ async fn every_documented_client_frame_is_carried_out_and_every_server_frame_loo
     stack.stop().await;
 }
 
+/// What the page of the first release sent, and the fields that it read of each answer, as recorded from
+/// it. Pages stay open for days, and are cached: an older one talks to newer handlers.
+const RECORDED: [(&str, &str, &[&str]); 9] = [
+    (
+        r#"{"type":"create","name":"ann"}"#,
+        "joined",
+        &["room", "name", "members", "count"],
+    ),
+    (
+        r#"{"type":"message","text":"one"}"#,
+        "message",
+        &["room", "from", "text", "at"],
+    ),
+    (
+        r#"{"type":"join","room":"ROOM","name":"anna"}"#,
+        "joined",
+        &["room", "name", "members", "count"],
+    ),
+    (
+        r#"{"type":"join","room":"ROOM","name":"anna"}"#,
+        "joined",
+        &["room", "name", "members", "count"],
+    ),
+    (
+        r#"{"type":"message","text":"two"}"#,
+        "message",
+        &["room", "from", "text", "at"],
+    ),
+    (r#"{"type":"ping"}"#, "pong", &[]),
+    (
+        r#"{"type":"join","room":"ROOM","name":"Bob"}"#,
+        "error",
+        &["code", "message"],
+    ),
+    (r#"{"type":"leave"}"#, "left", &[]),
+    (
+        r#"{"type":"message","text":"three"}"#,
+        "error",
+        &["code", "message"],
+    ),
+];
+
+#[tokio::test]
+async fn an_older_page_keeps_working() {
+    let stack = stack::start(|_| {}).await;
+    let url = stack.websocket_url();
+    let (mut page, mut bob) = (Client::connect(&url).await, Client::connect(&url).await);
+    let mut room = Value::Null;
+    for (step, (sent, kind, read)) in RECORDED.iter().enumerate() {
+        let frame = sent.replace("ROOM", room.as_str().unwrap_or_default());
+        page.send_text(&frame).await;
+        // It ignores the frames of types that it does not know.
+        let known = ["message", "joined", "left", "pong", "error"];
+        let reply = loop {
+            let frame = page.next().await;
+            if known.contains(&frame["type"].as_str().expect("a type")) {
+                break frame;
+            }
+        };
+        assert_eq!(reply["type"], *kind, "{sent}: {reply}");
+        let fields = shape(&reply);
+        for field in *read {
+            let expected = match *field {
+                "members" => "array",
+                "count" | "at" => "number",
+                _ => "string",
+            };
+            assert_eq!(fields.get(*field), Some(&expected), "{sent}: {reply}");
+        }
+        if step == 0 {
+            room = reply["room"].clone();
+            let join = json!({"type": "join", "room": room, "name": "bob"});
+            bob.ask(join).await;
+        }
+    }
+    let heard = bob.messages_until_pong().await;
+    let heard: Vec<_> = heard.iter().map(|it| (&it["from"], &it["text"])).collect();
+    assert_eq!(
+        heard,
+        [
+            (&json!("ann"), &json!("one")),
+            (&json!("anna"), &json!("two"))
+        ]
+    );
+    stack.stop().await;
+}
+
 #[test]
 fn every_error_code_is_documented_and_no_other() {
     let document = document();

@@ -269,10 +269,6 @@ impl PortError {
 /// # Errors
 /// Every method gives a [`PortError`] when the store could not be reached. Whether a write took
 /// effect is unknown then.
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "the errors of all methods are the same"
-)]
 pub trait Store {
     /// Records a new connection, nameless, in the lobby.
     fn open(

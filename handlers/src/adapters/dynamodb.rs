@@ -372,9 +372,8 @@ impl Store for DynamoStore {
                 .condition_expression(format!("{PRESENT} AND {not_ahead}"))
                 .expression_attribute_values(":now", seconds(now)),
         };
-        let error = match update.send().await {
-            Ok(_) => return Ok(Touched::Done),
-            Err(error) => error,
+        let Err(error) = update.send().await else {
+            return Ok(Touched::Done);
         };
         let Some(UpdateItemError::ConditionalCheckFailedException(failed)) =
             error.as_service_error()
@@ -487,9 +486,8 @@ impl Store for DynamoStore {
             .condition_expression(ABSENT)
             .expression_attribute_values(":now", seconds(now))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match put.send().await {
-            Ok(_) => return Ok(None),
-            Err(error) => error,
+        let Err(error) = put.send().await else {
+            return Ok(None);
         };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {

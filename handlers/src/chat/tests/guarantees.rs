@@ -447,10 +447,10 @@ async fn a_message_whose_time_is_over_is_not_shown_and_its_place_is_not_given_ag
     for _ in 0..30 {
         world.say(&ann, "old").await;
     }
-    world.clock.advance(CONNECTION_TTL - Duration::from_mins(1));
+    world.clock.advance(CONNECTION_TTL.mul_f64(0.99));
     world.say(&ann, "young").await;
     // All connections are over by now, and somebody comes while the room is kept.
-    world.clock.advance(HISTORY - Duration::from_hours(1));
+    world.clock.advance(HISTORY.mul_f64(0.95));
     let late = world.connect("late").await;
     let joined = world.join(&late, &room, "late").await;
     assert_eq!(

@@ -212,21 +212,17 @@ impl Life {
                 .next_back()
                 .map_or(1, |last| last + 1);
             let said = (message.nonce, message.text.clone());
-            match self.model.stored.get(&message.seq) {
-                Some(before) => assert_eq!(*before, said, "{} is given twice", message.seq),
-                None => {
-                    assert_eq!(
-                        message.seq, next,
-                        "a hole, or a place that was taken before"
-                    );
-                    assert!(
-                        self.model.texts.insert(message.text.clone()),
-                        "{} twice",
-                        message.text
-                    );
-                    self.model.stored.insert(next, said);
-                }
+            if let Some(before) = self.model.stored.get(&message.seq) {
+                assert_eq!(*before, said, "{} is given twice", message.seq);
+                continue;
             }
+            let text = message.text;
+            assert_eq!(
+                message.seq, next,
+                "a hole, or a place that was taken before"
+            );
+            assert!(self.model.texts.insert(text.clone()), "{text} twice");
+            self.model.stored.insert(next, said);
         }
         for (text, seq) in &self.model.answered {
             let stored = self.model.stored.get(seq).map(|(_, text)| text);
