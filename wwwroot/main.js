@@ -1,25 +1,26 @@
 // Wires the page: events go into the state, the state goes to the view, its effects into the world.
 
-import { copy } from './clipboard.js';
-import { loadServer } from './config.js';
-import { createConnection } from './connection.js';
-import { listen } from './intents.js';
+import * as device from './device.js';
+import { createRoomView, NEAR_TOP_PX } from './room-view.js';
+import { createSocket } from './socket.js';
 import { initial, remembered, update, wakeAt } from './state.js';
-import { createMemory, recall } from './storage.js';
 import { createView } from './view.js';
 import { codeFrom } from './words.js';
 
+const NEAR_BOTTOM_PX = 48;
 const TICK_MIN_MS = 50;
 const TICK_MAX_MS = 60 * 60_000; // a timer's delay has an upper limit; waking once too often is harmless
+const AT_LEISURE = ['frame', 'near-top', 'scrolled']; // come in bursts, and are drawn with the next frame
 
 let state = initial();
 let server = null;
 let timer = null;
 let frameRequested = false;
 
-const view = createView(document);
-const remember = createMemory();
-const connection = createConnection((event) => dispatch(event));
+const roomView = createRoomView(document.querySelector('[data-view="room"]'), device, (event) => dispatch(event));
+const view = createView(document, roomView);
+const remember = device.createMemory();
+const socket = createSocket((event) => dispatch(event));
 
 /** Events run one after another, also those that an effect of an earlier one brings. */
 const queue = [];
@@ -34,31 +35,15 @@ function dispatch(event) {
     running = false;
   }
   if (state.view === 'welcome' || state.view === 'room') remember(remembered(state));
-  wakeUp();
+  clearTimeout(timer);
+  timer = setTimeout(dispatch, Math.min(TICK_MAX_MS, Math.max(TICK_MIN_MS, wakeAt(state) - Date.now())), { type: 'tick' });
 }
 
 function step(event) {
   state = update(state, { ...event, now: Date.now(), random: Math.random() });
-  state.effects.forEach(carryOut);
-  if (event.type === 'frame') renderSoon();
-  else render();
-}
-
-function carryOut(effect) {
-  const { type, frame, code, what } = effect;
-  if (type === 'send') connection.send(frame);
-  else if (type === 'connect') connection.connect(server);
-  else if (type === 'drop') connection.drop();
-  else if (type === 'address') showAddress(code);
-  else if (type === 'copy') putOnClipboard(what, code);
-  else if (type === 'load-config') configure();
-}
-
-/** A burst of frames is drawn once. */
-function renderSoon() {
-  if (frameRequested) return;
-  frameRequested = true;
-  requestAnimationFrame(render);
+  for (const effect of state.effects) effects[effect.type](effect);
+  if (!AT_LEISURE.includes(event.type) || document.hidden) render();
+  else if (!frameRequested) frameRequested = requestAnimationFrame(render) > 0;
 }
 
 function render() {
@@ -66,44 +51,91 @@ function render() {
   view.render(state);
 }
 
-function wakeUp() {
-  clearTimeout(timer);
-  const wait = Math.min(TICK_MAX_MS, Math.max(TICK_MIN_MS, wakeAt(state) - Date.now()));
-  timer = setTimeout(dispatch, wait, { type: 'tick' });
+const linkTo = (address) => `${location.origin}${location.pathname}${location.search}${address && `#${address}`}`;
+
+const effects = {
+  send: ({ frame }) => socket.send(frame),
+  connect: () => socket.connect(server),
+  drop: () => socket.drop(),
+  address: ({ address }) => history.replaceState(null, '', linkTo(address)),
+  copy: async ({ what, text }) => dispatch({ type: 'copied', what, ok: await device.copy(what === 'link' ? linkTo(text) : text) }),
+  share: ({ address }) => device.share(linkTo(address)),
+  notify: ({ title, text }) => device.notify(title, text),
+  'ask-notify': async () => dispatch({ type: 'notify-answered', ok: await device.askToNotify() }),
+  'load-config': configure,
+};
+
+async function configure() {
+  const code = codeInAddress();
+  const { name, session } = device.recall(code);
+  try {
+    server = await device.loadServer(location.protocol);
+  } catch (error) {
+    dispatch({ type: 'misconfigured', reason: error.message });
+    return;
+  }
+  const ours = session && (await device.claim(session));
+  dispatch({ type: 'configured', name, session: ours ? session : null, code: codeInAddress(), online: navigator.onLine });
 }
 
-const codeInAddress = () => {
+function codeInAddress() {
   try {
     return codeFrom(decodeURIComponent(location.hash));
   } catch {
     return '';
   }
-};
-
-const linkTo = (code) => `${location.origin}${location.pathname}${location.search}${code ? `#${code}` : ''}`;
-
-const showAddress = (code) => history.replaceState(null, '', linkTo(code));
-
-function putOnClipboard(what, code) {
-  copy(what === 'link' ? linkTo(code) : code).then((ok) => dispatch({ type: 'copied', what, ok }));
 }
 
-async function configure() {
-  try {
-    server = await loadServer(location.protocol);
-  } catch (error) {
-    dispatch({ type: 'misconfigured', reason: error.message });
-    return;
-  }
-  dispatch({ type: 'configured', ...recall(), code: codeInAddress(), online: navigator.onLine });
+/** What people do, as events; it changes nothing itself. */
+function listen() {
+  document.addEventListener('click', ({ target }) => {
+    const button = target.closest?.('button[data-action]');
+    if (button && button.type !== 'submit' && !isOff(button)) dispatch(intentOf(button.dataset));
+  });
+
+  document.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const button = event.target.querySelector('[type="submit"]');
+    if (!isOff(button)) dispatch(intentOf(button.dataset));
+  });
+
+  document.addEventListener('input', ({ target }) => {
+    const { field } = target.dataset;
+    if (field) dispatch({ type: `${field}-typed`, text: target.value });
+  });
+
+  document.addEventListener('keydown', (event) => {
+    if (event.isComposing) return;
+    if (event.key === 'Escape') dispatch({ type: 'escape' });
+    const { field } = event.target.dataset;
+    if (event.key !== 'Enter' || event.shiftKey || (field !== 'draft' && field !== 'name')) return;
+    const { form } = event.target;
+    event.preventDefault();
+    if (field === 'draft' || form.querySelector('[data-field="code"]').value.trim() !== '') form.requestSubmit();
+    else form.querySelector('[data-action="create"]').focus();
+  });
+
+  const log = document.querySelector('[data-log]');
+  let wasAtBottom;
+  const scrolled = () => {
+    const atBottom = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_BOTTOM_PX;
+    if (atBottom !== wasAtBottom) dispatch({ type: 'scrolled', atBottom });
+    wasAtBottom = atBottom;
+    if (log.scrollTop < NEAR_TOP_PX) dispatch({ type: 'near-top' });
+  };
+  log.addEventListener('scroll', scrolled, { passive: true });
 }
 
-listen(document, dispatch);
+const isOff = (button) => button.getAttribute('aria-disabled') === 'true';
+
+const intentOf = ({ action, key, what }) => ({ type: action, key, what });
+
+const looked = () => dispatch({ type: 'looked', visible: !document.hidden });
+
+listen();
 window.addEventListener('online', () => dispatch({ type: 'online' }));
 window.addEventListener('offline', () => dispatch({ type: 'offline' }));
-window.addEventListener('pageshow', () => dispatch({ type: 'woke' }));
+window.addEventListener('pageshow', looked);
+document.addEventListener('visibilitychange', looked);
 window.addEventListener('hashchange', () => dispatch({ type: 'linked', code: codeInAddress() }));
-document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) dispatch({ type: 'woke' });
-});
 dispatch({ type: 'load' });

@@ -1,7 +1,8 @@
 // Chromium, and a person at one of its windows: what they see and do, by the page's `data-` hooks.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
@@ -16,6 +17,8 @@ const ARGUMENTS = [
   '--disable-sync',
 ];
 const WAIT_MS = 60_000;
+// Through the debugger's protocol, past the page's policy.
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1280, height: 800 };
@@ -149,6 +152,13 @@ export class Person {
     );
   }
 
+  /** What axe finds, each with the elements it finds it in. */
+  async violations() {
+    if (!(await this.page.evaluate(() => 'axe' in window))) await this.page.evaluate(AXE);
+    const { violations } = await this.page.evaluate(() => window.axe.run());
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+  }
+
   /** By how many pixels the page is wider than its window. */
   overflow() {
     return this.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -164,10 +174,13 @@ export class Person {
   }
 }
 
-/** A wire to the server that a test can cut, mend and tamper with. */
+/** A wire to the server that a test can cut, mend, listen to and tamper with. */
 export class Wire {
   #sockets = new Set();
   #isCut = false;
+  #isSilent = false;
+  /** Frames of the page, in order. */
+  sent = [];
   /** Answers a frame in the server's place, or returns undefined to let it pass. */
   tamper = () => undefined;
 
@@ -180,8 +193,12 @@ export class Wire {
       }
       const server = socket.connectToServer();
       this.#sockets.add(socket);
+      server.onMessage((text) => this.#isSilent || socket.send(text));
       socket.onMessage((text) => {
-        const answer = this.tamper(JSON.parse(text));
+        if (this.#isSilent) return;
+        const frame = JSON.parse(text);
+        this.sent.push(frame);
+        const answer = this.tamper(frame);
         if (answer === undefined) server.send(text);
         else socket.send(JSON.stringify(answer));
       });
@@ -193,8 +210,14 @@ export class Wire {
     this.#sockets.clear();
   }
 
+  /** Nothing comes through any more, and nobody is told. */
+  fallSilent() {
+    this.#isSilent = true;
+  }
+
   mend() {
     this.#isCut = false;
+    this.#isSilent = false;
   }
 
   /** Frames as if the server had sent them. */

@@ -7,15 +7,15 @@ const START_MS = 10 * 60_000; // it may have to build the bootstrap first
 const STOP_MS = 5_000;
 const LOG_LINES_MAX = 60;
 
-/** `{site, stop}`. `stop` throws if the stack does not end as it should. */
-export async function startStack({ SITE: site, CHATCTL: chatctl } = process.env) {
+/** `{site, stop}`. `stop` throws if the stack does not end as it should. `options` are more of `chatctl dev`. */
+export async function startStack(options = [], { SITE: site, CHATCTL: chatctl } = process.env) {
   if (site) return { site, stop: async () => {} };
-  if (chatctl) return startChatctl(chatctl);
+  if (chatctl) return startChatctl(chatctl, options);
   throw new Error('neither `SITE` (a running site) nor `CHATCTL` (the path of the binary) is set');
 }
 
-async function startChatctl(chatctl) {
-  const child = spawn(chatctl, ['dev', '--port', '0', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+async function startChatctl(chatctl, options) {
+  const child = spawn(chatctl, ['dev', '--port', '0', '--json', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   const log = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
     log.push(line);

@@ -4,7 +4,7 @@
  * `report` gets `{type: 'opened'}`, `{type: 'frame', frame}` and `{type: 'closed'}`, and of the newest
  * socket only: one that was dropped is never heard of again.
  */
-export function createConnection(report) {
+export function createSocket(report) {
   let socket = null;
 
   function connect(server) {
@@ -17,18 +17,23 @@ export function createConnection(report) {
       return;
     }
     socket = mine;
-    const ifMine = (listener) => (event) => mine === socket && listener(event);
-    mine.addEventListener('open', ifMine(() => report({ type: 'opened' })));
-    mine.addEventListener('message', ifMine(({ data }) => read(data)));
-    mine.addEventListener('close', ifMine(() => {
+    const on = (event, listener) => mine.addEventListener(event, (it) => mine === socket && listener(it));
+    on('open', () => report({ type: 'opened' }));
+    on('message', ({ data }) => read(data));
+    on('close', () => {
       socket = null;
       report({ type: 'closed' });
-    }));
+    });
   }
 
   function read(data) {
-    const frame = parsed(data);
-    if (frame !== null) report({ type: 'frame', frame });
+    let frame;
+    try {
+      frame = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (typeof frame === 'object' && frame !== null && !Array.isArray(frame)) report({ type: 'frame', frame });
   }
 
   function send(frame) {
@@ -42,13 +47,4 @@ export function createConnection(report) {
   }
 
   return { connect, send, drop };
-}
-
-function parsed(data) {
-  try {
-    const frame = JSON.parse(data);
-    return typeof frame === 'object' && !Array.isArray(frame) ? frame : null;
-  } catch {
-    return null;
-  }
 }

@@ -1,0 +1,159 @@
+// What the browser offers beside the page, as far as it does: storage, clipboard, sharing, notifications, files.
+
+import { canonical } from './words.js';
+
+const CONFIG = 'config.json';
+const CONFIG_MS = 15_000;
+const NAME = 'chat-name';
+const ROOM = 'chat-room';
+
+// ---- storage: the name for good, each room of this tab for a reload
+
+const session = (code) => `${ROOM}-${canonical(code)}`;
+
+/** What was remembered of the room in the address or, without one, of the last. */
+export function recall(code) {
+  const name = read('localStorage', NAME) ?? '';
+  try {
+    const { room, name: asked, ...kept } = JSON.parse(read('sessionStorage', session(code || read('sessionStorage', ROOM))));
+    return { name, session: typeof room === 'string' && typeof asked === 'string' ? { ...kept, room, name: asked } : null };
+  } catch {
+    return { name, session: null };
+  }
+}
+
+/** A function that stores what it is given, where something changed. */
+export function createMemory() {
+  const last = new Map();
+  let room = null;
+  let token = null;
+  const keep = (area, key, value) => {
+    if (last.get(key) === value) return;
+    last.set(key, value);
+    write(area, key, value);
+  };
+  return ({ name, session: kept }) => {
+    keep('localStorage', NAME, name);
+    if (room && !kept) keep('sessionStorage', session(room), null); // it was left
+    room = kept?.room ?? null;
+    keep('sessionStorage', ROOM, room);
+    if (!room) return;
+    keep('sessionStorage', session(room), JSON.stringify(kept));
+    if (kept.token !== token) claim(kept);
+    token = kept.token;
+  };
+}
+
+/**
+ * Whether the session is this page's alone. After a reload the old page is gone in a moment; a tab that was
+ * duplicated has a twin that goes on, and must not take its place.
+ */
+export function claim({ token }) {
+  if (!navigator.locks || !token) return true;
+  return new Promise((resolve) => {
+    const hold = () => {
+      resolve(true);
+      return new Promise(() => {});
+    };
+    navigator.locks.request(`chat-${token}`, { signal: AbortSignal.timeout(2_000) }, hold).catch(() => resolve(false));
+  });
+}
+
+function read(area, key) {
+  try {
+    return window[area].getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function write(area, key, value) {
+  try {
+    if (value === null) window[area].removeItem(key);
+    else window[area].setItem(key, value);
+  } catch {
+    // Nothing can be remembered here.
+  }
+}
+
+// ---- telling others, being told
+
+/** Whether it worked; pages without a secure context have the old way alone. */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyBySelection(text);
+  }
+}
+
+function copyBySelection(text) {
+  const focused = document.activeElement;
+  const field = document.createElement('textarea');
+  field.value = text;
+  field.className = 'hidden';
+  document.body.append(field);
+  field.select();
+  try {
+    return document.execCommand('copy');
+  } catch {
+    return false;
+  } finally {
+    field.remove();
+    focused?.focus();
+  }
+}
+
+export const canShare = () => typeof navigator.share === 'function';
+
+/** Who changes their mind has not failed. */
+export const share = (url) => navigator.share({ url }).catch(() => {});
+
+export const canNotify = () => typeof Notification === 'function';
+
+export const askToNotify = async () => (await Notification.requestPermission()) === 'granted';
+
+export function notify(title, body) {
+  try {
+    const shown = new Notification(title, { body, tag: ROOM, icon: 'icon.svg' });
+    shown.onclick = () => {
+      window.focus();
+      shown.close();
+    };
+  } catch {
+    // Android wants a service worker for it.
+  }
+}
+
+// ---- config.json
+
+/** The server's address. An error says in words what is wrong with the file. */
+export async function loadServer(pageProtocol) {
+  let response;
+  try {
+    response = await fetch(CONFIG, { cache: 'no-cache', signal: AbortSignal.timeout(CONFIG_MS) });
+  } catch {
+    throw new Error(`${CONFIG} could not be fetched. Check your connection.`);
+  }
+  if (!response.ok) throw new Error(`${CONFIG} is missing here (status ${response.status}).`);
+  return serverFrom(await response.text(), pageProtocol);
+}
+
+/** Pure. */
+export function serverFrom(text, pageProtocol) {
+  let server;
+  try {
+    server = JSON.parse(text)?.server;
+  } catch {
+    throw new Error(`${CONFIG} is not JSON.`);
+  }
+  const protocol = typeof server === 'string' && URL.canParse(server) && new URL(server).protocol;
+  if (protocol !== 'ws:' && protocol !== 'wss:') {
+    throw new Error(`${CONFIG} has no “server” that is a WebSocket address (wss://… or ws://…).`);
+  }
+  if (pageProtocol === 'https:' && protocol === 'ws:') {
+    throw new Error(`The “server” in ${CONFIG} is ws://…, but a page served over https needs wss://….`);
+  }
+  return server;
+}
