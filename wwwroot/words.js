@@ -132,7 +132,7 @@ export function connectionNews(state) {
     connecting: 'Connecting…',
     returning: phase === 'open' ? 'Catching up…' : 'Reconnecting…',
     shut: 'Connected, but not in the room.',
-    'caught-up': 'Back again, and nothing was missed.',
+    'caught-up': 'Back again, and caught up.',
     connected: 'Connected',
   }[connectionMood(state)];
 }

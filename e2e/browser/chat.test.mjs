@@ -244,7 +244,7 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     await bob.hears('can you hear me?');
     wire.mend();
     await ann.networkReturns();
-    await ann.sees('connection="caught-up"', 'nothing was missed');
+    await ann.sees('connection="caught-up"', 'caught up');
     await ann.hears('can you hear me?', { from: 'bob' });
     await bob.hears('while away', { from: 'ann' });
     await ann.sees(CONNECTED);
@@ -265,11 +265,13 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
         await say(ann, `ann ${round}.${i}`);
         await say(bob, `bob ${round}.${i}`);
       }
+      await ann.context.setOffline(true);
       await wire.cut();
+      await ann.sees('connection="offline"', 'You are offline.');
       await say(ann, `ann ${round} offline`);
       await say(bob, `bob ${round} alone`);
       wire.mend();
-      await ann.networkReturns();
+      await ann.context.setOffline(false); // the browser tells the page
     }
     for (const person of [ann, bob]) {
       await eventually(async () => assert.equal(await person.all('status="sent"').count(), texts.length));

@@ -754,7 +754,7 @@ describe('the connection', () => {
     assert.equal(connectionWords(page.state), 'Catching up…');
     assert.deepEqual(page.frames(), [{ type: 'join', room: ROOM, name: 'ann', after: 1, resume: SECRET }]);
     page.hears(joined('ann', { seq: 3, messages: said(2, 3) }));
-    assert.equal(connectionWords(page.state), 'Back again, and nothing was missed.');
+    assert.equal(connectionWords(page.state), 'Back again, and caught up.');
     assert.deepEqual(page.texts, ['hi', 'm2', 'm3']);
     assert.equal(page.state.room.draft, 'half a sen');
     assert.equal(page.passes(3_000) && connectionWords(page.state), 'Connected');
