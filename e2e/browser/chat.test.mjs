@@ -318,6 +318,22 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     assert.deepEqual(wire.sent.filter(({ type }) => type === 'ping' || type === 'history').map(({ type }) => type), ['ping', 'history']);
   });
 
+  behaviour('that somebody came is found out likewise when nobody was told', async () => {
+    const wire = new Wire();
+    const { ann, code } = await twoInARoom({ prepare: wire.install });
+    await ann.sees('member="bob"');
+    await ann.page.clock.install();
+    wire.fallSilent();
+    const cat = await arrive();
+    await cat.joinRoom(code, 'cat');
+    wire.mend();
+    assert.equal(await ann.all('member="cat"').count(), 0);
+    await ann.page.clock.fastForward(60_000);
+    await ann.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+    await ann.sees('member="cat"');
+    await ann.sees('notice="presence"', 'cat came');
+  });
+
   behaviour('the connection comes back by itself', async () => {
     const wire = new Wire();
     const { ann, bob } = await twoInARoom({ prepare: wire.install });
