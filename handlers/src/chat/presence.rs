@@ -246,8 +246,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         Ok(frame)
     }
 
-    /// Tells the newest message there is and which list of members, so that one who missed either and
-    /// hears nothing else learns of it. In a room, not in the lobby, what was not announced is announced.
+    /// Tells the newest message there is, so that one who missed it and hears nothing else learns of
+    /// it. In a room, not in the lobby, what was not announced is announced.
     pub(super) async fn ping(&self, sender: &ConnectionId) -> Result<ServerFrame, Failure> {
         let room = self.connection(sender).await?.room;
         let now = self.clock.now();
@@ -260,11 +260,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             self.heal(&room, &view).await;
             (view.head, newest)
         };
-        let (tail, rev) = head.map_or((0, 0), |head| (head.tail, head.rev));
         Ok(ServerFrame::Pong {
             room: room.to_string(),
-            seq: newest.max(tail),
-            rev,
+            seq: newest.max(head.map_or(0, |head| head.tail)),
         })
     }
 }

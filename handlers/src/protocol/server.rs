@@ -92,8 +92,6 @@ pub enum ServerFrame {
         room: String,
         /// The newest message's, 0 before the first one.
         seq: u64,
-        /// Of the list of members, as in `joined`.
-        rev: u64,
     },
     /// The frame was not carried out.
     Error(Refusal),
