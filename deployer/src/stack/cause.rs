@@ -41,7 +41,11 @@ fn is_cause(event: &StackEvent) -> bool {
 pub(crate) fn hint(reason: &str) -> &'static str {
     let reason = reason.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|it| reason.contains(it));
-    if says(&["not authorized", "access denied", "accessdenied"]) {
+    if says(&["blockpublicpolicy", "block public access"]) {
+        "the account, or its organization, blocks public buckets (S3, `Block Public Access settings \
+         for this account`), and `--cdn off` needs one: deploy with `--cdn on`, or have that block \
+         lifted"
+    } else if says(&["not authorized", "access denied", "accessdenied"]) {
         "ask whoever manages the account for the permission, then run the same command again"
     } else if says(&["account must be verified", "your account must be"]) {
         "AWS has to verify the account before it may make CloudFront distributions: ask AWS \
@@ -135,6 +139,11 @@ mod tests {
             (
                 "User: x is not authorized to perform: iam:CreateRole",
                 "permission",
+            ),
+            (
+                "User: x is not authorized to perform: s3:PutBucketPolicy on resource: y because \
+                 public policies are blocked by the BlockPublicPolicy block public access setting",
+                "the account, or its organization, blocks public buckets",
             ),
             (
                 "Your account must be verified before you can add new CloudFront resources",
