@@ -123,9 +123,9 @@ fn publish(stack: &Stack) {
 }
 
 /// Looks at the chat from outside, as `deploy` does. What goes wrong on purpose is no reason not to
-/// start, and a message would use up strikes: the page, which no fault is for, is all then.
+/// start, and a message would use up strikes: the page, which nothing of that is for, is all then.
 async fn verify(settings: &DevSettings, stack: &Stack) -> Result<(), SiteError> {
-    let extent = if settings.faults.is_none() {
+    let extent = if settings.faults.is_none() && settings.account_concurrency.is_none() {
         Extent::Whole
     } else {
         Extent::Page

@@ -36,7 +36,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// No connection.
-    #[error("`{url}` cannot be reached: {source}")]
+    #[error("`{url}` cannot be reached")]
     Unreachable {
         /// Where to.
         url: String,
@@ -44,7 +44,7 @@ pub(crate) enum Fault {
         source: io::Error,
     },
     /// The page's host does not speak HTTP.
-    #[error("`{url}`: {source}")]
+    #[error("`{url}` does not speak HTTP")]
     Http {
         /// Where.
         url: String,
@@ -60,7 +60,7 @@ pub(crate) enum Fault {
         answer: String,
     },
     /// The socket is refused or broke off.
-    #[error("the socket: {0}")]
+    #[error("the socket does not work")]
     Socket(#[source] Box<tungstenite::Error>),
     /// The socket was closed.
     #[error("the socket was closed before it had a `{expected}`")]
@@ -330,3 +330,6 @@ impl Socket {
 fn broken(error: tungstenite::Error) -> Fault {
     Fault::Socket(Box::new(error))
 }
+
+#[cfg(test)]
+mod tests;
