@@ -10,6 +10,8 @@ import { DESKTOP, launch, Person, PHONE, screenshot } from './browser.mjs';
 const { SITE: site, PROXY: proxy, CERTIFICATE: certificate, NAME: name } = process.env;
 const TEST_MS = 4 * 60_000;
 
+if (!site) throw new Error('`SITE` is not set; hint: `cargo test -p e2e --test site` deploys the page and sets it');
+
 /** Chromium's word for a certificate: the SHA-256 of its public key. */
 function fingerprint(file) {
   const key = new X509Certificate(readFileSync(file)).publicKey.export({ type: 'spki', format: 'der' });

@@ -49,7 +49,7 @@ pub(crate) fn hint(reason: &str) -> &'static str {
         "ask whoever manages the account for the permission, then run the same command again"
     } else if says(&["account must be verified", "your account must be"]) {
         "AWS has to verify the account before it may make CloudFront distributions: ask AWS \
-         Support, then run the same command again"
+         Support, and deploy with `--cdn off` until then"
     } else if says(&["unreservedconcurrentexecution", "concurrentexecutions"]) {
         "a new account may run ten functions at once: ask for more under Service Quotas, Lambda, \
          `Concurrent executions`"
@@ -147,7 +147,7 @@ mod tests {
             ),
             (
                 "Your account must be verified before you can add new CloudFront resources",
-                "Support",
+                "`--cdn off`",
             ),
             (
                 "decreases account's UnreservedConcurrentExecution below",
