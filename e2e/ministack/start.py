@@ -7,7 +7,9 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
 - Buckets as websites: over HTTP alone, at `<bucket>.s3-website-<region>.amazonaws.com`, with the
   index document for the root. MiniStack keeps the configuration and serves nothing by it.
 - A bucket that is not empty is not deleted with its stack, as on AWS; MiniStack would delete it.
-- A public policy is refused where the bucket blocks such, also from CloudFormation, as on AWS.
+- A public policy is refused where the bucket blocks such, also from CloudFormation, as on AWS, and
+  where the account does. MiniStack knows no such setting of an account: it is on while there is a
+  bucket called `account-blocks-public-policies`.
 - A record of every request, one JSON object a line, in the file that RECORD names. From it tests
   tell in what order things were done, and that nothing was done that need not be.
 - A leash: MiniStack and its functions end when this program's standard input does, that is with
@@ -114,8 +116,15 @@ def unless_blocked(put):
 
     def checked(*arguments):
         props = arguments[-2]
-        policy = provisioners._policy_document_json(props).encode()
-        status, _, body = s3._put_bucket_policy(props["Bucket"], policy)
+        policy = provisioners._policy_document_json(props)
+        if "account-blocks-public-policies" in s3._buckets and s3._policy_is_public(policy):
+            raise ValueError(
+                "User: arn:aws:iam::000000000000:user/ann is not authorized to perform: "
+                f's3:PutBucketPolicy on resource: "arn:aws:s3:::{props["Bucket"]}" because public '
+                "policies are blocked by the BlockPublicPolicy block public access setting. "
+                "(Service: S3, Status Code: 403)"
+            )
+        status, _, body = s3._put_bucket_policy(props["Bucket"], policy.encode())
         if status >= 400:
             raise ValueError(f"AWS::S3::BucketPolicy: {body!r}")
         return put(*arguments)

@@ -69,6 +69,33 @@ async fn the_page_is_served_without_cloudfront_and_with_it_by_turns() {
     assert_eq!(distributions(&ministack).await, none);
 }
 
+#[tokio::test]
+async fn an_account_that_blocks_public_buckets_is_named_and_the_next_deploy_goes_on() {
+    let ministack = Ministack::start().await;
+    let block = json!({"Bucket": "account-blocks-public-policies"});
+    ministack.aws("s3", "create_bucket", block.clone()).await;
+    let bootstrap = chatctl::packaged_bootstrap();
+    let bootstrap = bootstrap.to_str().expect("a path of characters");
+    let deploy = ["deploy", "--bootstrap", bootstrap, "--cdn", "off"];
+    let refused = chatctl::run_on(&ministack, &deploy).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    let error = said.find("error: `SiteBucketPolicy`").expect(&said);
+    assert!(said[error..].contains("BlockPublicPolicy"), "{said}");
+    let hint = "hint: the account, or its organization, blocks public buckets";
+    assert!(said[error..].contains(hint), "{said}");
+
+    ministack.aws("s3", "delete_bucket", block).await;
+    let deployed = chatctl::run_on(&ministack, &deploy).await;
+    let said = String::from_utf8_lossy(&deployed.stderr);
+    assert_eq!(deployed.status.code(), Some(0), "{said}");
+    let verified = said.find("verified in ").expect(&said);
+    assert!(
+        said[verified..].contains(" ms from one socket to the other"),
+        "{said}"
+    );
+}
+
 /// The page comes over HTTP, with its policy in it, to everyone, and nothing else does.
 async fn is_a_website(ministack: &Ministack, result: &Value) {
     let (site, websocket) = (text(&result["site"]), text(&result["websocket"]));
