@@ -137,8 +137,8 @@ pub(crate) struct DeployArgs {
     #[arg(long, env = "CHATCTL_WWWROOT", value_name = "DIR")]
     pub(crate) wwwroot: Option<PathBuf>,
 
-    /// Whether CloudFront serves the page; `off` has its bucket serve it, over HTTP, to accounts
-    /// that may not make distributions yet and to the impatient. Either can follow the other
+    /// Whether CloudFront serves the page. With `off` its bucket does, over HTTP: for an account that
+    /// may not make distributions yet, or to be quick. Switching is an ordinary deploy
     #[arg(
         long,
         env = "CHATCTL_CDN",

@@ -125,6 +125,9 @@ async fn is_a_website(ministack: &Ministack, result: &Value) {
         assert_eq!(served.body().as_ref(), of_the_checkout(file), "{file}");
         let content_type = served.headers()["content-type"].to_str();
         assert!(content_type.is_ok_and(|it| it.starts_with(kind)), "{file}");
+        // Also where nothing but this has changed since CloudFront served it.
+        let cached = &served.headers()["cache-control"];
+        assert_eq!(cached, "max-age=0, must-revalidate", "{file}");
     }
     let config = ministack.get(&format!("{site}config.json")).await;
     let config: Value = serde_json::from_slice(config.body()).expect("JSON");
@@ -140,11 +143,16 @@ async fn is_behind_cloudfront(ministack: &Ministack, result: &Value) {
     assert!(site.starts_with("https://"), "{site}");
     assert!(site.ends_with(".cloudfront.net/"), "{site}");
     urls_are(ministack, site, websocket).await;
+    for file in ["index.html", "main.js", "style.css"] {
+        let served = ministack.get(&format!("{site}{file}")).await;
+        assert_eq!(served.status(), 200, "{file}");
+        assert_eq!(served.body().as_ref(), of_the_checkout(file), "{file}");
+        let cached = &served.headers()["cache-control"];
+        let expected = "max-age=0, s-maxage=31536000, must-revalidate";
+        assert_eq!(cached, expected, "{file}");
+    }
     let page = ministack.get(site).await;
-    assert_eq!(page.status(), 200);
     assert_eq!(page.body().as_ref(), of_the_checkout("index.html"));
-    let cached = &page.headers()["cache-control"];
-    assert_eq!(cached, "max-age=0, s-maxage=31536000, must-revalidate");
     let policy = page.headers()["content-security-policy"].to_str();
     assert!(policy.is_ok_and(|it| it.ends_with("frame-ancestors 'none'")));
     let object = format!(
