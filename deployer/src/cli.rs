@@ -7,6 +7,7 @@ use local::Fault;
 
 use crate::build::Architecture;
 use crate::settings;
+use crate::template::Cdn;
 
 /// Your own real-time group chat, on AWS or on this machine
 #[derive(Debug, Parser)]
@@ -69,6 +70,7 @@ Examples:
   chatctl deploy                     the stage `dev`
   chatctl deploy --stage prod --profile work --region eu-central-1
   chatctl deploy --wwwroot ./page    another page
+  chatctl deploy --cdn off           without CloudFront: quick, and over HTTP
   chatctl deploy --json              an event a line, the URLs in the last one";
 
 /// Shown below `chatctl urls --help`.
@@ -134,6 +136,21 @@ pub(crate) struct DeployArgs {
     /// The folder of the page; by default `wwwroot` of the clone
     #[arg(long, env = "CHATCTL_WWWROOT", value_name = "DIR")]
     pub(crate) wwwroot: Option<PathBuf>,
+
+    /// Whether CloudFront serves the page. With `off` its bucket does, over HTTP: for an account that
+    /// may not make distributions yet, or to be quick. Switching is an ordinary deploy
+    #[arg(
+        long,
+        env = "CHATCTL_CDN",
+        value_enum,
+        default_value_t,
+        value_name = "WHETHER"
+    )]
+    pub(crate) cdn: Cdn,
+
+    /// Try the page and the chat from outside even if nothing has changed
+    #[arg(long, env = "CHATCTL_VERIFY")]
+    pub(crate) verify: bool,
 
     /// The processor that the functions run on
     #[arg(

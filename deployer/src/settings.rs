@@ -13,7 +13,7 @@ use crate::cli::{
 };
 use crate::cloud::aws::Account;
 use crate::stack::Losses;
-use crate::template::{StageName, StageNameError, TemplateSettings};
+use crate::template::{Cdn, StageName, StageNameError, TemplateSettings};
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,6 +118,10 @@ pub(crate) struct DeploySettings {
     pub(crate) losses: Losses,
     /// The page, if not that of the clone.
     pub(crate) wwwroot: Option<PathBuf>,
+    /// Who serves the page.
+    pub(crate) cdn: Cdn,
+    /// Whether the page and the chat are tried even if nothing has changed.
+    pub(crate) verify: bool,
     /// The processor that the functions run on.
     pub(crate) architecture: Architecture,
     /// The functions' program, if it is built already.
@@ -141,6 +145,8 @@ impl DeploySettings {
                 Losses::Refused
             },
             wwwroot: args.wwwroot.clone(),
+            cdn: args.cdn,
+            verify: args.verify,
             architecture: args.arch,
             bootstrap: args.bootstrap.clone(),
             json: args.cloud.json,
@@ -304,6 +310,20 @@ mod tests {
             panic!("{cli:?}");
         };
         DevSettings::new(&args)
+    }
+
+    #[test]
+    fn cloudfront_serves_the_page_unless_told_otherwise() {
+        for (arguments, expected) in [(&[][..], "on"), (&["--cdn", "off"], "off")] {
+            let arguments = ["chatctl", "deploy"].iter().chain(arguments);
+            let cli = cli::Cli::try_parse_from(arguments).unwrap();
+            let cli::Command::Deploy(args) = cli.command else {
+                panic!("{cli:?}");
+            };
+            let settings = DeploySettings::new(&args).unwrap();
+            // The word is the template's.
+            assert_eq!(settings.cdn.to_string(), expected);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! * `page`: the files of `wwwroot` and the configuration as objects, and what of them is new.
-//! * `publish`: to a bucket behind a distribution.
+//! * `publish`: to a bucket, and to the edges of a distribution if there is one.
 //! * `verify`: the page and the chat, from outside.
 //! * `dial`: connections for that, through a proxy if there is one.
 
@@ -11,9 +11,9 @@ mod page;
 mod publish;
 mod verify;
 
-pub(crate) use page::Page;
+pub(crate) use page::{Host, Page};
 pub(crate) use publish::publish;
-pub(crate) use verify::verify;
+pub(crate) use verify::{Chat, Extent, verify, verify_here};
 
 use std::io;
 use std::path::PathBuf;
@@ -75,6 +75,13 @@ pub(crate) enum SiteError {
         #[source]
         last: Box<Fault>,
     },
+    /// Likewise on this machine.
+    #[error("the chat has started and does not work")]
+    NotWorkingHere {
+        /// What the last try said.
+        #[source]
+        last: Box<Fault>,
+    },
 }
 
 impl SiteError {
@@ -93,6 +100,7 @@ impl SiteError {
                  stays so, the functions' logs tell more (`aws logs tail`)"
                     .to_owned()
             }
+            Self::NotWorkingHere { .. } => "what the functions say above tells more".to_owned(),
         }
     }
 }

@@ -13,7 +13,9 @@
 //! * `document`: the result, and its JSON and YAML text.
 //! * `yaml`: the YAML writer.
 //! * `stage`: the name of a stage.
+//! * `cdn`: whether CloudFront serves the page.
 
+mod cdn;
 mod document;
 mod embedded;
 mod fragment;
@@ -25,6 +27,7 @@ mod yaml;
 #[cfg(test)]
 mod invariants;
 
+pub(crate) use cdn::Cdn;
 pub(crate) use document::Document;
 pub(crate) use stage::{StageName, StageNameError};
 
@@ -163,6 +166,7 @@ mod tests {
                 "AWSTemplateFormatVersion",
                 "Description",
                 "Parameters",
+                "Conditions",
                 "Resources",
                 "Outputs"
             ]

@@ -30,6 +30,7 @@ use hyper::body::Bytes;
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -39,7 +40,7 @@ use tokio_tungstenite::tungstenite;
 use crate::client::Client;
 use crate::{chatctl, within_deadline};
 use certificate::Certificate;
-use proxy::Proxy;
+use proxy::{Ports, Proxy};
 
 /// The Region of everything.
 pub const REGION: &str = "us-east-1";
@@ -80,12 +81,12 @@ impl Ministack {
             let folder = new_folder();
             let certificate = Certificate::new();
             certificate.write(&folder);
-            let port = free_port();
-            let proxy = Proxy::start(port).await;
+            let ports = free_ports();
+            let proxy = Proxy::start(ports).await;
             let mut ministack = Self {
-                process: spawn(&python, &folder, port, &proxy.url()),
+                process: spawn(&python, &folder, ports, &proxy.url()),
                 folder,
-                port,
+                port: ports.tls,
                 connector: certificate.connector(),
                 python: python.clone(),
                 proxy,
@@ -165,8 +166,11 @@ impl Ministack {
         let uri: Uri = url.parse().expect("a URL");
         let host = uri.host().expect("an absolute URL").to_owned();
         let answer = async {
-            let stream = self.connect(&host).await?;
-            ask(stream, &host, &uri).await
+            if uri.scheme_str() == Some("http") {
+                return ask(self.proxy.plain().await?, &host, url).await;
+            }
+            let path = uri.path_and_query().map_or("/", |it| it.as_str());
+            ask(self.connect(&host).await?, &host, path).await
         };
         within_deadline(url, answer)
             .await
@@ -226,6 +230,18 @@ impl Ministack {
             .collect()
     }
 
+    /// The certificate that it answers with, as a file.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        certificate::chain(&self.folder)
+    }
+
+    /// The proxy that leads to it.
+    #[must_use]
+    pub fn proxy(&self) -> String {
+        self.proxy.url()
+    }
+
     /// What MiniStack had to say.
     #[must_use]
     pub fn log(&self) -> String {
@@ -242,7 +258,6 @@ impl Ministack {
     async fn healthy(&mut self) -> Result<(), String> {
         let since = Instant::now();
         let mut problem = "it was not asked".to_owned();
-        let url: Uri = "/_ministack/health".parse().expect("a path");
         while since.elapsed() < START_TIMEOUT {
             if let Ok(Some(status)) = self.process.try_wait() {
                 return Err(format!("it ended with {status}"));
@@ -251,7 +266,7 @@ impl Ministack {
                 let host = Ipv4Addr::LOCALHOST;
                 let stream = TcpStream::connect((host, self.port)).await?;
                 let stream = self.tls(stream, &host.to_string()).await?;
-                ask(stream, "127.0.0.1", &url).await
+                ask(stream, "127.0.0.1", "/_ministack/health").await
             };
             match tokio::time::timeout(START_TIMEOUT, answer).await {
                 Ok(Ok(response)) if response.status().is_success() => return Ok(()),
@@ -293,7 +308,7 @@ impl Drop for Ministack {
     }
 }
 
-fn spawn(python: &Path, folder: &Path, port: u16, proxy: &str) -> Child {
+fn spawn(python: &Path, folder: &Path, ports: Ports, proxy: &str) -> Child {
     let output = File::create(log(folder)).expect("a file in a new folder");
     let errors = output.try_clone().expect("a second handle");
     Command::new(python)
@@ -311,7 +326,8 @@ fn spawn(python: &Path, folder: &Path, port: u16, proxy: &str) -> Child {
         .env("STATE_DIR", folder.join("state"))
         .env("S3_DATA_DIR", folder.join("s3"))
         .env("RECORD", record(folder))
-        .env("GATEWAY_PORT", port.to_string())
+        .env("GATEWAY_PORT", ports.tls.to_string())
+        .env("WEBSITE_PORT", ports.website.to_string())
         .env("USE_SSL", "1")
         .env("MINISTACK_SSL_CERT", certificate::chain(folder))
         .env("MINISTACK_SSL_KEY", certificate::key(folder))
@@ -333,18 +349,22 @@ fn spawn(python: &Path, folder: &Path, port: u16, proxy: &str) -> Child {
 }
 
 /// The variables that lead AWS's host names to MiniStack and vouch for it.
-fn network(folder: &Path, proxy: &str) -> [(&'static str, String); 3] {
+fn network(folder: &Path, proxy: &str) -> [(&'static str, String); 4] {
     let authority = certificate::authority(folder).display().to_string();
     [
         ("SSL_CERT_FILE", authority),
         ("HTTPS_PROXY", proxy.to_owned()),
+        ("HTTP_PROXY", proxy.to_owned()),
         ("NO_PROXY", "127.0.0.1,localhost".to_owned()),
     ]
 }
 
-async fn ask(stream: TlsStream<TcpStream>, host: &str, uri: &Uri) -> std::io::Result<Response> {
-    let path = uri.path_and_query().map_or("/", |it| it.as_str());
-    let request = Request::get(path)
+/// `target` is what stands in the request: a path, or a whole URL for a proxy.
+async fn ask<S>(stream: S, host: &str, target: &str) -> std::io::Result<Response>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let request = Request::get(target)
         .header("host", host)
         .header("connection", "close")
         .body(Empty::<Bytes>::new())
@@ -374,9 +394,15 @@ fn new_folder() -> PathBuf {
     folder
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+fn free_ports() -> Ports {
+    let listener = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    // Both at the same time, or else they could be the same one.
+    let (tls, website) = (listener(), listener());
+    let port = |it: &TcpListener| it.local_addr().expect("bound").port();
+    Ports {
+        tls: port(&tls),
+        website: port(&website),
+    }
 }
 
 fn scripts() -> PathBuf {

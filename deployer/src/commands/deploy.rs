@@ -12,7 +12,7 @@ use crate::cloud::{Cloud, NewObject, StackView, Wanted};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::DeploySettings;
-use crate::site::{self, Page};
+use crate::site::{self, Extent, Host, Page};
 use crate::stack::{self, Applied, Losses};
 use crate::template::{self, StageName};
 
@@ -55,13 +55,15 @@ async fn deploy(
     }
     let urls = Urls::of(stage, &stack)?;
     let published = publish(cloud, stage, &stack, page, &urls, output).await?;
-    let round_trip = site::verify(&urls.site, &urls.websocket, output).await?;
-    output.step(&format!(
-        "a message from one socket to another took {} ms; all done in {} s",
-        round_trip.as_millis(),
-        since.elapsed().as_secs()
-    ))?;
-    announce(settings, &urls, is_changed || published, output)
+    let is_changed = is_changed || published;
+    let extent = if is_changed || settings.verify {
+        Extent::Whole
+    } else {
+        Extent::Configuration
+    };
+    site::verify(urls.chat(), extent, output).await?;
+    output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
+    announce(settings, &urls, is_changed, output)
 }
 
 /// The page of `--wwwroot`, of the clone, or else the one that this program was built with.
@@ -155,6 +157,7 @@ fn wanted(settings: &DeploySettings, bucket: String, key: String) -> Result<Want
         ("CodeBucket", bucket),
         ("CodeKey", key),
         ("Architecture", settings.architecture.to_string()),
+        ("Cdn", settings.cdn.to_string()),
     ];
     Ok(Wanted {
         name: stage.stack_name(),
@@ -176,9 +179,14 @@ async fn publish(
     output: &mut Output,
 ) -> Result<bool, Error> {
     let bucket = required(stage, stack, "SiteBucketName")?;
-    let distribution = required(stage, stack, "SiteDistributionId")?;
+    let host = match stack.output("SitePolicy") {
+        Some(policy) => Host::Website {
+            policy: policy.to_owned(),
+        },
+        None => Host::Distribution(required(stage, stack, "SiteDistributionId")?),
+    };
     let page = page.with_config(&urls.websocket);
-    Ok(site::publish(cloud, &bucket, &distribution, page, output).await?)
+    Ok(site::publish(cloud, &bucket, &host, page, output).await?)
 }
 
 fn announce(

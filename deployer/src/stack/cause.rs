@@ -41,11 +41,20 @@ fn is_cause(event: &StackEvent) -> bool {
 pub(crate) fn hint(reason: &str) -> &'static str {
     let reason = reason.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|it| reason.contains(it));
-    if says(&["not authorized", "access denied", "accessdenied"]) {
+    if says(&["blockpublicpolicy", "block public access"]) {
+        "the account, or its organization, blocks public buckets (S3, `Block Public Access settings \
+         for this account`), and `--cdn off` needs one: deploy with `--cdn on`, or have that block \
+         lifted"
+    } else if says(&["putbucketpolicy"]) {
+        // Often AWS says no more than that, whatever the reason is.
+        "ask whoever manages the account to allow `s3:PutBucketPolicy`, and with `--cdn off` also \
+         whether it blocks public buckets (S3, `Block Public Access settings for this account`); \
+         then run the same command again"
+    } else if says(&["not authorized", "access denied", "accessdenied"]) {
         "ask whoever manages the account for the permission, then run the same command again"
     } else if says(&["account must be verified", "your account must be"]) {
         "AWS has to verify the account before it may make CloudFront distributions: ask AWS \
-         Support, then run the same command again"
+         Support, and deploy with `--cdn off` until then"
     } else if says(&["unreservedconcurrentexecution", "concurrentexecutions"]) {
         "a new account may run ten functions at once: ask for more under Service Quotas, Lambda, \
          `Concurrent executions`"
@@ -137,8 +146,17 @@ mod tests {
                 "permission",
             ),
             (
+                "User: x is not authorized to perform: s3:PutBucketPolicy on resource: y because \
+                 public policies are blocked by the BlockPublicPolicy block public access setting",
+                "the account, or its organization, blocks public buckets",
+            ),
+            (
+                "API: s3:PutBucketPolicy Access Denied",
+                "also whether it blocks public buckets",
+            ),
+            (
                 "Your account must be verified before you can add new CloudFront resources",
-                "Support",
+                "`--cdn off`",
             ),
             (
                 "decreases account's UnreservedConcurrentExecution below",
