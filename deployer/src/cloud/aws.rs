@@ -4,9 +4,11 @@
 //! * `stacks`: CloudFormation.
 //! * `buckets`: S3.
 //! * `distributions`: CloudFront.
+//! * `presence`: what is there, of each service.
 
 mod buckets;
 mod distributions;
+mod presence;
 mod stacks;
 
 use std::error::Error as StdError;
@@ -51,6 +53,8 @@ pub(crate) struct Aws {
     stacks: aws_sdk_cloudformation::Client,
     buckets: aws_sdk_s3::Client,
     distributions: aws_sdk_cloudfront::Client,
+    functions: aws_sdk_lambda::Client,
+    tables: aws_sdk_dynamodb::Client,
     /// The Region.
     pub(crate) region: String,
 }
@@ -103,6 +107,8 @@ impl Aws {
             stacks: aws_sdk_cloudformation::Client::new(&config),
             buckets: aws_sdk_s3::Client::from_conf(buckets),
             distributions: aws_sdk_cloudfront::Client::new(&config),
+            functions: aws_sdk_lambda::Client::new(&config),
+            tables: aws_sdk_dynamodb::Client::new(&config),
             region,
         })
     }

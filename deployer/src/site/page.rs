@@ -7,7 +7,7 @@ use include_dir::{Dir, include_dir};
 use local::content_type;
 
 use super::{CONFIG_KEY, SiteError, config};
-use crate::cloud::{NewObject, StoredObject};
+use crate::cloud::{Buckets, CloudError, NewObject, StoredObject};
 
 /// Browsers ask each time, so that a new deploy shows at once. CloudFront keeps what it has until it is
 /// told to forget it.
@@ -132,6 +132,51 @@ impl Difference {
     /// Whether there is nothing to do.
     pub(super) fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// The keys of what a publish would send and remove.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Edits {
+    /// Sent.
+    pub(crate) send: Vec<String>,
+    /// Removed.
+    pub(crate) remove: Vec<String>,
+}
+
+impl Edits {
+    /// Between a page and what is in a bucket.
+    ///
+    /// # Errors
+    /// [`CloudError`], if AWS does not say what is in it.
+    pub(crate) async fn between(
+        cloud: &impl Buckets,
+        bucket: &str,
+        page: Page,
+    ) -> Result<Self, CloudError> {
+        let mut stored = cloud.objects(bucket, "").await?;
+        stored.retain(|it| it.key != super::publish::MARKER);
+        Ok(Self::of(Difference::new(page, &stored)))
+    }
+
+    /// Of a page that is nowhere yet.
+    pub(crate) fn of_all(page: Page) -> Self {
+        Self::of(Difference::new(page, &[]))
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn of(difference: Difference) -> Self {
+        let objects = difference.first.into_iter().chain(difference.last);
+        let mut send: Vec<_> = objects.map(|it| it.key).collect();
+        send.sort();
+        Self {
+            send,
+            remove: difference.stale,
+        }
     }
 }
 

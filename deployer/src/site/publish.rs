@@ -20,7 +20,7 @@ const INVALIDATION_LIMIT: Duration = Duration::from_mins(20);
 /// In the bucket from before the first change until the edges have forgotten the old page. Found by the
 /// next deploy, it tells that one was cut off: without it, a page that was sent but never shown would
 /// look finished.
-const MARKER: &str = ".chatctl-publishing";
+pub(super) const MARKER: &str = ".chatctl-publishing";
 
 /// Makes a bucket hold a page and nothing else, and the distribution show it. Gives whether there was
 /// anything to do.
@@ -180,6 +180,10 @@ mod tests {
         }
 
         async fn is_invalidated(&self, _: &str, _: &str) -> Result<bool, CloudError> {
+            Ok(true)
+        }
+
+        async fn is_deployed(&self, _: &str) -> Result<bool, CloudError> {
             Ok(true)
         }
     }
