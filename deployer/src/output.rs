@@ -127,7 +127,7 @@ impl Output {
         if let (Some(screen), Progress::Resource { event, elapsed }) =
             (self.screen.get_mut(), progress)
         {
-            screen.note(event, *elapsed, &self.notes);
+            screen.note(event, *elapsed);
             return Ok(());
         }
         let time = match progress {
@@ -142,13 +142,17 @@ impl Output {
     pub(crate) async fn during<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let mut wait = pin!(wait);
         loop {
+            self.redraw();
             let tick = tokio::time::timeout(TICK, &mut wait).await;
             if let Ok(done) = tick {
                 return done;
             }
-            if let Some(screen) = self.screen.get_mut() {
-                screen.redraw(&self.notes);
-            }
+        }
+    }
+
+    fn redraw(&mut self) {
+        if let Some(screen) = self.screen.get_mut() {
+            screen.redraw(&self.notes);
         }
     }
 
@@ -159,6 +163,7 @@ impl Output {
 
     /// AWS is at nothing any more.
     pub(crate) fn ends(&mut self) {
+        self.redraw();
         self.under_way = None;
     }
 

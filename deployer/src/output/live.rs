@@ -35,6 +35,8 @@ struct Row {
     name: String,
     kind: String,
     status: String,
+    /// Why it failed, in AWS's words.
+    reason: Option<String>,
     begun: Duration,
     ended: Option<Duration>,
 }
@@ -100,6 +102,7 @@ impl Row {
             name: event.resource.clone(),
             kind: event.kind.clone(),
             status: String::new(),
+            reason: None,
             begun: elapsed,
             ended: None,
         };
@@ -109,6 +112,7 @@ impl Row {
 
     fn note(&mut self, event: &StackEvent, elapsed: Duration) {
         self.status.clone_from(&event.status);
+        self.reason = event.reason.clone().filter(|_| event.is_failure());
         let goes_on = self.status.ends_with("_IN_PROGRESS");
         if goes_on && self.ended.is_some() {
             // Once more: what was made is undone, or what is replaced goes.
@@ -134,18 +138,25 @@ impl Row {
     }
 
     fn line(&self, elapsed: Duration, width: usize) -> String {
-        let expected = if self.is_done() {
-            ""
-        } else {
-            expected(&self.kind)
+        let remark = match &self.reason {
+            Some(reason) => reason,
+            None if self.is_done() => "",
+            None => expected(&self.kind),
         };
         let line = format!(
-            "    {:<width$}  {:<18}  {:>9}  {expected}",
+            "    {:<width$}  {:<18}  {:>9}  {remark}",
             self.name,
             self.status,
             in_words(self.took(elapsed)),
         );
-        line.trim_end().to_owned()
+        let is_space = |it: char| {
+            if it.is_whitespace() || it.is_control() {
+                ' '
+            } else {
+                it
+            }
+        };
+        line.trim_end().chars().map(is_space).collect()
     }
 }
 
@@ -205,7 +216,9 @@ mod tests {
                 resource: (*resource).to_owned(),
                 kind: (*kind).to_owned(),
                 status: (*status).to_owned(),
-                reason: None,
+                reason: status
+                    .contains("FAILED")
+                    .then(|| "no more\nof them".to_owned()),
             };
             board.note(&event, Duration::from_secs(*at));
         }
@@ -247,7 +260,7 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
-                "    ChatTable  CREATE_FAILED             6 s",
+                "    ChatTable  CREATE_FAILED             6 s  no more of them",
                 "    Role       DELETE_IN_PROGRESS        2 s",
             ]
         );

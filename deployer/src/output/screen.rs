@@ -28,8 +28,8 @@ impl Screen {
         (io::stderr().is_terminal() && !is_dumb).then(Self::default)
     }
 
-    /// Shows an event in the list.
-    pub(super) fn note(&mut self, event: &StackEvent, elapsed: Duration, notes: &Notes) {
+    /// Takes an event into the list; [`Screen::redraw`] shows it.
+    pub(super) fn note(&mut self, event: &StackEvent, elapsed: Duration) {
         let shown = self.0.get_or_insert_with(|| Shown {
             board: Board::default(),
             since: Instant::now()
@@ -38,10 +38,9 @@ impl Screen {
             drawn: Vec::new(),
         });
         shown.board.note(event, elapsed);
-        self.redraw(notes);
     }
 
-    /// Brings the times up to date.
+    /// Shows the list as it is now.
     pub(super) fn redraw(&mut self, notes: &Notes) {
         let Some(shown) = &mut self.0 else { return };
         let size = size();
