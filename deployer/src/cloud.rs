@@ -53,7 +53,8 @@ pub(crate) trait Stacks {
     /// What the operations on a stack failed at, or the making of a change set, the oldest first.
     async fn failures(&self, subject: Subject<'_>) -> Result<Vec<Failure>, CloudError>;
 
-    /// What has happened to a stack, the oldest first: all, or what is later than the event `after`.
+    /// What has happened to a stack, the oldest first: what is later than the event `after`, or all since
+    /// the last operation began. All of a stack's life can be thousands.
     async fn events(&self, stack: &str, after: Option<&str>)
     -> Result<Vec<StackEvent>, CloudError>;
 
@@ -268,6 +269,13 @@ pub(crate) struct StackEvent {
 }
 
 impl StackEvent {
+    /// Whether it is the beginning of what somebody asked for.
+    pub(crate) fn begins_operation(&self) -> bool {
+        self.kind == crate::stack::STACK
+            && self.reason.as_deref() == Some("User Initiated")
+            && Status::new(&self.status).is_transient()
+    }
+
     /// Whether its reason is worth telling. Other events have reasons too, such as `User Initiated`, that
     /// help nobody.
     pub(crate) fn is_failure(&self) -> bool {

@@ -58,13 +58,8 @@ pub(crate) fn root_event(events: &[StackEvent]) -> Option<Cause> {
 /// A failure that began a rollback was followed by events of its own: all since the user's call. The
 /// undoing of a failed update is a call of the user's, too, and not what failed.
 pub(crate) fn last_operation(events: &[StackEvent]) -> &[StackEvent] {
-    let is_start = |event: &StackEvent| {
-        event.kind == STACK
-            && event.reason.as_deref() == Some("User Initiated")
-            && event.status.ends_with("_IN_PROGRESS")
-            && event.status != "REVIEW_IN_PROGRESS"
-    };
-    let start = events.iter().rposition(is_start).unwrap_or_default();
+    let start = events.iter().rposition(StackEvent::begins_operation);
+    let start = start.unwrap_or_default();
     &events[start..]
 }
 

@@ -257,7 +257,7 @@ impl Stacks for Aws {
                 if Some(id) == after {
                     break 'pages;
                 }
-                events.push(StackEvent {
+                let event = StackEvent {
                     id: id.to_owned(),
                     resource: event.logical_resource_id().unwrap_or_default().to_owned(),
                     kind: event.resource_type().unwrap_or_default().to_owned(),
@@ -266,7 +266,12 @@ impl Stacks for Aws {
                         .map(|it| it.as_str().to_owned())
                         .unwrap_or_default(),
                     reason: event.resource_status_reason().map(str::to_owned),
-                });
+                };
+                let is_first = after.is_none() && event.begins_operation();
+                events.push(event);
+                if is_first {
+                    break 'pages;
+                }
             }
             token = answer.next_token;
             if token.is_none() {
