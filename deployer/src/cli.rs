@@ -29,6 +29,10 @@ pub(crate) enum Command {
     #[command(after_help = DEPLOY_EXAMPLES)]
     Deploy(DeployArgs),
 
+    /// Show what a deploy would change, without changing anything
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArgs),
+
     /// Print where a deployed chat is
     #[command(after_help = URLS_EXAMPLES)]
     Urls(UrlsArgs),
@@ -71,7 +75,15 @@ Examples:
   chatctl deploy --stage prod --profile work --region eu-central-1
   chatctl deploy --wwwroot ./page    another page
   chatctl deploy --cdn off           without CloudFront: quick, and over HTTP
+  chatctl deploy --express --yes     for a pipeline: sooner, and it asks nothing
   chatctl deploy --json              an event a line, the URLs in the last one";
+
+/// Shown below `chatctl diff --help`.
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  chatctl diff                   the stage `dev`; the functions are built for it
+  chatctl diff --stage prod --json | jq .differs
+                                 for programs; the exit code is 0 either way";
 
 /// Shown below `chatctl urls --help`.
 const URLS_EXAMPLES: &str = "\
@@ -133,6 +145,55 @@ pub(crate) struct DeployArgs {
     #[command(flatten)]
     pub(crate) cloud: CloudArgs,
 
+    /// What to deploy.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    /// What CloudFormation does it as.
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
+
+    /// Try the page and the chat from outside even if nothing has changed
+    #[arg(long, env = "CHATCTL_VERIFY")]
+    pub(crate) verify: bool,
+
+    /// CloudFormation's express mode: it does not wait for each resource to be ready. What has to be
+    /// ready is waited for afterwards
+    #[arg(long, env = "CHATCTL_EXPRESS")]
+    pub(crate) express: bool,
+
+    /// Do not ask. Data is not lost for that: see --allow-replacement
+    #[arg(long, env = "CHATCTL_YES")]
+    pub(crate) yes: bool,
+
+    /// Go on even if the table would be replaced or removed, with all rooms in it
+    #[arg(long)]
+    pub(crate) allow_replacement: bool,
+}
+
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Of which chat.
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+
+    /// What would be deployed.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+/// What CloudFormation works as.
+#[derive(Debug, Args)]
+pub(crate) struct RoleArgs {
+    /// The role that CloudFormation works as; by default as you
+    #[arg(long, env = "CHATCTL_ROLE_ARN", value_name = "ARN")]
+    pub(crate) role_arn: Option<String>,
+}
+
+/// What is deployed.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
     /// The folder of the page; by default `wwwroot` of the clone
     #[arg(long, env = "CHATCTL_WWWROOT", value_name = "DIR")]
     pub(crate) wwwroot: Option<PathBuf>,
@@ -148,10 +209,6 @@ pub(crate) struct DeployArgs {
     )]
     pub(crate) cdn: Cdn,
 
-    /// Try the page and the chat from outside even if nothing has changed
-    #[arg(long, env = "CHATCTL_VERIFY")]
-    pub(crate) verify: bool,
-
     /// The processor that the functions run on
     #[arg(
         long,
@@ -165,10 +222,6 @@ pub(crate) struct DeployArgs {
     /// A `bootstrap` that was built elsewhere; by default it is built here
     #[arg(long, env = "CHATCTL_BOOTSTRAP", value_name = "FILE")]
     pub(crate) bootstrap: Option<PathBuf>,
-
-    /// Go on even if the table would be replaced or removed, with all rooms in it
-    #[arg(long)]
-    pub(crate) allow_replacement: bool,
 }
 
 /// The arguments of `urls`.
@@ -185,6 +238,10 @@ pub(crate) struct DestroyArgs {
     /// Which chat.
     #[command(flatten)]
     pub(crate) cloud: CloudArgs,
+
+    /// What CloudFormation does it as.
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
 
     /// Do not ask
     #[arg(long, env = "CHATCTL_YES")]

@@ -3,6 +3,8 @@
 pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod dev;
+pub(crate) mod diff;
+mod receipt;
 pub(crate) mod synth;
 pub(crate) mod urls;
 
@@ -24,6 +26,9 @@ const CHAT_OWNER: &str = "chat";
 /// What is written on the stack of the packages.
 const ARTIFACTS_OWNER: &str = "artifacts";
 
+/// What AWS is at meanwhile, `main` knows.
+const INTERRUPTED: Error = Error::Interrupted { goes_on: None };
+
 /// Runs a command that talks to AWS, until the user ends it.
 fn until_interrupted<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -35,8 +40,8 @@ fn until_interrupted<T>(command: impl Future<Output = Result<T, Error>>) -> Resu
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Machine)?;
         tokio::select! {
             outcome = command => outcome,
-            _ = interrupt.recv() => Err(Error::Interrupted),
-            _ = terminate.recv() => Err(Error::Interrupted),
+            _ = interrupt.recv() => Err(INTERRUPTED),
+            _ = terminate.recv() => Err(INTERRUPTED),
         }
     });
     // Somebody who was asked something may never answer.

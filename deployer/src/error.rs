@@ -78,9 +78,25 @@ pub(crate) enum Error {
     /// The user did not type the stage's name.
     #[error("nothing was deleted: the stage's name was not typed")]
     Unconfirmed,
+    /// What should be gone is not.
+    #[error(
+        "{} of the stack `{stack}` {} still there: {}",
+        if resources.len() == 1 { "one resource".to_owned() } else { format!("{} resources", resources.len()) },
+        if resources.len() == 1 { "is" } else { "are" },
+        resources.join(", ")
+    )]
+    StillThere {
+        /// The stack.
+        stack: String,
+        /// Each resource with its type and id.
+        resources: Vec<String>,
+    },
     /// The user ended the command.
     #[error("interrupted")]
-    Interrupted,
+    Interrupted {
+        /// The stack that AWS is at meanwhile.
+        goes_on: Option<String>,
+    },
     /// The operating system refused something that it never should.
     #[error("this machine refuses to run it")]
     Machine(#[source] io::Error),
@@ -104,9 +120,10 @@ impl Error {
             | Self::Site(_)
             | Self::NoStack { .. }
             | Self::NoOutput { .. }
+            | Self::StillThere { .. }
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
-            Self::Interrupted => ExitCode::Interrupted,
+            Self::Interrupted { .. } => ExitCode::Interrupted,
         }
     }
 
@@ -132,9 +149,14 @@ impl Error {
                 Some("it is not finished: run `chatctl deploy` again".to_owned())
             }
             Self::Unconfirmed => Some("type it, or give `--yes`".to_owned()),
-            Self::Interrupted => Some(
-                "what AWS was asked for goes on; the same command goes on with it".to_owned(),
+            Self::StillThere { .. } => Some(
+                "CloudFormation counts it as gone, so that nothing else will delete it: delete it by \
+                 hand, in the AWS console"
+                    .to_owned(),
             ),
+            Self::Interrupted { goes_on } => goes_on.as_ref().map(|stack| {
+                format!("AWS goes on with `{stack}`: run the same command again to follow it to its end")
+            }),
             Self::Local(error) => local_hint(error).map(str::to_owned),
             Self::CommandLine(_) | Self::Machine(_) | Self::Output(_) => None,
         }

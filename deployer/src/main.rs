@@ -36,7 +36,9 @@ use clap::Parser;
 use cli::{Cli, Command};
 use error::{Error, ExitCode};
 use output::Output;
-use settings::{DeploySettings, DestroySettings, DevSettings, SynthSettings, UrlsSettings};
+use settings::{
+    DeploySettings, DestroySettings, DevSettings, DiffSettings, SynthSettings, UrlsSettings,
+};
 
 fn main() -> std::process::ExitCode {
     let mut output = Output::of_process();
@@ -47,6 +49,13 @@ fn main() -> std::process::ExitCode {
     let code = match result {
         Ok(()) => ExitCode::Done,
         Err(error) => {
+            // A command that is interrupted is gone, and what it was at with it.
+            let error = match error {
+                Error::Interrupted { .. } => Error::Interrupted {
+                    goes_on: output.under_way(),
+                },
+                other => other,
+            };
             output.error(&error);
             error.exit_code()
         }
@@ -59,6 +68,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
     match cli.command {
         Command::Dev(args) => commands::dev::run(&DevSettings::new(&args)?, output),
         Command::Deploy(args) => commands::deploy::run(&DeploySettings::new(&args)?, output),
+        Command::Diff(args) => commands::diff::run(&DiffSettings::new(&args)?, output),
         Command::Urls(args) => commands::urls::run(&UrlsSettings::new(&args)?, output),
         Command::Destroy(args) => commands::destroy::run(&DestroySettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),

@@ -30,7 +30,7 @@ impl Progress<'_> {
             Self::Step(text) => (*text).to_owned(),
             Self::Change(change) => format!("  {}", stack::line(change)),
             Self::Resource { event, elapsed } => {
-                let reason = event.reason.as_deref().filter(|_| is_failure(event));
+                let reason = event.reason.as_deref().filter(|_| event.is_failure());
                 let reason = reason.map(|it| format!(": {it}")).unwrap_or_default();
                 format!(
                     "  {:>5} s  {:<19} {} ({}){reason}",
@@ -63,11 +63,6 @@ impl Progress<'_> {
             }),
         }
     }
-}
-
-/// Other events have reasons too, such as `User Initiated`, that help nobody.
-fn is_failure(event: &StackEvent) -> bool {
-    event.status.contains("FAILED") || event.status.contains("ROLLBACK")
 }
 
 #[cfg(test)]

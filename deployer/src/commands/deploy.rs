@@ -8,7 +8,7 @@ use super::urls::{Urls, required};
 use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, until_interrupted};
 use crate::build::{self, Package, Sources};
 use crate::cloud::aws::Aws;
-use crate::cloud::{Cloud, NewObject, StackView, Wanted};
+use crate::cloud::{Cloud, NewObject, StackView, Terms, Wanted};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::DeploySettings;
@@ -45,13 +45,18 @@ async fn deploy(
     }
     let page = page(settings)?;
     let package = package(settings, output).await?;
-    let bucket = artifacts_bucket(cloud, output).await?;
+    let bucket = artifacts_bucket(cloud, &settings.terms, output).await?;
     let key = upload(cloud, &bucket, package, output).await?;
     let wanted = wanted(settings, bucket, key)?;
     let Applied { stack, is_changed } =
-        stack::apply(cloud, &wanted, settings.losses, output).await?;
+        stack::apply(cloud, &wanted, &settings.terms, &settings.losses, output).await?;
     if !is_changed {
         output.step(&format!("stack `{}`: nothing to change", wanted.name))?;
+    }
+    if settings.terms.is_express
+        && let Some(distribution) = stack.output("SiteDistributionId")
+    {
+        site::until_deployed(cloud, distribution, output).await?;
     }
     let urls = Urls::of(stage, &stack)?;
     let published = publish(cloud, stage, &stack, page, &urls, output).await?;
@@ -67,7 +72,7 @@ async fn deploy(
 }
 
 /// The page of `--wwwroot`, of the clone, or else the one that this program was built with.
-fn page(settings: &DeploySettings) -> Result<Page, Error> {
+pub(super) fn page(settings: &DeploySettings) -> Result<Page, Error> {
     if let Some(folder) = &settings.wwwroot {
         return Ok(Page::read(folder)?);
     }
@@ -77,7 +82,10 @@ fn page(settings: &DeploySettings) -> Result<Page, Error> {
     }
 }
 
-async fn package(settings: &DeploySettings, output: &mut Output) -> Result<Package, Error> {
+pub(super) async fn package(
+    settings: &DeploySettings,
+    output: &mut Output,
+) -> Result<Package, Error> {
     let since = Instant::now();
     let made = if let Some(bootstrap) = &settings.bootstrap {
         build::pack(bootstrap.clone(), settings.architecture).await?
@@ -101,32 +109,50 @@ fn short(sha256: &str) -> &str {
 }
 
 /// The bucket that the stages share, made if it is not there.
-async fn artifacts_bucket(cloud: &impl Cloud, output: &mut Output) -> Result<String, Error> {
-    const OUTPUT: &str = "ArtifactsBucketName";
-    let is_good = |stack: &StackView| stack.status.is_good();
-    let stack = if let Some(stack) = cloud.find(ARTIFACTS_STACK).await?.filter(is_good) {
-        stack::check_owner(&stack, ARTIFACTS_STACK, ARTIFACTS_OWNER)?;
-        stack
-    } else {
-        output.step(&format!(
-            "making the bucket of packages (stack `{ARTIFACTS_STACK}`)"
-        ))?;
-        let wanted = Wanted {
-            name: ARTIFACTS_STACK.to_owned(),
-            template: template::artifacts()?.to_owned(),
-            parameters: Vec::new(),
-            owner: ARTIFACTS_OWNER,
-            tags: Vec::new(),
-        };
-        stack::apply(cloud, &wanted, Losses::Refused, output)
-            .await?
-            .stack
+async fn artifacts_bucket(
+    cloud: &impl Cloud,
+    terms: &Terms,
+    output: &mut Output,
+) -> Result<String, Error> {
+    if let Some(bucket) = existing_bucket(cloud).await? {
+        return Ok(bucket);
+    }
+    output.step(&format!(
+        "making the bucket of packages (stack `{ARTIFACTS_STACK}`)"
+    ))?;
+    let wanted = Wanted {
+        name: ARTIFACTS_STACK.to_owned(),
+        template: template::artifacts()?.to_owned(),
+        parameters: Vec::new(),
+        owner: ARTIFACTS_OWNER,
+        tags: Vec::new(),
     };
+    let applied = stack::apply(cloud, &wanted, terms, &Losses::Refused, output).await?;
+    bucket_of(&applied.stack)
+}
+
+/// The bucket that the stages share, if it is there.
+pub(super) async fn existing_bucket(cloud: &impl Cloud) -> Result<Option<String>, Error> {
+    let stack = cloud.find(ARTIFACTS_STACK).await?;
+    let Some(stack) = stack.filter(|it| it.status.is_good()) else {
+        return Ok(None);
+    };
+    stack::check_owner(&stack, ARTIFACTS_STACK, ARTIFACTS_OWNER)?;
+    bucket_of(&stack).map(Some)
+}
+
+fn bucket_of(stack: &StackView) -> Result<String, Error> {
+    const OUTPUT: &str = "ArtifactsBucketName";
     let bucket = stack.output(OUTPUT).map(str::to_owned);
     bucket.ok_or_else(|| Error::NoOutput {
         stack: ARTIFACTS_STACK.to_owned(),
         output: OUTPUT,
     })
+}
+
+/// Where a package is kept.
+pub(super) fn key_of(package: &Package) -> String {
+    format!("functions/{}.zip", package.sha256)
 }
 
 /// Uploads the package, if it is not there, and gives its key.
@@ -136,7 +162,7 @@ async fn upload(
     package: Package,
     output: &mut Output,
 ) -> Result<String, Error> {
-    let key = format!("functions/{}.zip", package.sha256);
+    let key = key_of(&package);
     if cloud.objects(bucket, &key).await?.is_empty() {
         output.step(&format!("uploading the package to `{bucket}`"))?;
         let object = NewObject {
@@ -150,7 +176,11 @@ async fn upload(
     Ok(key)
 }
 
-fn wanted(settings: &DeploySettings, bucket: String, key: String) -> Result<Wanted, Error> {
+pub(super) fn wanted(
+    settings: &DeploySettings,
+    bucket: String,
+    key: String,
+) -> Result<Wanted, Error> {
     let stage = &settings.template.stage;
     let parameters = [
         ("StageName", stage.to_string()),
@@ -170,6 +200,16 @@ fn wanted(settings: &DeploySettings, bucket: String, key: String) -> Result<Want
     })
 }
 
+/// Who serves the page.
+pub(super) fn host(stage: &StageName, stack: &StackView) -> Result<Host, Error> {
+    Ok(match stack.output("SitePolicy") {
+        Some(policy) => Host::Website {
+            policy: policy.to_owned(),
+        },
+        None => Host::Distribution(required(stage, stack, "SiteDistributionId")?),
+    })
+}
+
 async fn publish(
     cloud: &impl Cloud,
     stage: &StageName,
@@ -179,12 +219,7 @@ async fn publish(
     output: &mut Output,
 ) -> Result<bool, Error> {
     let bucket = required(stage, stack, "SiteBucketName")?;
-    let host = match stack.output("SitePolicy") {
-        Some(policy) => Host::Website {
-            policy: policy.to_owned(),
-        },
-        None => Host::Distribution(required(stage, stack, "SiteDistributionId")?),
-    };
+    let host = host(stage, stack)?;
     let page = page.with_config(&urls.websocket);
     Ok(site::publish(cloud, &bucket, &host, page, output).await?)
 }

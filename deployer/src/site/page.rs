@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{CONFIG_KEY, SiteError, config};
 use crate::cloud::{NewObject, StoredObject};
+use crate::template::Cdn;
 
 /// Browsers ask each time, so that a new deploy shows at once. CloudFront keeps what it has until it is
 /// told to forget it.
@@ -33,6 +34,14 @@ pub(crate) enum Host {
 }
 
 impl Host {
+    /// The setting that it comes from.
+    pub(crate) fn cdn(&self) -> Cdn {
+        match self {
+            Self::Distribution(_) => Cdn::On,
+            Self::Website { .. } => Cdn::Off,
+        }
+    }
+
     fn cache_control(&self) -> &'static str {
         match self {
             Self::Distribution(_) => CACHED_AT_EDGES,
@@ -207,6 +216,42 @@ impl Difference {
     /// Whether there is nothing to do.
     pub(super) fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// The keys of what a publish would send and remove.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Edits {
+    /// Sent.
+    pub(crate) send: Vec<String>,
+    /// Removed.
+    pub(crate) remove: Vec<String>,
+}
+
+impl Edits {
+    /// Of a page that is nowhere yet, or for another host: all of it.
+    pub(crate) fn of_all(page: Page) -> Self {
+        let mut send: Vec<_> = page.0.into_iter().map(|(key, _)| key).collect();
+        send.sort();
+        Self {
+            send,
+            remove: Vec::new(),
+        }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn of(difference: Difference) -> Self {
+        let objects = difference.first.into_iter().chain(difference.last);
+        let mut send: Vec<_> = objects.map(|it| it.key).collect();
+        send.sort();
+        Self {
+            send,
+            remove: difference.stale,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::page::Difference;
-use super::{Host, Page, SiteError};
+use super::{Edits, Host, Page, SiteError};
 use crate::cloud::{Buckets, CloudError, Distributions, NewObject};
 use crate::output::Output;
 use crate::wait::Patience;
@@ -38,14 +38,12 @@ pub(crate) async fn publish(
     output: &mut Output,
 ) -> Result<bool, SiteError> {
     let since = Instant::now();
-    let page = page.on(host);
-    let rules = page.rules(host);
-    let mut stored = cloud.objects(bucket, "").await?;
-    let mark = stored.iter().position(|it| it.key == MARK);
-    let mark = mark.map(|index| stored.remove(index));
-    let is_marked = mark.is_some();
-    let is_whole = mark.is_some_and(|it| it.md5 == format!("{:x}", md5::compute(&rules)));
-    let difference = Difference::new(page, host, &stored, is_whole);
+    let Plan {
+        difference,
+        rules,
+        is_marked,
+        is_whole,
+    } = Plan::new(cloud, bucket, host, page).await?;
     if difference.is_none() && is_whole {
         output.step("page: nothing to change")?;
         return Ok(false);
@@ -73,6 +71,54 @@ pub(crate) async fn publish(
         since.elapsed().as_secs_f64()
     ))?;
     Ok(true)
+}
+
+/// The keys of what [`publish`] would send and remove.
+///
+/// # Errors
+/// [`CloudError`], if AWS does not say what is in the bucket.
+pub(crate) async fn edits(
+    cloud: &impl Buckets,
+    bucket: &str,
+    host: &Host,
+    page: Page,
+) -> Result<Edits, CloudError> {
+    let plan = Plan::new(cloud, bucket, host, page).await?;
+    Ok(Edits::of(plan.difference))
+}
+
+/// What there is to do.
+struct Plan {
+    difference: Difference,
+    /// What the objects are to say of themselves: the mark's content.
+    rules: String,
+    /// Whether the bucket has a mark, whatever it says.
+    is_marked: bool,
+    /// Whether it says that the page there was whole, shown, and by the same rules.
+    is_whole: bool,
+}
+
+impl Plan {
+    async fn new(
+        cloud: &impl Buckets,
+        bucket: &str,
+        host: &Host,
+        page: Page,
+    ) -> Result<Self, CloudError> {
+        let page = page.on(host);
+        let rules = page.rules(host);
+        let mut stored = cloud.objects(bucket, "").await?;
+        let mark = stored.iter().position(|it| it.key == MARK);
+        let mark = mark.map(|index| stored.remove(index));
+        let is_marked = mark.is_some();
+        let is_whole = mark.is_some_and(|it| it.md5 == format!("{:x}", md5::compute(&rules)));
+        Ok(Self {
+            difference: Difference::new(page, host, &stored, is_whole),
+            rules,
+            is_marked,
+            is_whole,
+        })
+    }
 }
 
 fn new_mark(rules: String) -> NewObject {
@@ -210,6 +256,10 @@ mod tests {
             if self.is_slow {
                 return Err(CloudError::of_answer("GetInvalidation", "Throttling", "no"));
             }
+            Ok(true)
+        }
+
+        async fn is_deployed(&self, _: &str) -> Result<bool, CloudError> {
             Ok(true)
         }
     }
