@@ -164,6 +164,10 @@ impl Output {
     /// AWS is at nothing any more.
     pub(crate) fn ends(&mut self) {
         self.redraw();
+        // What is begun next has a list of its own.
+        if let Some(screen) = self.screen.get_mut() {
+            screen.leave();
+        }
         self.under_way = None;
     }
 

@@ -79,8 +79,8 @@ struct Job<'a, C> {
 enum Attempt {
     /// It is.
     Done(Applied),
-    /// Somebody else was faster.
-    Overtaken,
+    /// Somebody else was faster, and so this was refused.
+    Overtaken(CloudError),
     /// AWS wants what failed to be undone first.
     WantsRollback(StackView),
 }
@@ -103,13 +103,13 @@ pub(crate) async fn apply(
         terms,
     };
     let mut pauses = Patience::new(OVERTAKEN_LIMIT, OVERTAKEN_PAUSE, OVERTAKEN_LIMIT);
-    let (mut status, mut has_rolled_back) = (None, false);
+    let (mut last, mut has_rolled_back) = (None, false);
     for _ in 0..REPAIRS_MAX {
         let existing = settle::settle(&job, output).await?;
-        status = existing.as_ref().map(|it| it.status.clone()).or(status);
         match attempt(&job, wanted, existing, losses, output).await? {
             Attempt::Done(applied) => return Ok(applied),
-            Attempt::Overtaken => {
+            Attempt::Overtaken(refusal) => {
+                last = Some(refusal);
                 output.step(&format!(
                     "`{}` is being changed by somebody else at the same time: looking again",
                     job.name
@@ -125,7 +125,7 @@ pub(crate) async fn apply(
             }
         }
     }
-    Err(unexplained(job.name, status))
+    Err(last.map_or_else(|| unexplained(job.name, None), StackError::from))
 }
 
 async fn attempt(
@@ -144,7 +144,7 @@ async fn attempt(
     let keeps_failure = order.keeps_failure;
     let offer = proposal::offer(job, wanted, is_new, &order).await?;
     let (proposal, changes) = match (offer, existing) {
-        (Offer::Overtaken, _) => return Ok(Attempt::Overtaken),
+        (Offer::Overtaken(refusal), _) => return Ok(Attempt::Overtaken(refusal)),
         // What fails is undone by replacing it back: without the undoing AWS replaces nothing.
         (Offer::Ready(proposal, changes), Some(stack))
             if keeps_failure && changes::replaces(&changes) =>
@@ -186,7 +186,7 @@ async fn execute(
     if let Err(error) = job.cloud.execute(proposal, order).await {
         output.ends();
         if error.is_overtaken() {
-            return Ok(Attempt::Overtaken);
+            return Ok(Attempt::Overtaken(error));
         }
         if order.keeps_failure && matches!(error, CloudError::Refused { .. }) {
             let stack = job.cloud.find(&proposal.stack_id).await?;

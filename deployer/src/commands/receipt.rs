@@ -116,9 +116,9 @@ async fn fate(
     loop {
         match cloud.is_there(resource).await {
             Ok(Some(false)) => return Ok(Fate::Looked),
-            // Whoever may not look has CloudFormation's word: without one of its own the stack's, which
-            // is gone only once all is that is not meant to stay.
-            Ok(None) | Err(CloudError::Denied { .. }) => {
+            // Who cannot look has CloudFormation's word: without one of its own the stack's, which is gone
+            // only once all is that is not meant to stay.
+            Ok(None) | Err(CloudError::Denied { .. } | CloudError::Refused { .. }) => {
                 let is_gone = told.is_none_or(|it| it == "DELETE_COMPLETE");
                 return Ok(if is_gone { Fate::Told } else { Fate::Stays });
             }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::cloud::StackEvent;
+use crate::progress::expected;
 use crate::stack;
 
 /// The width of a terminal that does not tell it.
@@ -141,7 +142,7 @@ impl Row {
         let remark = match &self.reason {
             Some(reason) => reason,
             None if self.is_done() => "",
-            None => expected(&self.kind),
+            None => expected(&self.kind).unwrap_or_default(),
         };
         let line = format!(
             "    {:<width$}  {:<18}  {:>9}  {remark}",
@@ -157,14 +158,6 @@ impl Row {
             }
         };
         line.trim_end().chars().map(is_space).collect()
-    }
-}
-
-/// What is known of how long a resource takes that takes long.
-fn expected(kind: &str) -> &'static str {
-    match kind {
-        "AWS::CloudFront::Distribution" => "usually 3 to 5 min",
-        _ => "",
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) async fn compare(
                     Ok(Comparison::Changes(changes))
                 }
                 Offer::NoChange => Ok(Comparison::Changes(Vec::new())),
-                Offer::Overtaken => Ok(Comparison::Later(status)),
+                Offer::Overtaken(_) => Ok(Comparison::Later(status)),
                 Offer::Refused(error) => Err(error),
             }
         }

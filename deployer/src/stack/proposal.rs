@@ -18,8 +18,8 @@ pub(super) enum Offer {
     NoChange,
     /// It does not take it.
     Refused(StackError),
-    /// Somebody else has begun something.
-    Overtaken,
+    /// Somebody else has begun something, and so this was refused.
+    Overtaken(CloudError),
 }
 
 /// Asks AWS what it would do. Nothing is left of what it does not offer.
@@ -31,7 +31,7 @@ pub(super) async fn offer(
 ) -> Result<Offer, StackError> {
     let proposal = match job.cloud.propose(wanted, is_new, order).await {
         Ok(proposal) => proposal,
-        Err(error) if error.is_overtaken() => return Ok(Offer::Overtaken),
+        Err(error) if error.is_overtaken() => return Ok(Offer::Overtaken(error)),
         Err(error @ CloudError::Refused { .. }) => return Ok(Offer::Refused(error.into())),
         Err(error) => return Err(error.into()),
     };
@@ -54,13 +54,9 @@ pub(super) async fn offer(
                 reason: Reason::new(&reason),
             }))
         }
-        Err(error) if is_overtaken(&error) => Ok(Offer::Overtaken),
+        Err(StackError::Cloud(error)) if error.is_overtaken() => Ok(Offer::Overtaken(error)),
         Err(error) => Err(error),
     }
-}
-
-fn is_overtaken(error: &StackError) -> bool {
-    matches!(error, StackError::Cloud(error) if error.is_overtaken())
 }
 
 /// The changes, or why there are none.

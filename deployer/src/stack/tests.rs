@@ -642,6 +642,26 @@ async fn two_first_deploys_at_once_end_in_one_chat() {
 }
 
 #[tokio::test]
+async fn what_aws_goes_on_refusing_is_told_in_its_words_in_the_end() {
+    let fake = Fake::new(Some("CREATE_COMPLETE"));
+    let message = "Export [x] of the template does not exist";
+    fake.fail(
+        "cloudformation:CreateChangeSet",
+        100,
+        "ValidationError",
+        message,
+    );
+    let (is_good, text) = read(&fake).await;
+    assert!(!is_good);
+    assert!(
+        text.contains(&format!(
+            "error: `cloudformation:CreateChangeSet`: {message}"
+        )),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn a_repeated_request_is_the_same_request_and_each_operation_has_a_token_of_its_own() {
     let terms = Terms::default();
     let order = Order::new(&terms);

@@ -86,6 +86,9 @@ impl Aws {
         match answer {
             Ok(_) => Ok(true),
             Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => Ok(false),
+            Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 403 => Err(
+                CloudError::of_answer("s3:ListBucket", "AccessDenied", "it may not be looked at"),
+            ),
             Err(error) => Err(failed("s3:ListBucket")(error)),
         }
     }

@@ -9,15 +9,21 @@ use aws_credential_types::Credentials;
 use aws_sdk_cloudformation::config::retry::RetryConfig;
 
 use super::*;
-use crate::cloud::{Order, Proposal, Stacks, Subject, Terms, Wanted};
+use crate::cloud::{Order, Presence, Proposal, StackResource, Stacks, Subject, Terms, Wanted};
 
-/// AWS on a port of this machine that gives these answers, one a request, and tells the requests' bodies.
+/// AWS on a port of this machine that gives these good answers, one a request, and tells the requests'
+/// bodies.
 fn aws(answers: Vec<String>) -> (Aws, Receiver<String>) {
+    aws_with(answers.into_iter().map(|it| (200, it)).collect())
+}
+
+/// The same, with the answers' statuses.
+fn aws_with(answers: Vec<(u16, String)>) -> (Aws, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (tell, bodies) = channel();
     std::thread::spawn(move || {
-        for answer in answers {
+        for (status, answer) in answers {
             let (mut stream, _) = listener.accept().unwrap();
             let mut reader = BufReader::new(stream.try_clone().unwrap());
             let mut length = 0;
@@ -36,7 +42,7 @@ fn aws(answers: Vec<String>) -> (Aws, Receiver<String>) {
             reader.read_exact(&mut body).unwrap();
             tell.send(String::from_utf8(body).unwrap()).unwrap();
             let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                "HTTP/1.1 {status} x\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                 answer.len()
             );
             stream.write_all((head + &answer).as_bytes()).unwrap();
@@ -220,4 +226,94 @@ async fn each_request_carries_its_token_the_role_and_how_to_go_about_it() {
         );
         assert_eq!(bodies[1].contains("DisableRollback"), is_said, "{case}");
     }
+}
+
+#[tokio::test]
+async fn resources_and_their_fates_come_from_all_pages() {
+    let page = |name: &str, status: &str, more: &str| {
+        let member = format!(
+            "<member><LogicalResourceId>{name}</LogicalResourceId>\
+             <PhysicalResourceId>id</PhysicalResourceId><ResourceType>AWS::IAM::Role</ResourceType>\
+             <ResourceStatus>{status}</ResourceStatus></member>"
+        );
+        let members = format!("<StackResourceSummaries>{member}</StackResourceSummaries>{more}");
+        answer("ListStackResources", &members)
+    };
+    let pages = || {
+        vec![
+            page("One", "DELETE_COMPLETE", "<NextToken>more</NextToken>"),
+            page("Two", "DELETE_SKIPPED", "<NextToken>more</NextToken>"),
+            page("Three", "CREATE_COMPLETE", ""),
+        ]
+    };
+    let (there, _bodies) = aws(pages());
+    let resources = there.resources("arn:stack").await.unwrap();
+    let names: Vec<_> = resources.iter().map(|it| it.resource.as_str()).collect();
+    assert_eq!(names, ["Three"]);
+    let (gone, _bodies) = aws(pages());
+    let fates = gone.fates("arn:stack").await.unwrap();
+    let fates: Vec<_> = fates
+        .iter()
+        .map(|(name, it)| (name.as_str(), it.as_str()))
+        .collect();
+    assert_eq!(
+        fates,
+        [
+            ("One", "DELETE_COMPLETE"),
+            ("Two", "DELETE_SKIPPED"),
+            ("Three", "CREATE_COMPLETE")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn each_service_is_understood_when_it_has_the_thing_when_not_and_when_it_does_not_tell() {
+    let denied = r#"{"__type":"AccessDeniedException","message":"no"}"#;
+    let absent = r#"{"__type":"ResourceNotFoundException","message":"no"}"#;
+    let xml =
+        |code: &str| format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>");
+    let (bucket, table, function) = (
+        "AWS::S3::Bucket",
+        "AWS::DynamoDB::Table",
+        "AWS::Lambda::Function",
+    );
+    let (distribution, control, policy) = (
+        "AWS::CloudFront::Distribution",
+        "AWS::CloudFront::OriginAccessControl",
+        "AWS::CloudFront::ResponseHeadersPolicy",
+    );
+    for (kind, status, body, expected) in [
+        (bucket, 200, String::new(), Some(true)),
+        (bucket, 404, String::new(), Some(false)),
+        (bucket, 403, String::new(), None),
+        (table, 200, "{}".to_owned(), Some(true)),
+        (table, 400, absent.to_owned(), Some(false)),
+        (table, 400, denied.to_owned(), None),
+        (function, 200, "{}".to_owned(), Some(true)),
+        (function, 404, absent.to_owned(), Some(false)),
+        (function, 403, denied.to_owned(), None),
+        (distribution, 404, xml("NoSuchDistribution"), Some(false)),
+        (distribution, 403, xml("AccessDenied"), None),
+        (control, 404, xml("NoSuchOriginAccessControl"), Some(false)),
+        (policy, 404, xml("NoSuchResponseHeadersPolicy"), Some(false)),
+    ] {
+        let (aws, _bodies) = aws_with(vec![(status, body)]);
+        let resource = StackResource {
+            resource: "It".to_owned(),
+            kind: kind.to_owned(),
+            physical_id: Some("id".to_owned()),
+        };
+        match (aws.is_there(&resource).await, expected) {
+            (Ok(found), Some(_)) => assert_eq!(found, expected, "{kind} {status}"),
+            (Err(CloudError::Denied { .. }), None) => {}
+            (other, _) => panic!("{kind} {status}: {other:?}"),
+        }
+    }
+    let (aws, _bodies) = aws(Vec::new());
+    let role = StackResource {
+        resource: "It".to_owned(),
+        kind: "AWS::IAM::Role".to_owned(),
+        physical_id: Some("id".to_owned()),
+    };
+    assert_eq!(aws.is_there(&role).await, Ok(None));
 }
