@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::Fault;
 
@@ -15,6 +16,23 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    /// No colours; there are none either with `NO_COLOR`, or where no terminal is
+    #[arg(long, env = NO_COLOR, value_parser = switch(), global = true)]
+    pub(crate) no_color: bool,
+}
+
+const NO_COLOR: &str = "CHATCTL_NO_COLOR";
+
+/// Whether colours are switched off, for a command line that may be wrong as well: what is told of it
+/// is plain then, too.
+pub(crate) fn has_no_color(parsed: &Result<Cli, clap::Error>) -> bool {
+    match parsed {
+        Ok(cli) => cli.no_color,
+        Err(_) => {
+            std::env::args_os().any(|it| it == "--no-color") || std::env::var_os(NO_COLOR).is_some()
+        }
+    }
 }
 
 /// The verbs.
@@ -69,6 +87,7 @@ Examples:
   chatctl deploy                     the stage `dev`
   chatctl deploy --stage prod --profile work --region eu-central-1
   chatctl deploy --wwwroot ./page    another page
+  chatctl deploy --hotswap           the functions' code alone, in seconds
   chatctl deploy --json              an event a line, the URLs in the last one";
 
 /// Shown below `chatctl urls --help`.
@@ -90,6 +109,12 @@ Examples:
   chatctl synth --stage prod     the one of the stage `prod`
   chatctl synth --format json    as JSON, intrinsic functions in their long form
   chatctl synth > t.yaml && cfn-lint -- t.yaml";
+
+/// How the variable of a flag is read: `1`, `yes` and `true` are all on; `0`, `no`, `false` and
+/// nothing at all are off.
+fn switch() -> FalseyValueParser {
+    FalseyValueParser::new()
+}
 
 /// Which chat of the account is meant.
 #[derive(Debug, Args)]
@@ -120,7 +145,7 @@ pub(crate) struct CloudArgs {
     pub(crate) profile: Option<String>,
 
     /// Print JSON for programs
-    #[arg(long, env = "CHATCTL_JSON")]
+    #[arg(long, env = "CHATCTL_JSON", value_parser = switch())]
     pub(crate) json: bool,
 }
 
@@ -150,8 +175,13 @@ pub(crate) struct DeployArgs {
     pub(crate) bootstrap: Option<PathBuf>,
 
     /// Go on even if the table would be replaced or removed, with all rooms in it
-    #[arg(long)]
+    #[arg(long, env = "CHATCTL_ALLOW_REPLACEMENT", value_parser = switch())]
     pub(crate) allow_replacement: bool,
+
+    /// Swap the functions' code alone, in seconds, for development: neither stack nor page are
+    /// looked at, and the next deploy without this brings all together
+    #[arg(long, env = "CHATCTL_HOTSWAP", value_parser = switch())]
+    pub(crate) hotswap: bool,
 }
 
 /// The arguments of `urls`.
@@ -170,11 +200,11 @@ pub(crate) struct DestroyArgs {
     pub(crate) cloud: CloudArgs,
 
     /// Do not ask
-    #[arg(long, env = "CHATCTL_YES")]
+    #[arg(long, env = "CHATCTL_YES", value_parser = switch())]
     pub(crate) yes: bool,
 
     /// Keep the bucket of packages, even if no chat is left that needs it
-    #[arg(long)]
+    #[arg(long, env = "CHATCTL_KEEP_ARTIFACTS", value_parser = switch())]
     pub(crate) keep_artifacts: bool,
 }
 
@@ -200,40 +230,40 @@ pub(crate) struct DevArgs {
     pub(crate) data: Option<PathBuf>,
 
     /// Build the functions as they are packaged for Lambda: slower to build, faster to run
-    #[arg(long)]
+    #[arg(long, env = "CHATCTL_RELEASE", value_parser = switch())]
     pub(crate) release: bool,
 
     /// Close connections that have been silent for this long, such as 10s; at most 10m, which is
     /// what AWS allows and the default
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, env = "CHATCTL_IDLE_TIMEOUT", value_name = "DURATION")]
     pub(crate) idle_timeout: Option<String>,
 
     /// Close connections that are this old, such as 1m; at most 2h, which is what AWS allows and the
     /// default
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, env = "CHATCTL_CONNECTION_LIFETIME", value_name = "DURATION")]
     pub(crate) connection_lifetime: Option<String>,
 
     /// Let this go wrong as it would in the cloud, such as gone=1% (all are listed below); can be
     /// given several times
-    #[arg(long, value_name = "FAULT=EXTENT")]
+    #[arg(long, env = "CHATCTL_FAULT", value_name = "FAULT=EXTENT")]
     pub(crate) fault: Vec<String>,
 
     /// Choose when faults strike: with the same number at the same moments; without one, at others
     /// each time
-    #[arg(long, value_name = "NUMBER", requires = "fault")]
+    #[arg(long, env = "CHATCTL_SEED", value_name = "NUMBER", requires = "fault")]
     pub(crate) seed: Option<u64>,
 
     /// Refuse invocations beyond this many at once, as Lambda does (10 in a new account, else 1000);
     /// without it they wait
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, env = "CHATCTL_ACCOUNT_CONCURRENCY", value_name = "NUMBER")]
     pub(crate) account_concurrency: Option<usize>,
 
     /// Show what Lambda reports of each invocation: duration, memory, cold start
-    #[arg(long)]
+    #[arg(long, env = "CHATCTL_REPORTS", value_parser = switch())]
     pub(crate) reports: bool,
 
     /// Print the URLs as one line of JSON
-    #[arg(long)]
+    #[arg(long, env = "CHATCTL_JSON", value_parser = switch())]
     pub(crate) json: bool,
 }
 
@@ -247,6 +277,7 @@ pub(crate) struct SynthArgs {
     /// How to write the template: yaml, for people, or json, for programs
     #[arg(
         long,
+        env = "CHATCTL_FORMAT",
         value_enum,
         default_value_t,
         hide_possible_values = true,
@@ -286,6 +317,27 @@ mod tests {
                 assert!(before.contains(line), "wrapped: {line}");
             }
         }
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        let cli = Cli::command();
+        let commands = cli.get_subcommands().chain([&cli]);
+        let flags = commands.flat_map(clap::Command::get_arguments);
+        let mut count = 0;
+        for flag in flags.filter(|it| !["help", "version"].contains(&it.get_id().as_str())) {
+            let long = flag.get_long().unwrap();
+            let variable = format!("CHATCTL_{}", long.to_uppercase().replace('-', "_"));
+            let own = flag.get_env().and_then(std::ffi::OsStr::to_str);
+            assert_eq!(own, Some(variable.as_str()), "--{long}");
+            let readme = include_str!("../../README.md");
+            assert!(readme.contains(&format!("`{variable}`")), "{variable}");
+            // clap's own takes nothing but `true` and `false`.
+            let parser = format!("{:?}", flag.get_value_parser());
+            assert_ne!(parser, "ValueParser::bool", "{variable}: take `switch`");
+            count += 1;
+        }
+        assert!(count > 20, "{count}");
     }
 
     #[test]

@@ -122,6 +122,8 @@ pub(crate) struct DeploySettings {
     pub(crate) architecture: Architecture,
     /// The functions' program, if it is built already.
     pub(crate) bootstrap: Option<PathBuf>,
+    /// Whether only the functions' code is swapped.
+    pub(crate) hotswap: bool,
     /// Whether the output is for programs.
     pub(crate) json: bool,
     /// Where the user is.
@@ -143,6 +145,7 @@ impl DeploySettings {
             wwwroot: args.wwwroot.clone(),
             architecture: args.arch,
             bootstrap: args.bootstrap.clone(),
+            hotswap: args.hotswap,
             json: args.cloud.json,
             folder: std::env::current_dir().unwrap_or_default(),
         })

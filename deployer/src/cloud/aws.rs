@@ -4,10 +4,14 @@
 //! * `stacks`: CloudFormation.
 //! * `buckets`: S3.
 //! * `distributions`: CloudFront.
+//! * `functions`: Lambda.
+//! * `templates`: CloudFormation's copies of templates.
 
 mod buckets;
 mod distributions;
+mod functions;
 mod stacks;
+mod templates;
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -51,6 +55,7 @@ pub(crate) struct Aws {
     stacks: aws_sdk_cloudformation::Client,
     buckets: aws_sdk_s3::Client,
     distributions: aws_sdk_cloudfront::Client,
+    functions: aws_sdk_lambda::Client,
     /// The Region.
     pub(crate) region: String,
 }
@@ -103,6 +108,7 @@ impl Aws {
             stacks: aws_sdk_cloudformation::Client::new(&config),
             buckets: aws_sdk_s3::Client::from_conf(buckets),
             distributions: aws_sdk_cloudfront::Client::new(&config),
+            functions: aws_sdk_lambda::Client::new(&config),
             region,
         })
     }

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, STACK_PREFIX, until_interrupted};
-use crate::cloud::Cloud;
 use crate::cloud::aws::Aws;
+use crate::cloud::{Cloud, Packages};
 use crate::error::Error;
 use crate::output::Output;
+use crate::packages;
 use crate::settings::DestroySettings;
 use crate::stack;
 
@@ -24,7 +25,7 @@ pub(crate) fn run(settings: &DestroySettings, output: &mut Output) -> Result<(),
 }
 
 async fn destroy(
-    cloud: &impl Cloud,
+    cloud: &(impl Cloud + Packages),
     region: &str,
     settings: &DestroySettings,
     output: &mut Output,
@@ -55,6 +56,8 @@ async fn destroy(
         output.step("no chat is left in this Region: the bucket of packages goes too")?;
         gone.extend(cloud.resources(&artifacts.id).await?);
         stack::delete(cloud, ARTIFACTS_STACK, ARTIFACTS_OWNER, output).await?;
+    } else {
+        packages::remove_all(cloud, &settings.stage).await?;
     }
     if settings.json {
         let gone: Vec<_> = gone

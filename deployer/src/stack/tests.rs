@@ -89,6 +89,8 @@ impl Stacks for Fake {
             id: "id".to_owned(),
             status: Status::new(status),
             outputs: Vec::new(),
+            parameters: Vec::new(),
+            tags: Vec::new(),
             owner: self.owner.map(str::to_owned),
         }))
     }
