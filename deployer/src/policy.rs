@@ -5,10 +5,12 @@
 //! follows the handlers of AWS's resource schemas, as far as the templates' properties need them.
 //! <https://docs.aws.amazon.com/cloudcontrolapi/latest/userguide/supported-resources.html>
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::packages::ARTIFACTS_STACK;
-use crate::template::StageName;
+use crate::template::{Document, StageName};
 
 /// Whom a policy is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -359,12 +361,17 @@ static KINDS: [Kind; 15] = [
     },
 ];
 
-/// The policy of one stage. It names the partition `aws`, any Region and any account: an identity's
+/// The types of the stack of packages; those of the chat are in its template.
+const ARTIFACTS_KINDS: [&str; 2] = ["AWS::S3::Bucket", "AWS::S3::BucketPolicy"];
+
+/// The policy of one stage, whose template this is. It names the partition `aws`, any Region and any account: an identity's
 /// policy opens nothing in another account.
-pub(crate) fn policy(stage: &StageName, principal: &Principal) -> Value {
+pub(crate) fn policy(stage: &StageName, template: &Document, principal: &Principal) -> Value {
     let stack = stage.stack_name();
     let caller = CALLER.iter();
-    let kinds = || KINDS.iter().flat_map(|it| it.grants);
+    let types = types(template);
+    let needed = || KINDS.iter().filter(|it| types.contains(it.name));
+    let kinds = || needed().flat_map(|it| it.grants);
     let (grants, role): (Vec<&Grant>, _) = match principal {
         Principal::Deployer => (caller.chain(kinds()).collect(), None),
         Principal::DeployerWithRole(role) => (caller.collect(), Some(role)),
@@ -380,6 +387,14 @@ pub(crate) fn policy(stage: &StageName, principal: &Principal) -> Value {
     }
     statements.extend(role.map(|role| pass(role)));
     json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// The types of all resources that a deploy makes.
+fn types(template: &Document) -> BTreeSet<&str> {
+    let resources = template.as_value()["Resources"].as_object();
+    let resources = resources.into_iter().flat_map(|it| it.values());
+    let types = resources.filter_map(|it| it["Type"].as_str());
+    types.chain(ARTIFACTS_KINDS).collect()
 }
 
 fn statement(grant: &Grant, stack: &str) -> Value {
@@ -412,7 +427,6 @@ fn pass(role: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::*;
@@ -426,6 +440,11 @@ mod tests {
         "a2345678901234567890".parse().unwrap()
     }
 
+    fn template(stage: &StageName) -> Document {
+        let stage = stage.clone();
+        synthesize(&TemplateSettings { stage }).unwrap()
+    }
+
     fn all() -> [Value; 3] {
         let role = "arn:aws:iam::123456789012:role/deploys".to_owned();
         [
@@ -433,7 +452,7 @@ mod tests {
             Principal::DeployerWithRole(role),
             Principal::ServiceRole,
         ]
-        .map(|principal| policy(&stage(), &principal))
+        .map(|principal| policy(&stage(), &template(&stage()), &principal))
     }
 
     fn actions(policy: &Value) -> BTreeSet<String> {
@@ -481,21 +500,13 @@ mod tests {
 
     #[test]
     fn every_type_of_the_templates_is_known_and_no_other() {
-        let settings = TemplateSettings { stage: stage() };
-        let chat = synthesize(&settings).unwrap();
-        let resources = chat.as_value()["Resources"].as_object().unwrap();
-        let mut types: BTreeSet<&str> = resources
-            .values()
-            .map(|it| it["Type"].as_str().unwrap())
-            .collect();
-        let lines = artifacts().unwrap().lines();
-        types.extend(
-            lines
-                .filter_map(|it| it.strip_prefix("    Type: "))
-                .filter(|it| it.contains("::")),
-        );
+        let template = template(&stage());
         let known: BTreeSet<_> = KINDS.iter().map(|it| it.name).collect();
-        assert_eq!(known, types);
+        assert_eq!(known, types(&template));
+        let lines = artifacts().unwrap().lines();
+        let artifacts = lines.filter_map(|it| it.strip_prefix("    Type: "));
+        let artifacts: Vec<_> = artifacts.filter(|it| it.contains("::")).collect();
+        assert_eq!(artifacts, ARTIFACTS_KINDS);
     }
 
     #[test]
@@ -512,7 +523,8 @@ mod tests {
 
     #[test]
     fn what_bears_the_stacks_name_is_named_and_no_other_stages() {
-        let policy = policy(&"prod".parse().unwrap(), &Principal::Deployer);
+        let stage = "prod".parse().unwrap();
+        let policy = policy(&stage, &template(&stage), &Principal::Deployer);
         let text = policy.to_string();
         for resource in [
             "arn:aws:cloudformation:*:*:stack/chat-prod/*",

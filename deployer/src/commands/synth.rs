@@ -12,12 +12,12 @@ use crate::template;
 /// # Errors
 /// [`Error`], if the template is faulty or cannot be printed.
 pub(crate) fn run(settings: &SynthSettings, output: &mut Output) -> Result<(), Error> {
+    let document = template::synthesize(&settings.template)?;
     if let Some(principal) = &settings.policy {
-        let policy = policy::policy(&settings.template.stage, principal);
+        let policy = policy::policy(&settings.template.stage, &document, principal);
         output.data(&format!("{policy:#}\n"))?;
         return Ok(());
     }
-    let document = template::synthesize(&settings.template)?;
     let text = match settings.format {
         TemplateFormat::Yaml => document.to_yaml(),
         TemplateFormat::Json => document.to_json(),
