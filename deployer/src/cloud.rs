@@ -14,7 +14,10 @@ use bytes::Bytes;
 
 use crate::stack::Status;
 
-/// All that `chatctl` needs of a cloud.
+/// The content type of a package.
+pub(crate) const PACKAGE_TYPE: &str = "application/zip";
+
+/// All that most verbs need of a cloud; what one alone needs are traits of their own.
 pub(crate) trait Cloud: Stacks + Buckets + Distributions {}
 
 impl<T: Stacks + Buckets + Distributions> Cloud for T {}
@@ -166,6 +169,30 @@ pub(crate) struct Failure {
     pub(crate) reason: String,
 }
 
+/// What stacks were made from.
+pub(crate) trait Templates {
+    /// The text of a stack's template as it was given; nothing where there is no stack.
+    async fn template(&self, stack: &str) -> Result<Option<String>, CloudError>;
+}
+
+/// What functions run.
+pub(crate) trait Functions {
+    /// What a function runs now.
+    async fn function(&self, name: &str) -> Result<FunctionView, CloudError>;
+
+    /// Starts replacing what a function runs.
+    async fn replace_code(&self, name: &str, code: &Code) -> Result<FunctionView, CloudError>;
+}
+
+/// A bucket of packages, whose age counts.
+pub(crate) trait Packages {
+    /// The objects whose keys begin so, with the time when each was written.
+    async fn packages(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredPackage>, CloudError>;
+
+    /// Makes an object count as written now.
+    async fn refresh(&self, bucket: &str, key: &str) -> Result<(), CloudError>;
+}
+
 /// A stack as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StackView {
@@ -175,6 +202,10 @@ pub(crate) struct StackView {
     pub(crate) status: Status,
     /// Name and value of each output.
     pub(crate) outputs: Vec<(String, String)>,
+    /// Name and value of each parameter.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Key and value of each tag.
+    pub(crate) tags: Vec<(String, String)>,
     /// What this program wrote on it when it made it; nothing on a stack that somebody else made.
     pub(crate) owner: Option<String>,
 }
@@ -188,6 +219,12 @@ impl StackView {
     /// The value of an output.
     pub(crate) fn output(&self, name: &str) -> Option<&str> {
         let found = self.outputs.iter().find(|(it, _)| it == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.parameters.iter().find(|(it, _)| it == name);
         found.map(|(_, value)| value.as_str())
     }
 }
@@ -315,4 +352,48 @@ pub(crate) struct NewObject {
     pub(crate) content_type: String,
     /// How long it may be cached.
     pub(crate) cache_control: Option<&'static str>,
+}
+
+/// A package in its bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredPackage {
+    /// Its key.
+    pub(crate) key: String,
+    /// When it was written, in milliseconds since 1970.
+    pub(crate) written_ms: i64,
+}
+
+/// What functions are to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Code {
+    /// The bucket of the package.
+    pub(crate) bucket: String,
+    /// The package's key.
+    pub(crate) key: String,
+    /// The SHA-256 of the package in base64, as Lambda tells it.
+    pub(crate) sha256: String,
+    /// The processor, in Lambda's words.
+    pub(crate) architecture: &'static str,
+}
+
+/// What a function runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FunctionView {
+    /// The SHA-256 of its package in base64.
+    pub(crate) sha256: String,
+    /// The processor, in Lambda's words.
+    pub(crate) architecture: String,
+    /// What has come of the last change.
+    pub(crate) update: Update,
+}
+
+/// What has come of a function's last change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Update {
+    /// It is what runs.
+    Done,
+    /// It is going on.
+    InProgress,
+    /// It failed, for a reason in AWS's words.
+    Failed(String),
 }

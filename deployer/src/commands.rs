@@ -4,6 +4,7 @@ pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod dev;
 pub(crate) mod diff;
+mod hotswap;
 mod receipt;
 pub(crate) mod synth;
 pub(crate) mod urls;
@@ -11,20 +12,14 @@ pub(crate) mod urls;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Error;
+use crate::packages::{ARTIFACTS_OWNER, ARTIFACTS_STACK};
 use crate::template::StageName;
 
 /// Every chat's stack is called so, and then its stage.
 const STACK_PREFIX: &str = "chat-";
 
-/// The stack that holds the packages of all stages. It is no chat: no stage is called so, for its name
-/// begins otherwise.
-const ARTIFACTS_STACK: &str = "chatctl-artifacts";
-
 /// What is written on a chat's stack.
 const CHAT_OWNER: &str = "chat";
-
-/// What is written on the stack of the packages.
-const ARTIFACTS_OWNER: &str = "artifacts";
 
 /// What AWS is at meanwhile, `main` knows.
 const INTERRUPTED: Error = Error::Interrupted { goes_on: None };

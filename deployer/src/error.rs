@@ -7,6 +7,7 @@ use local::{DatabaseError, StartError};
 
 use crate::build::BuildError;
 use crate::cloud::CloudError;
+use crate::functions::FunctionError;
 use crate::output::OutputError;
 use crate::settings::SettingsError;
 use crate::site::SiteError;
@@ -56,6 +57,9 @@ pub(crate) enum Error {
     /// A stack is not as it is wanted.
     #[error(transparent)]
     Stack(#[from] StackError),
+    /// A function does not run what it is to run.
+    #[error(transparent)]
+    Functions(#[from] FunctionError),
     /// The page cannot be published, or does not work where it is.
     #[error(transparent)]
     Site(#[from] SiteError),
@@ -66,6 +70,24 @@ pub(crate) enum Error {
         stack: String,
         /// The Region that was looked at.
         region: String,
+    },
+    /// Only the functions of a finished chat can be swapped.
+    #[error("the functions of `{stack}` cannot be swapped: the stack is in {status}")]
+    NotSwappable {
+        /// The stack.
+        stack: String,
+        /// What it is in.
+        status: String,
+    },
+    /// The functions run on another processor than the package is for.
+    #[error("the functions of `{stack}` run on `{deployed}`, and the package is for `{wanted}`")]
+    OtherArchitecture {
+        /// The stack.
+        stack: String,
+        /// What the stack says.
+        deployed: String,
+        /// What was built.
+        wanted: String,
     },
     /// The stack lacks an output, so it is not a finished chat.
     #[error("the stack `{stack}` has no output `{output}`")]
@@ -117,8 +139,11 @@ impl Error {
             | Self::Local(_)
             | Self::Cloud(_)
             | Self::Stack(_)
+            | Self::Functions(_)
             | Self::Site(_)
             | Self::NoStack { .. }
+            | Self::NotSwappable { .. }
+            | Self::OtherArchitecture { .. }
             | Self::NoOutput { .. }
             | Self::StillThere { .. }
             | Self::Machine(_)
@@ -139,7 +164,14 @@ impl Error {
             Self::Build(error) => Some(error.hint()),
             Self::Cloud(error) => Some(error.hint()),
             Self::Stack(error) => Some(error.hint()),
+            Self::Functions(error) => Some(error.hint()),
             Self::Site(error) => Some(error.hint()),
+            Self::NotSwappable { .. } => {
+                Some("run `chatctl deploy` without `--hotswap` first".to_owned())
+            }
+            Self::OtherArchitecture { deployed, .. } => Some(format!(
+                "give `--arch {deployed}`, or change the processor by a deploy without `--hotswap`"
+            )),
             Self::NoStack { .. } => Some(
                 "`chatctl deploy` makes it; if it is elsewhere, say so with `--stage`, `--region` or \
                  `--profile`"

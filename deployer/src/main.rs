@@ -11,6 +11,9 @@
 //! * `build`: the functions' `bootstrap`, by cargo.
 //! * `cloud`: what is asked of AWS, as traits, and the traits on AWS.
 //! * `stack`: change sets, events and states of stacks.
+//! * `functions`: what the functions run.
+//! * `packages`: the bucket of packages.
+//! * `policy`: what whoever deploys has to be allowed, made without any effect.
 //! * `site`: the page: its objects, publishing and verifying it.
 //! * `template`: the CloudFormation template, made without any effect.
 //! * `progress`: what a long command tells on its way.
@@ -23,7 +26,10 @@ mod cli;
 mod cloud;
 mod commands;
 mod error;
+mod functions;
 mod output;
+mod packages;
+mod policy;
 mod progress;
 mod settings;
 mod site;
@@ -41,8 +47,12 @@ use settings::{
 };
 
 fn main() -> std::process::ExitCode {
+    let parsed = Cli::try_parse();
+    if cli::has_no_color(&parsed) {
+        output::without_color();
+    }
     let mut output = Output::of_process();
-    let result = match Cli::try_parse() {
+    let result = match parsed {
         Ok(cli) => run(cli, &mut output),
         Err(interruption) => Err(Error::CommandLine(interruption)),
     };

@@ -13,12 +13,27 @@ use std::time::{Duration, Instant};
 
 pub(crate) use notes::Notes;
 
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+
 use crate::error::Error;
 use crate::progress::Progress;
 use screen::Screen;
 
 /// How often times that are shown are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
+
+/// The word that an error begins with. Colours are for these two words: what they mean is said as well.
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+/// The word that its remedy begins with.
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// From now on nothing has colours; otherwise it has where a terminal is, as
+/// <https://no-color.org> has it. What is printed for programs never has any.
+pub(crate) fn without_color() {
+    ColorChoice::Never.write_global();
+}
 
 /// What a command had to say cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +70,7 @@ impl Output {
     pub(crate) fn of_process() -> Self {
         Self {
             screen: RefCell::new(Screen::of_process()),
-            ..Self::on(io::stdout(), io::stderr())
+            ..Self::on(io::stdout(), AutoStream::auto(io::stderr()))
         }
     }
 
@@ -245,10 +260,11 @@ impl Output {
 
 /// The error, its causes and the hint, a line each; the last without its end.
 fn render(error: &Error) -> String {
-    let mut lines = vec![format!("error: {error}\n")];
+    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {error}\n")];
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     lines.extend(causes.map(|cause| format!("  caused by: {cause}\n")));
-    lines.extend(error.hint().map(|hint| format!("hint: {hint}\n")));
+    let hint = error.hint();
+    lines.extend(hint.map(|hint| format!("{HINT}hint:{HINT:#} {hint}\n")));
     lines.concat().trim_end().to_owned()
 }
 
@@ -287,8 +303,22 @@ mod tests {
         output.error(&error);
         output.finish();
         assert_eq!(
-            render(&error),
+            plain(&error),
             "error: standard output cannot be written to\n  caused by: no storage space"
+        );
+    }
+
+    fn plain(error: &Error) -> String {
+        anstream::adapter::strip_str(&render(error)).to_string()
+    }
+
+    #[test]
+    fn two_words_of_an_error_have_colours_and_no_more() {
+        let text = render(&Error::Unconfirmed);
+        assert_eq!(
+            text,
+            "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m nothing was deleted: the stage's name was not typed\n\
+             \u{1b}[1m\u{1b}[36mhint:\u{1b}[0m type it, or give `--yes`"
         );
     }
 
@@ -296,7 +326,7 @@ mod tests {
     fn an_error_comes_with_its_causes_and_a_hint() {
         let error = "Dev".parse::<StageName>().unwrap_err();
         assert_eq!(
-            render(&Error::from(SettingsError::from(error))),
+            plain(&Error::from(SettingsError::from(error))),
             "error: `Dev` is not a stage name\n\
              hint: set `--stage` or `CHATCTL_STAGE` to lower-case letters, digits and inner hyphens, \
              at most 20, such as `dev`"

@@ -13,6 +13,7 @@ use crate::cli::{
 };
 use crate::cloud::Terms;
 use crate::cloud::aws::Account;
+use crate::policy::Principal;
 use crate::stack::Losses;
 use crate::template::{Cdn, StageName, StageNameError, TemplateSettings};
 
@@ -135,6 +136,8 @@ pub(crate) struct DeploySettings {
     pub(crate) architecture: Architecture,
     /// The functions' program, if it is built already.
     pub(crate) bootstrap: Option<PathBuf>,
+    /// Whether only the functions' code is swapped.
+    pub(crate) hotswap: bool,
     /// Whether the output is for programs.
     pub(crate) json: bool,
     /// Where the user is.
@@ -157,6 +160,7 @@ impl DeploySettings {
                 (false, false) => Losses::Asked(stage.clone()),
             },
             verify: args.verify,
+            hotswap: args.hotswap,
             ..Self::of(&args.cloud, &args.source)?
         })
     }
@@ -171,6 +175,7 @@ impl DeploySettings {
             wwwroot: source.wwwroot.clone(),
             cdn: source.cdn,
             verify: false,
+            hotswap: false,
             architecture: source.arch,
             bootstrap: source.bootstrap.clone(),
             json: cloud.json,
@@ -298,6 +303,8 @@ pub(crate) struct SynthSettings {
     pub(crate) template: TemplateSettings,
     /// How it is written.
     pub(crate) format: TemplateFormat,
+    /// Whose policy is printed instead, if one is.
+    pub(crate) policy: Option<Principal>,
 }
 
 impl SynthSettings {
@@ -307,8 +314,18 @@ impl SynthSettings {
         Ok(Self {
             template: template_settings(&args.stage)?,
             format: args.format,
+            policy: principal(args),
         })
     }
+}
+
+fn principal(args: &SynthArgs) -> Option<Principal> {
+    if args.service_role_policy {
+        return Some(Principal::ServiceRole);
+    }
+    let role = args.role_arn.clone();
+    let deployer = role.map_or(Principal::Deployer, Principal::DeployerWithRole);
+    args.deployer_policy.then_some(deployer)
 }
 
 /// Reads a port: its range is worth a sentence that names it.
@@ -363,6 +380,9 @@ mod tests {
                 stage: stage.to_owned(),
             },
             format: TemplateFormat::Json,
+            deployer_policy: false,
+            role_arn: None,
+            service_role_policy: false,
         }
     }
 

@@ -4,12 +4,16 @@
 //! * `stacks`: CloudFormation.
 //! * `buckets`: S3.
 //! * `distributions`: CloudFront.
+//! * `functions`: Lambda.
 //! * `presence`: what is there, of each service.
+//! * `templates`: CloudFormation's copies of templates.
 
 mod buckets;
 mod distributions;
+mod functions;
 mod presence;
 mod stacks;
+mod templates;
 #[cfg(test)]
 mod tests;
 

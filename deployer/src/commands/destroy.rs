@@ -5,9 +5,10 @@ use serde_json::json;
 use super::receipt::{self, Entry, Fate};
 use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, STACK_PREFIX, until_interrupted};
 use crate::cloud::aws::Aws;
-use crate::cloud::{Cloud, Presence, StackView};
+use crate::cloud::{Cloud, Packages, Presence, StackView};
 use crate::error::Error;
 use crate::output::Output;
+use crate::packages;
 use crate::settings::DestroySettings;
 use crate::stack;
 
@@ -25,7 +26,7 @@ pub(crate) fn run(settings: &DestroySettings, output: &mut Output) -> Result<(),
 }
 
 async fn destroy(
-    cloud: &(impl Cloud + Presence),
+    cloud: &(impl Cloud + Packages + Presence),
     region: &str,
     settings: &DestroySettings,
     output: &mut Output,
@@ -55,6 +56,8 @@ async fn destroy(
         output.step("no chat is left in this Region: the bucket of packages goes too")?;
         let name = ARTIFACTS_STACK;
         gone.extend(delete(cloud, &artifacts, name, ARTIFACTS_OWNER, settings, output).await?);
+    } else {
+        packages::remove_all(cloud, &settings.stage).await?;
     }
     tell(settings, &name, &gone, output)?;
     receipt::check(&name, &gone)

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use super::deploy::{existing_bucket, host, key_of, package, page, wanted};
+use super::deploy::{code, host, look, page, wanted, while_building};
+use super::until_interrupted;
 use super::urls::Urls;
-use super::{CHAT_OWNER, until_interrupted};
 use crate::cloud::aws::Aws;
-use crate::cloud::{Action, Change, Cloud, StackView};
+use crate::cloud::{Action, Change, Cloud, StackView, Templates};
 use crate::error::Error;
 use crate::output::Output;
+use crate::packages;
 use crate::settings::{DeploySettings, DiffSettings};
 use crate::site::{self, Edits};
 use crate::stack::{self, Comparison, Status};
@@ -43,7 +44,7 @@ pub(crate) fn run(settings: &DiffSettings, output: &mut Output) -> Result<(), Er
 }
 
 async fn diff(
-    cloud: &impl Cloud,
+    cloud: &(impl Cloud + Templates),
     region: &str,
     settings: &DeploySettings,
     output: &mut Output,
@@ -53,26 +54,24 @@ async fn diff(
     output.step(&format!(
         "comparing `{name}` in {region} with what a deploy would make of it"
     ))?;
-    let existing = cloud.find(&name).await?;
-    if let Some(stack) = &existing {
-        stack::check_owner(stack, &name, CHAT_OWNER)?;
-    }
     let page = page(settings)?;
     // The package is named by its content, so that it has to be built to be compared. It is not uploaded.
-    let key = key_of(&package(settings, output).await?);
-    let bucket = existing_bucket(cloud).await?;
-    let wanted = wanted(
-        settings,
-        bucket.unwrap_or_else(|| BUCKET_TO_BE.to_owned()),
-        key,
-    )?;
+    let (found, package) = while_building(look(cloud, &name), settings, output).await?;
+    let bucket = packages::existing_bucket(found.artifacts.as_ref())?;
+    let bucket = bucket.unwrap_or_else(|| BUCKET_TO_BE.to_owned());
+    let wanted = wanted(settings, &code(settings, stage, bucket, &package))?;
+    let comparison = if found.stack_as(&wanted).is_some() {
+        Comparison::Changes(Vec::new())
+    } else {
+        stack::compare(cloud, &wanted, found.stack.as_ref()).await?
+    };
     let mut difference = Difference {
         later: None,
         anew: None,
         changes: Vec::new(),
         page: Edits::default(),
     };
-    match stack::compare(cloud, &wanted, existing.as_ref()).await? {
+    match comparison {
         Comparison::New(status) => {
             difference.anew = status;
             difference.changes = everything(settings)?;
@@ -81,7 +80,7 @@ async fn diff(
         Comparison::Later(status) => difference.later = Some(status),
         Comparison::Changes(changes) => {
             difference.changes = changes;
-            difference.page = edits(cloud, settings, existing.as_ref(), page).await?;
+            difference.page = edits(cloud, settings, found.stack.as_ref(), page).await?;
         }
     }
     Ok(difference)

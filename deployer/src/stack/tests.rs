@@ -34,6 +34,7 @@ impl Reader {
     fn text(&self) -> String {
         let text = self.0.lock().unwrap().clone();
         let lines = String::from_utf8(text).unwrap();
+        let lines = anstream::adapter::strip_str(&lines).to_string();
         let lines = lines.lines().filter_map(|line| {
             let line = match line.trim_start().split_once(" s  ") {
                 Some((time, rest)) if time.bytes().all(|it| it.is_ascii_digit()) => rest,
@@ -344,7 +345,7 @@ const FAULTS: [(fake::Fault, &str); 6] = [
              before you can add new CloudFront resources.",
         ),
         "AWS has to verify the account before it may make CloudFront distributions: ask AWS Support, \
-         then run the same command again",
+         and deploy with `--cdn off` until then",
     ),
     (
         (
@@ -613,7 +614,7 @@ async fn a_denial_names_the_missing_permission() {
             text.contains(&format!(
                 "error: the permission `{action}` is missing: {message}\n\
                  hint: ask whoever manages the account to allow `{action}`, then run the same command \
-                 again\n"
+                 again; `chatctl synth --deployer-policy` prints all that is needed\n"
             )),
             "{text}"
         );

@@ -46,6 +46,19 @@ impl Stacks for Aws {
                 .iter()
                 .filter_map(|it| Some((it.output_key()?.to_owned(), it.output_value()?.to_owned())))
                 .collect(),
+            parameters: stack
+                .parameters()
+                .iter()
+                .filter_map(|it| {
+                    let value = it.parameter_value()?.to_owned();
+                    Some((it.parameter_key()?.to_owned(), value))
+                })
+                .collect(),
+            tags: stack
+                .tags()
+                .iter()
+                .filter_map(|it| Some((it.key()?.to_owned(), it.value()?.to_owned())))
+                .collect(),
             owner: stack
                 .tags()
                 .iter()

@@ -340,6 +340,8 @@ impl Stacks for Fake {
             id: self.id(),
             status: Status::new(status),
             outputs: Vec::new(),
+            parameters: Vec::new(),
+            tags: Vec::new(),
             owner: self.owner.map(str::to_owned),
         });
         Ok(view.filter(|_| is_id || stack == NAME))
