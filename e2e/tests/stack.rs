@@ -100,23 +100,20 @@ async fn a_diff_tells_what_a_deploy_would_do_and_changes_nothing() {
     let page = chatctl::target().join(format!("tmp/page-diff-{}", std::process::id()));
     std::fs::create_dir_all(&page).expect("a folder below cargo's own");
     std::fs::write(page.join("index.html"), "<!doctype html>").expect("a file");
-    let program = page.join("bootstrap-diff");
-    let mut bytes = std::fs::read(bootstrap).expect("it is built");
-    bytes.push(0);
-    std::fs::write(&program, bytes).expect("a file");
-    let program = program.to_str().expect("a path of characters");
+    let program = longer_by_a_byte(bootstrap, "diff");
     let folder = page.to_str().expect("a path of characters");
     let before = ministack.requests().len();
     let other = [
         "diff",
         "--json",
         "--bootstrap",
-        program,
+        &program,
         "--wwwroot",
         folder,
     ];
     let other = result(&run(&ministack, &other).await);
     std::fs::remove_dir_all(&page).expect("it was made");
+    std::fs::remove_file(&program).expect("it was made");
     let functions = other["changes"].as_array().expect("a list").iter();
     let mut functions: Vec<_> = functions
         .filter(|it| it["type"] == "AWS::Lambda::Function")
@@ -153,6 +150,15 @@ async fn a_diff_tells_what_a_deploy_would_do_and_changes_nothing() {
         .filter(|it| it["ExecutionStatus"] == "AVAILABLE")
         .collect();
     assert_eq!(pending, Vec::<&Value>::new());
+}
+
+/// Another program, by what it is compared by.
+fn longer_by_a_byte(bootstrap: &str, name: &str) -> String {
+    let mut program = std::fs::read(bootstrap).expect("it is built");
+    program.push(0);
+    let path = chatctl::target().join(format!("tmp/bootstrap-{name}-{}", std::process::id()));
+    std::fs::write(&path, program).expect("a file below cargo's own folder");
+    path.to_str().expect("a path of characters").to_owned()
 }
 
 /// A stack of the chat's name that will fail.
