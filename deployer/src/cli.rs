@@ -54,7 +54,7 @@ pub(crate) enum Command {
     #[command(after_help = DESTROY_EXAMPLES)]
     Destroy(DestroyArgs),
 
-    /// Print the CloudFormation template of a stage
+    /// Print the CloudFormation template of a stage, or the policy of whoever deploys it
     #[command(after_help = SYNTH_EXAMPLES, next_line_help = true)]
     Synth(SynthArgs),
 }
@@ -108,7 +108,9 @@ Examples:
   chatctl synth                  the template of the stage `dev`, as YAML
   chatctl synth --stage prod     the one of the stage `prod`
   chatctl synth --format json    as JSON, intrinsic functions in their long form
-  chatctl synth > t.yaml && cfn-lint -- t.yaml";
+  chatctl synth > t.yaml && cfn-lint -- t.yaml
+  chatctl synth --stage prod --deployer-policy > policy.json
+                                 what whoever deploys has to be allowed";
 
 /// How the variable of a flag is read: `1`, `yes` and `true` are all on; `0`, `no`, `false` and
 /// nothing at all are off.
@@ -284,6 +286,24 @@ pub(crate) struct SynthArgs {
         value_name = "FORMAT"
     )]
     pub(crate) format: TemplateFormat,
+
+    /// Print instead the least IAM policy that whoever deploys the stage needs
+    #[arg(long, env = "CHATCTL_DEPLOYER_POLICY", value_parser = switch())]
+    pub(crate) deployer_policy: bool,
+
+    /// With `--deployer-policy`: for whoever hands CloudFormation this role, which then has to be
+    /// allowed what CloudFormation does
+    #[arg(long, env = "CHATCTL_ROLE_ARN", value_name = "ARN")]
+    pub(crate) role_arn: Option<String>,
+
+    /// Print instead the least IAM policy of such a role
+    #[arg(
+        long,
+        env = "CHATCTL_SERVICE_ROLE_POLICY",
+        conflicts_with = "deployer_policy",
+        value_parser = switch()
+    )]
+    pub(crate) service_role_policy: bool,
 }
 
 /// How a template is written.

@@ -13,6 +13,7 @@
 //! * `stack`: change sets, events and states of stacks.
 //! * `functions`: what the functions run.
 //! * `packages`: the bucket of packages.
+//! * `policy`: what whoever deploys has to be allowed, made without any effect.
 //! * `site`: the page: its objects, publishing and verifying it.
 //! * `template`: the CloudFormation template, made without any effect.
 //! * `progress`: what a long command tells on its way.
@@ -28,6 +29,7 @@ mod error;
 mod functions;
 mod output;
 mod packages;
+mod policy;
 mod progress;
 mod settings;
 mod site;

@@ -12,6 +12,7 @@ use crate::cli::{
     UrlsArgs,
 };
 use crate::cloud::aws::Account;
+use crate::policy::Principal;
 use crate::stack::Losses;
 use crate::template::{StageName, StageNameError, TemplateSettings};
 
@@ -218,6 +219,8 @@ pub(crate) struct SynthSettings {
     pub(crate) template: TemplateSettings,
     /// How it is written.
     pub(crate) format: TemplateFormat,
+    /// Whose policy is printed instead, if one is.
+    pub(crate) policy: Option<Principal>,
 }
 
 impl SynthSettings {
@@ -227,8 +230,18 @@ impl SynthSettings {
         Ok(Self {
             template: template_settings(&args.stage)?,
             format: args.format,
+            policy: principal(args),
         })
     }
+}
+
+fn principal(args: &SynthArgs) -> Option<Principal> {
+    if args.service_role_policy {
+        return Some(Principal::ServiceRole);
+    }
+    let role = args.role_arn.clone();
+    let deployer = role.map_or(Principal::Deployer, Principal::DeployerWithRole);
+    args.deployer_policy.then_some(deployer)
 }
 
 /// Reads a port: its range is worth a sentence that names it.
@@ -283,6 +296,9 @@ mod tests {
                 stage: stage.to_owned(),
             },
             format: TemplateFormat::Json,
+            deployer_policy: false,
+            role_arn: None,
+            service_role_policy: false,
         }
     }
 
