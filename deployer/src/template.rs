@@ -129,6 +129,13 @@ mod tests {
         assert_eq!(one.to_json(), two.to_json());
     }
 
+    /// CloudFormation gives back a question mark for anything else, and the template would never be
+    /// found to be the one that is there.
+    #[test]
+    fn the_template_is_ascii() {
+        assert!(synthesize(&settings("dev")).unwrap().to_yaml().is_ascii());
+    }
+
     #[test]
     fn a_missing_stage_parameter_is_refused() {
         let fragments = [Fragment {

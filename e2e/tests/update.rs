@@ -1,10 +1,11 @@
 //! A deployed chat that changes: its functions swapped by `chatctl deploy --hotswap` or by hand, its
 //! packages, and what a deploy asks of AWS when there is nothing to do.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use e2e::chatctl;
 use e2e::ministack::Ministack;
+use e2e::{chatctl, within_deadline};
 use serde_json::{Value, json};
 
 /// A stage's packages that are kept.
@@ -87,24 +88,71 @@ async fn functions_that_were_swapped_or_changed_by_hand_are_put_right_by_the_nex
     assert_eq!(count(&calls, "CreateChangeSet"), 0, "{calls:?}");
     assert_eq!(codes(&ministack).await, deployed);
 
-    let by_hand = json!({
-        "FunctionName": function(&ministack, "ActionFunctionName").await,
-        "S3Bucket": buckets(&ministack).await.iter().find(|it| is_of_packages(it)),
-        "S3Key": packages(&ministack, "dev").await.first(),
-    });
-    ministack
-        .aws("lambda", "update_function_code", by_hand)
-        .await;
-    assert_ne!(codes(&ministack).await, deployed);
-    let (put_right, calls) = result(&ministack, &deploy).await;
-    assert_eq!(put_right["changed"], true);
-    assert_eq!(count(&calls, "UpdateFunctionCode"), 1, "{calls:?}");
-    assert_eq!(codes(&ministack).await, deployed);
+    // By hand: another package, and the same one for another processor.
+    let used = parameter(&ministack, "CodeKey").await;
+    let kept = packages(&ministack, "dev").await;
+    let unused = kept.iter().find(|it| **it != used).expect("swapped in");
+    for (key, architecture) in [(unused, "x86_64"), (&used, "arm64")] {
+        let by_hand = json!({
+            "FunctionName": function(&ministack, "ActionFunctionName").await,
+            "S3Bucket": parameter(&ministack, "CodeBucket").await,
+            "S3Key": key,
+            "Architectures": [architecture],
+        });
+        ministack
+            .aws("lambda", "update_function_code", by_hand)
+            .await;
+        let (put_right, calls) = result(&ministack, &deploy).await;
+        assert_eq!(put_right["changed"], true, "{key} {architecture}");
+        assert_eq!(count(&calls, "UpdateFunctionCode"), 1, "{calls:?}");
+        assert_eq!(codes(&ministack).await, deployed);
+        let (unchanged, calls) = result(&ministack, &deploy).await;
+        assert_eq!(unchanged["changed"], false, "{key} {architecture}");
+        assert_eq!(calls, CALLS_OF_NO_CHANGE);
+    }
 
     let arm = chatctl::run_on(&ministack, &[&hotswap[..], &["--arch", "arm64"]].concat()).await;
     assert_eq!(arm.status.code(), Some(1), "the program is not for arm64");
     assert_eq!(ann.ask(json!({"type": "ping"})).await["type"], "pong");
     ann.close().await;
+}
+
+#[tokio::test]
+async fn who_may_not_deploy_builds_nothing_in_vain() {
+    let ministack = Ministack::start().await;
+    let folder = chatctl::target().join(format!("tmp/vain-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder below cargo's own");
+    let (cargo, begun) = (folder.join("cargo"), folder.join("begun"));
+    let script = format!(
+        "#!/bin/sh\necho $$ > '{}'\nexec sleep 600\n",
+        begun.display()
+    );
+    std::fs::write(&cargo, script).expect("a file in a new folder");
+    let anyone = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&cargo, anyone).expect("a file of our own");
+
+    for (key, says) in [
+        ("", "there are no AWS credentials"),
+        ("unknown", "AWS does not accept"),
+    ] {
+        let mut command = chatctl::command(&["deploy"]);
+        command
+            .envs(ministack.environment())
+            .env("AWS_ACCESS_KEY_ID", key)
+            .env("CARGO", &cargo);
+        let output = within_deadline("end of chatctl", command.output()).await;
+        let output = output.expect("chatctl runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(says), "{said}");
+        if key.is_empty() {
+            assert!(!begun.exists(), "there was nothing to sign a call with");
+        } else if let Ok(pid) = std::fs::read_to_string(&begun) {
+            let pid = pid.trim().parse().expect("a process id");
+            chatctl::eventually("end of the build", || !chatctl::is_running(pid)).await;
+        }
+    }
+    std::fs::remove_dir_all(&folder).expect("it was made");
 }
 
 #[tokio::test]
@@ -125,9 +173,11 @@ async fn the_last_packages_of_a_stage_are_kept_and_no_other_stage_misses_any() {
     let first = packages(&ministack, "dev").await;
     assert_eq!(first.len(), 1);
     let original = program.read();
+    let mut by_age = first.clone();
     for round in 1..=KEPT {
         program.change();
         result(&ministack, &deploy).await;
+        by_age.push(parameter(&ministack, "CodeKey").await);
         let kept = packages(&ministack, "dev").await;
         assert_eq!(kept.len(), KEPT.min(round + 1), "{round}: {kept:?}");
     }
@@ -135,11 +185,23 @@ async fn the_last_packages_of_a_stage_are_kept_and_no_other_stage_misses_any() {
     assert!(!kept.contains(&first[0]), "{kept:?}");
     assert_eq!(packages(&ministack, "dev-2").await, others);
 
-    // One that went is sent again; a deploy that goes back to an older one makes that the newest.
+    // One that went is sent again.
     program.write(&original);
     let (_, calls) = result(&ministack, &deploy).await;
     assert_eq!(count(&calls, "PutObject packages"), 1, "{calls:?}");
     assert!(packages(&ministack, "dev").await.contains(&first[0]));
+
+    // The oldest that is there is used again, and thereby the last but one after the next.
+    let (oldest, next) = (&by_age[2], &by_age[3]);
+    program.write(&original);
+    program.change();
+    program.change();
+    result(&ministack, &deploy).await;
+    assert_eq!(parameter(&ministack, "CodeKey").await, *oldest);
+    program.write(&[&original[..], b"another"].concat());
+    result(&ministack, &deploy).await;
+    let kept = packages(&ministack, "dev").await;
+    assert!(kept.contains(oldest) && !kept.contains(next), "{kept:?}");
 
     result(&ministack, &["destroy", "--yes", "--json"]).await;
     assert_eq!(packages(&ministack, "dev").await, Vec::<String>::new());
@@ -229,12 +291,26 @@ async fn codes(ministack: &Ministack) -> Vec<String> {
 }
 
 async fn function(ministack: &Ministack, output: &str) -> String {
-    let stack = json!({"StackName": "chat-dev"});
-    let stacks = ministack.aws("cloudformation", "describe_stacks", stack);
-    let outputs = stacks.await["Stacks"][0]["Outputs"].clone();
-    let outputs = outputs.as_array().expect("a finished stack");
-    let found = outputs.iter().find(|it| it["OutputKey"] == output);
-    text(&found.expect(output)["OutputValue"]).to_owned()
+    let stack = stack(ministack).await;
+    field(&stack["Outputs"], "Output", output)
+}
+
+async fn parameter(ministack: &Ministack, name: &str) -> String {
+    let stack = stack(ministack).await;
+    field(&stack["Parameters"], "Parameter", name)
+}
+
+async fn stack(ministack: &Ministack) -> Value {
+    let name = json!({"StackName": "chat-dev"});
+    let stacks = ministack.aws("cloudformation", "describe_stacks", name);
+    stacks.await["Stacks"][0].clone()
+}
+
+fn field(of: &Value, kind: &str, name: &str) -> String {
+    let fields = of.as_array().expect("a finished stack");
+    let (key, value) = (format!("{kind}Key"), format!("{kind}Value"));
+    let found = fields.iter().find(|it| it[&key] == name);
+    text(&found.expect(name)[&value]).to_owned()
 }
 
 async fn buckets(ministack: &Ministack) -> Vec<String> {

@@ -108,7 +108,7 @@ impl Found {
         let has_tag = |tag| stack.tags.contains(tag);
         let has_parameter = |parameter| stack.parameters.contains(parameter);
         let is_as_wanted = stack.status.is_good()
-            && *template == wanted.template
+            && template.trim_end() == wanted.template.trim_end()
             && stack.parameters.len() == wanted.parameters.len()
             && wanted.parameters.iter().all(has_parameter)
             && wanted.tags.iter().all(has_tag);
@@ -283,4 +283,70 @@ pub(super) fn announce(
     };
     output.data(&text)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::Status;
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    fn wanted_stack() -> Wanted {
+        Wanted {
+            name: "chat-dev".to_owned(),
+            template: "Resources: {}\n".to_owned(),
+            parameters: pairs(&[("CodeKey", "new"), ("StageName", "dev")]),
+            owner: CHAT_OWNER,
+            tags: pairs(&[("chatctl:stage", "dev")]),
+        }
+    }
+
+    /// Everything as it is wanted, in AWS's order.
+    fn found() -> (StackView, String) {
+        let stack = StackView {
+            id: "id".to_owned(),
+            status: Status::new("UPDATE_COMPLETE"),
+            outputs: Vec::new(),
+            parameters: pairs(&[("StageName", "dev"), ("CodeKey", "new")]),
+            tags: pairs(&[("chatctl", "chat"), ("chatctl:stage", "dev")]),
+            owner: Some(CHAT_OWNER.to_owned()),
+        };
+        (stack, "Resources: {}".to_owned())
+    }
+
+    fn is_as_wanted((stack, template): (StackView, String)) -> bool {
+        let found = Found {
+            stack: Some(stack),
+            template: Some(template),
+            artifacts: None,
+        };
+        found.stack_as(&wanted_stack()).is_some()
+    }
+
+    #[test]
+    fn only_a_stack_in_which_nothing_differs_is_left_as_it_is() {
+        type Change = fn(&mut StackView, &mut String);
+        assert!(is_as_wanted(found()));
+        let changes: [(&str, Change); 6] = [
+            ("template", |_, template| template.push_str(" # new")),
+            ("value", |stack, _| stack.parameters[1].1 = "old".to_owned()),
+            ("one more", |stack, _| {
+                stack.parameters.extend(pairs(&[("Site", "")]));
+            }),
+            ("one less", |stack, _| drop(stack.parameters.pop())),
+            ("tag", |stack, _| drop(stack.tags.pop())),
+            ("status", |stack, _| {
+                stack.status = Status::new("UPDATE_ROLLBACK_COMPLETE");
+            }),
+        ];
+        for (name, change) in changes {
+            let (mut stack, mut template) = found();
+            change(&mut stack, &mut template);
+            assert!(!is_as_wanted((stack, template)), "{name}");
+        }
+    }
 }
