@@ -18,7 +18,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 
     /// No colours; there are none either with `NO_COLOR`, or where no terminal is
-    #[arg(long, env = NO_COLOR, value_parser = switch(), global = true)]
+    #[arg(long, env = NO_COLOR, value_parser = switch(), global = true, display_order = 900)]
     pub(crate) no_color: bool,
 }
 

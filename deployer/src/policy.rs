@@ -66,8 +66,12 @@ const FUNCTIONS: &[&str] = &["arn:aws:lambda:*:*:function:{stack}-*"];
 const ROLES: &[&str] = &["arn:aws:iam::*:role/{stack}-*"];
 const DISTRIBUTIONS: &[&str] = &["arn:aws:cloudfront::*:distribution/*"];
 
+/// Lambda reads a package in the name of whoever names it, and S3 when it is copied onto itself to count
+/// as new.
+const PACKAGE_READS: Grant = Grant::new("PackageReads", &["s3:GetObject"], PACKAGES);
+
 /// What `chatctl` itself asks for.
-static CALLER: [Grant; 6] = [
+static CALLER: [Grant; 7] = [
     Grant::new(
         "Stacks",
         &[
@@ -90,17 +94,12 @@ static CALLER: [Grant; 6] = [
         &["s3:ListBucket", "s3:ListBucketVersions"],
         BUCKETS,
     ),
-    // A package is read as well: it is copied onto itself to count as new.
     Grant::new(
         "Objects",
-        &[
-            "s3:DeleteObject",
-            "s3:DeleteObjectVersion",
-            "s3:GetObject",
-            "s3:PutObject",
-        ],
+        &["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"],
         OBJECTS,
     ),
+    PACKAGE_READS,
     Grant::new(
         "Invalidations",
         &[
@@ -282,7 +281,7 @@ static KINDS: [Kind; 15] = [
                 ],
                 FUNCTIONS,
             ),
-            Grant::new("FunctionsPackages", &["s3:GetObject"], PACKAGES),
+            PACKAGE_READS,
             Grant::new("FunctionsRoles", &["iam:PassRole"], ROLES)
                 .only_if("iam:PassedToService", "lambda.amazonaws.com"),
         ],

@@ -1,6 +1,6 @@
 //! The policy that `chatctl synth --deployer-policy` prints is enough to deploy, change and destroy the
-//! stage that it is for, and no other. What CloudFormation asks for in the caller's name is not checked
-//! by the AWS of the tests.
+//! stage that it is for, and no other. The AWS of the tests does not check what CloudFormation asks for in
+//! the caller's name; so this is the policy of who hands it a role, which has nothing but `chatctl`'s own.
 
 use std::path::PathBuf;
 use std::process::Output;
@@ -44,6 +44,8 @@ async fn the_printed_policy_is_enough_for_its_stage_and_opens_no_other() {
     assert_eq!(left["Stacks"], json!([]));
 }
 
+const ROLE: &str = "arn:aws:iam::000000000000:role/deploys";
+
 /// A person who may do what a stage's policy says.
 struct Deployer<'a> {
     ministack: &'a Ministack,
@@ -53,8 +55,9 @@ struct Deployer<'a> {
 
 impl<'a> Deployer<'a> {
     async fn of_stage(ministack: &'a Ministack, stage: &str) -> Self {
-        let printed = ["synth", "--deployer-policy", "--stage", stage];
-        let printed = chatctl::run(&printed).await.stdout;
+        let synth = ["synth", "--stage", stage, "--deployer-policy"];
+        let synth = [&synth[..], &["--role-arn", ROLE]].concat();
+        let printed = chatctl::run(&synth).await.stdout;
         let policy = String::from_utf8(printed).expect("text");
         let name = json!({"UserName": "deployer"});
         ministack.aws("iam", "create_user", name.clone()).await;

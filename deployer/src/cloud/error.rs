@@ -144,7 +144,8 @@ impl CloudError {
                 .to_owned(),
             Self::Denied { action, .. } => {
                 format!(
-                    "ask whoever manages the account to allow `{action}`, then run the same command again"
+                    "ask whoever manages the account to allow `{action}`, then run the same command \
+                     again; `chatctl synth --deployer-policy` prints all that is needed"
                 )
             }
             Self::WrongRegion { .. } => {
