@@ -1,9 +1,10 @@
 //! The command line as types. No logic: texts are checked in `settings`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{FalseyValueParser, TypedValueParser};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use local::Fault;
 
 use crate::build::Architecture;
@@ -27,12 +28,12 @@ const NO_COLOR: &str = "CHATCTL_NO_COLOR";
 /// Whether colours are switched off, for a command line that may be wrong as well: what is told of it
 /// is plain then, too.
 pub(crate) fn has_no_color(parsed: &Result<Cli, clap::Error>) -> bool {
-    match parsed {
-        Ok(cli) => cli.no_color,
-        Err(_) => {
-            std::env::args_os().any(|it| it == "--no-color") || std::env::var_os(NO_COLOR).is_some()
-        }
+    if let Ok(cli) = parsed {
+        return cli.no_color;
     }
+    let is_on = |value: OsString| switch().parse_ref(&Cli::command(), None, &value);
+    let variable = std::env::var_os(NO_COLOR).map(is_on);
+    std::env::args_os().any(|it| it == "--no-color") || matches!(variable, Some(Ok(true)))
 }
 
 /// The verbs.
@@ -246,7 +247,7 @@ pub(crate) struct DevArgs {
     pub(crate) connection_lifetime: Option<String>,
 
     /// Let this go wrong as it would in the cloud, such as gone=1% (all are listed below); can be
-    /// given several times
+    /// given several times, in the variable with commas
     #[arg(long, env = "CHATCTL_FAULT", value_name = "FAULT=EXTENT")]
     pub(crate) fault: Vec<String>,
 
@@ -318,8 +319,6 @@ pub(crate) enum TemplateFormat {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

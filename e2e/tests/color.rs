@@ -30,8 +30,10 @@ async fn told(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
 
 #[tokio::test]
 async fn errors_have_colours_on_a_terminal_unless_somebody_wants_none() {
-    let colourful = told(&[], &[INSIST]).await;
-    assert!(colourful.iter().all(|it| it.contains(ESCAPE)));
+    for variables in [&[INSIST][..], &[INSIST, ("CHATCTL_NO_COLOR", "0")]] {
+        let colourful = told(&[], variables).await;
+        assert!(colourful.iter().all(|it| it.contains(ESCAPE)));
+    }
     let plain = told(&[], &[]).await;
     assert!(plain[0].starts_with("error: `No` is not"), "{plain:?}");
     for (arguments, variables) in [

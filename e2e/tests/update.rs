@@ -88,6 +88,17 @@ async fn functions_that_were_swapped_or_changed_by_hand_are_put_right_by_the_nex
     assert_eq!(count(&calls, "CreateChangeSet"), 0, "{calls:?}");
     assert_eq!(codes(&ministack).await, deployed);
 
+    // Something else of the stack differs, the package that it names does not.
+    program.change();
+    result(&ministack, &hotswap).await;
+    program.write(&original);
+    without_stage_tag(&ministack).await;
+    let (reconciled, calls) = result(&ministack, &deploy).await;
+    assert_eq!(reconciled["changed"], true);
+    assert_eq!(count(&calls, "CreateChangeSet"), 1, "{calls:?}");
+    assert_eq!(count(&calls, "UpdateFunctionCode"), 3, "{calls:?}");
+    assert_eq!(codes(&ministack).await, deployed);
+
     // By hand: another package, and the same one for another processor.
     let used = parameter(&ministack, "CodeKey").await;
     let kept = packages(&ministack, "dev").await;
@@ -304,6 +315,25 @@ async fn stack(ministack: &Ministack) -> Value {
     let name = json!({"StackName": "chat-dev"});
     let stacks = ministack.aws("cloudformation", "describe_stacks", name);
     stacks.await["Stacks"][0].clone()
+}
+
+/// Takes a tag off the stack, as somebody may by hand.
+async fn without_stage_tag(ministack: &Ministack) {
+    let parameters = ["StageName", "CodeBucket", "CodeKey", "Architecture"]
+        .map(|name| json!({"ParameterKey": name, "UsePreviousValue": true}));
+    let update = json!({
+        "StackName": "chat-dev",
+        "UsePreviousTemplate": true,
+        "Parameters": parameters,
+        "Tags": [{"Key": "chatctl", "Value": "chat"}],
+        "Capabilities": ["CAPABILITY_IAM"],
+    });
+    ministack
+        .aws("cloudformation", "update_stack", update)
+        .await;
+    let finished =
+        async { while text(&stack(ministack).await["StackStatus"]) != "UPDATE_COMPLETE" {} };
+    within_deadline("updated stack", finished).await;
 }
 
 fn field(of: &Value, kind: &str, name: &str) -> String {
