@@ -168,6 +168,10 @@ pub(crate) struct CloudArgs {
 
 /// The arguments of `deploy`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line, and any of them goes with any other"
+)]
 pub(crate) struct DeployArgs {
     /// Where to.
     #[command(flatten)]

@@ -356,6 +356,7 @@ static KINDS: [Kind; 15] = [
                 "s3:PutBucketOwnershipControls",
                 "s3:PutBucketPublicAccessBlock",
                 "s3:PutBucketWebsite",
+                "s3:DeleteBucketWebsite",
                 "s3:PutBucketTagging",
                 "s3:PutEncryptionConfiguration",
                 "s3:PutLifecycleConfiguration",

@@ -38,7 +38,7 @@ pub(crate) fn run(settings: &DiffSettings, output: &mut Output) -> Result<(), Er
     output.for_programs(settings.json);
     until_interrupted(async {
         let aws = Aws::connect(&settings.account).await?;
-        let difference = diff(&aws, &aws.region, settings, output).await?;
+        let difference = Box::pin(diff(&aws, &aws.region, settings, output)).await?;
         tell(settings, &difference, output)
     })
 }
