@@ -54,7 +54,7 @@ async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
     check_environments(&template).expect("template and handlers agree");
 
     let text = template.to_string();
-    for variable in ["TABLE_NAME", "MANAGEMENT_ENDPOINT", "ROOM_TTL_DAYS"] {
+    for variable in ["TABLE_NAME", "MANAGEMENT_ENDPOINT", "HISTORY_DAYS"] {
         let renamed = text.replace(&format!("\"{variable}\":"), "\"RENAMED\":");
         assert_ne!(renamed, text, "{variable} is there");
         let renamed = serde_json::from_str(&renamed).expect("JSON");
@@ -64,7 +64,7 @@ async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
 }
 
 #[tokio::test]
-async fn the_local_stack_changes_the_sockets_address_in_three_places_and_nothing_else() {
+async fn the_local_stack_changes_the_sockets_address_in_four_places_and_nothing_else() {
     let template = read(&chatctl::synthesized().await).expect("it runs here");
     let host = "local.execute-api.us-east-1.amazonaws.com";
     let csp = |socket: &str| {
@@ -82,6 +82,11 @@ async fn the_local_stack_changes_the_sockets_address_in_three_places_and_nothing
     let expected = [
         change(
             "ActionFunction.Environment.MANAGEMENT_ENDPOINT",
+            format!("https://{host}/dev"),
+            "http://127.0.0.1:8765/dev",
+        ),
+        change(
+            "DisconnectFunction.Environment.MANAGEMENT_ENDPOINT",
             format!("https://{host}/dev"),
             "http://127.0.0.1:8765/dev",
         ),
