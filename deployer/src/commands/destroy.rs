@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, STACK_PREFIX, until_interrupted};
-use crate::cloud::Cloud;
 use crate::cloud::aws::Aws;
+use crate::cloud::{Cloud, StackView};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::DestroySettings;
@@ -51,7 +51,8 @@ async fn destroy(
         ))?;
     }
     let is_last = !settings.keep_artifacts && cloud.names(STACK_PREFIX).await?.is_empty();
-    if is_last && let Some(artifacts) = cloud.find(ARTIFACTS_STACK).await? {
+    let is_ours = |it: &StackView| stack::check_owner(it, ARTIFACTS_STACK, ARTIFACTS_OWNER).is_ok();
+    if is_last && let Some(artifacts) = cloud.find(ARTIFACTS_STACK).await?.filter(is_ours) {
         output.step("no chat is left in this Region: the bucket of packages goes too")?;
         gone.extend(cloud.resources(&artifacts.id).await?);
         stack::delete(cloud, ARTIFACTS_STACK, ARTIFACTS_OWNER, output).await?;

@@ -41,11 +41,11 @@ fn is_cause(event: &StackEvent) -> bool {
 pub(crate) fn hint(reason: &str) -> &'static str {
     let reason = reason.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|it| reason.contains(it));
-    if says(&["not authorized", "access denied", "accessdenied"]) {
-        "ask whoever manages the account for the permission, then run the same command again"
-    } else if says(&["account must be verified", "your account must be"]) {
+    if says(&["account must be verified", "your account must be"]) {
         "AWS has to verify the account before it may make CloudFront distributions: ask AWS \
          Support, then run the same command again"
+    } else if says(&["not authorized", "access denied", "accessdenied"]) {
+        "ask whoever manages the account for the permission, then run the same command again"
     } else if says(&["unreservedconcurrentexecution", "concurrentexecutions"]) {
         "a new account may run ten functions at once: ask for more under Service Quotas, Lambda, \
          `Concurrent executions`"
@@ -137,7 +137,8 @@ mod tests {
                 "permission",
             ),
             (
-                "Your account must be verified before you can add new CloudFront resources",
+                "Access denied for operation 'AWS::CloudFront::Distribution: Your account must be \
+                 verified before you can add new CloudFront resources",
                 "Support",
             ),
             (
