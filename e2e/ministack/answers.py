@@ -7,6 +7,13 @@ from xml.sax.saxutils import escape
 
 USER = "arn:aws:iam::123456789012:user/ann"
 
+# The permissions of those operations that are not called as theirs.
+PERMISSIONS = {
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+    "s3:ListObjectsV2": "s3:ListBucket",
+}
+
 # Name: status, code, message.
 REFUSALS = {
     "expired": (403, "ExpiredToken", "The security token included in the request is expired"),
@@ -44,8 +51,10 @@ def answer(name, entry):
     """Status, headers and body."""
     status, code, message = REFUSALS[name]
     action = entry["action"]
-    resource = f"arn:aws:{action.partition(':')[0]}:::{entry.get('stack') or entry['path'].strip('/')}"
-    message = message.format(action=action, resource=resource)
+    resource = entry.get("stack") or entry["path"].strip("/")
+    if not resource.startswith("arn:"):
+        resource = f"arn:aws:{action.partition(':')[0]}:::{resource}"
+    message = message.format(action=PERMISSIONS.get(action, action), resource=resource)
     code, message = escape(code), escape(message)
     headers = {"content-type": "text/xml", "x-amzn-requestid": "00000000-0000-0000-0000-000000000000"}
     if action.startswith("s3:"):

@@ -5,7 +5,7 @@ folder has each rule with its source.
 import asyncio
 import json
 
-from ministack.services import cloudformation, cloudwatch_logs, lambda_svc
+from ministack.services import cloudformation, cloudwatch_logs, lambda_svc, s3
 from ministack.services.cloudformation import changesets, engine, handlers, helpers, stacks
 
 # How long an operation goes on when nobody looks at the stack.
@@ -152,7 +152,7 @@ async def slowly(work, stack):
         work.close()
 
 
-# A resource fails when a test says so, in words of AWS's.
+# A resource fails when a test says so, in words of AWS's; and a function without its package.
 
 
 def failing(inner, name_at, stack_at):
@@ -162,9 +162,26 @@ def failing(inner, name_at, stack_at):
             if is_meant and failure["times"] > 0:
                 failure["times"] -= 1
                 raise ValueError(failure["reason"])
+        if args[0] == "AWS::Lambda::Function":
+            # What is wanted stands before the stack's name, and before that what was there.
+            wanted, was = args[stack_at - 1].get("Code"), args[stack_at - 2]
+            if not isinstance(was, dict) or was.get("Code") != wanted:
+                look_for_package(wanted)
         return inner(*args)
 
     return provision
+
+
+def look_for_package(code):
+    bucket = s3._buckets.get(code.get("S3Bucket"))
+    if bucket and code.get("S3Key") in bucket["objects"]:
+        return
+    missing = "key" if bucket else "bucket"
+    raise ValueError(
+        f'Resource handler returned message: "Error occurred while GetObject. S3 Error Code: '
+        f"NoSuch{missing.title()}. S3 Error Message: The specified {missing} does not exist. (Service: "
+        f'Lambda, Status Code: 400)" (HandlerErrorCode: InvalidRequest)'
+    )
 
 
 # The functions' roles may not make log groups, so one that is deleted stays deleted, whoever still has

@@ -51,6 +51,8 @@ use proxy::Proxy;
 
 /// The Region of everything.
 pub const REGION: &str = "us-east-1";
+/// One in which there is nothing.
+pub const OTHER_REGION: &str = "eu-west-1";
 /// MiniStack's own credentials, which may do anything.
 const ACCESS_KEY_ID: &str = "test";
 /// How long MiniStack takes to start, at most; one second or so on a quiet machine.
@@ -334,6 +336,8 @@ fn spawn(python: &Path, folder: &Path, port: u16, proxy: &str) -> Child {
                 .filter_map(|name| Some((name, std::env::var_os(name)?))),
         )
         .envs(network(folder, proxy))
+        // The checkout is for what people write.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("HOME", folder)
         .env("TMPDIR", folder)
         .env("STATE_DIR", folder.join("state"))

@@ -1,6 +1,8 @@
 //! `chatctl` is killed, without a chance to say or do anything, at every request that it makes of AWS:
 //! before AWS knows of it, and when AWS has done it but nobody has heard. Then the same command is run
 //! again, and all has to be as if nothing had happened: nothing missing, doubled or left behind.
+//!
+//! Two that run at the same time are no different: while one waits for AWS, the other does all of its own.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,8 +17,6 @@ use serde_json::{Value, json};
 /// Accounts that are worked on at the same time: a program mostly waits.
 const LANES: usize = 3;
 
-const DESTROY: [&str; 2] = ["destroy", "--yes"];
-
 #[tokio::test]
 async fn a_first_deploy_and_a_destroy_that_are_killed_anywhere_are_finished_by_the_next_one() {
     let ministack = slow_ministack().await;
@@ -24,23 +24,24 @@ async fn a_first_deploy_and_a_destroy_that_are_killed_anywhere_are_finished_by_t
     let machine = ministack.machine().await;
     let mut console = machine.console();
     let empty = console.inventory().await;
-    let deploys = Kills::of(&machine, &files.deploy()).await;
+    let deploys = Kills::of(&machine, &files.deploy("dev")).await;
     let whole = console.inventory().await;
-    let destroys = Kills::of(&machine, &DESTROY.map(str::to_owned)).await;
+    let destroys = Kills::of(&machine, &destroy("dev")).await;
     assert_eq!(console.inventory().await, empty);
 
-    join_all((0..LANES).map(async |_| {
+    join_all((0..LANES).map(async |lane| {
+        let stage = &format!("lane-{lane}");
         let machine = ministack.machine().await;
         let mut console = machine.console();
         loop {
-            let (deploy, destroy) = (deploys.next(), destroys.next());
-            if deploy.is_none() && destroy.is_none() {
+            let (of_deploy, of_destroy) = (deploys.next(), destroys.next());
+            if of_deploy.is_none() && of_destroy.is_none() {
                 break;
             }
-            let name = finished_by_the_next(&machine, &files.deploy(), deploy, &deploys).await;
+            let name =
+                finished_by_the_next(&machine, &files.deploy(stage), of_deploy, &deploys).await;
             assert_eq!(console.inventory().await, whole, "{name}");
-            let command = DESTROY.map(str::to_owned);
-            let name = finished_by_the_next(&machine, &command, destroy, &destroys).await;
+            let name = finished_by_the_next(&machine, &destroy(stage), of_destroy, &destroys).await;
             assert_eq!(console.inventory().await, empty, "{name}");
         }
     }))
@@ -55,22 +56,23 @@ async fn an_update_that_is_killed_anywhere_is_finished_by_the_next_one() {
     let machine = ministack.machine().await;
     let files = Files::new("update");
     let mut console = machine.console();
-    succeeded(&machine.run(&words(&files.deploy())).await, "deploy");
+    succeeded(&machine.run(&words(&files.deploy("dev"))).await, "deploy");
     files.change(&["page", "functions"]);
-    let updates = Kills::of(&machine, &files.deploy()).await;
+    let updates = Kills::of(&machine, &files.deploy("dev")).await;
     // Once, for what the update has left: its change set.
     files.change(&["page"]);
-    succeeded(&machine.run(&words(&files.deploy())).await, "deploy");
+    succeeded(&machine.run(&words(&files.deploy("dev"))).await, "deploy");
     files.change(&["page"]);
-    let of_the_page = Kills::of(&machine, &files.deploy()).await;
+    let of_the_page = Kills::of(&machine, &files.deploy("dev")).await;
     let whole = shape(console.inventory().await);
 
     join_all((0..LANES).map(async |lane| {
+        let stage = &format!("lane-{lane}");
         let machine = ministack.machine().await;
         let mut console = machine.console();
         let files = Files::new(&format!("update-{lane}"));
-        succeeded(&machine.run(&words(&files.deploy())).await, "deploy");
-        let stack = stack_id(&mut console).await;
+        succeeded(&machine.run(&words(&files.deploy(stage))).await, "deploy");
+        let stack = stack_id(&mut console, stage).await;
         let mut before = console.inventory().await;
         for (kills, changed) in [
             (&updates, &["page", "functions"][..]),
@@ -78,7 +80,8 @@ async fn an_update_that_is_killed_anywhere_is_finished_by_the_next_one() {
         ] {
             while let Some(kill) = kills.next() {
                 files.change(changed);
-                let name = finished_by_the_next(&machine, &files.deploy(), Some(kill), kills).await;
+                let name =
+                    finished_by_the_next(&machine, &files.deploy(stage), Some(kill), kills).await;
                 let after = console.inventory().await;
                 for (what, is_changed) in [("objects", true), ("code", changed.len() == 2)] {
                     assert_eq!(
@@ -89,7 +92,7 @@ async fn an_update_that_is_killed_anywhere_is_finished_by_the_next_one() {
                 }
                 // Of one package, and not of the old one here and the new one there.
                 assert_eq!(after["code"].as_array().map_or(0, Vec::len), 1, "{name}");
-                assert_eq!(stack_id(&mut console).await, stack, "{name}");
+                assert_eq!(stack_id(&mut console, stage).await, stack, "{name}");
                 assert_eq!(shape(after.clone()), whole, "{name}");
                 before = after;
             }
@@ -98,6 +101,116 @@ async fn an_update_that_is_killed_anywhere_is_finished_by_the_next_one() {
     .await;
     updates.were_everywhere();
     of_the_page.were_everywhere();
+}
+
+#[tokio::test]
+async fn two_commands_at_the_same_time_both_end_and_the_next_deploy_is_right() {
+    let ministack = slow_ministack().await;
+    let files = Files::new("together");
+    let machine = ministack.machine().await;
+    let mut console = machine.console();
+    let empty = console.inventory().await;
+    let of_deploy = Kills::of(&machine, &files.deploy("dev")).await;
+    let whole = console.inventory().await;
+    let of_destroy = Kills::of(&machine, &destroy("dev")).await;
+    let mut meetings = VecDeque::new();
+    for (one, other) in [
+        ("deploy", "deploy"),
+        ("deploy", "destroy"),
+        ("destroy", "deploy"),
+        ("destroy", "destroy"),
+    ] {
+        let points = if one == "deploy" {
+            &of_deploy
+        } else {
+            &of_destroy
+        };
+        let points = points.left.borrow().clone();
+        let points = points
+            .into_iter()
+            .filter(|it| it.moment == Moment::Before && changes_something(&it.action));
+        meetings.extend(points.map(|point| (one, other, point)));
+    }
+    let meetings = RefCell::new(meetings);
+    let next = || meetings.borrow_mut().pop_front();
+
+    join_all((0..LANES).map(async |lane| {
+        let stage = &format!("lane-{lane}");
+        let command = |verb: &str| match verb {
+            "deploy" => files.deploy(stage),
+            _ => destroy(stage),
+        };
+        let machine = ministack.machine().await;
+        let colleagues = machine.another().await;
+        let mut console = machine.console();
+        while let Some((one, other, point)) = next() {
+            let Kill { action, nth, .. } = &point;
+            let name = format!("`{other}` while `{one}` waits before no. {nth} of {action}");
+            if one == "destroy" {
+                succeeded(&machine.run(&words(&command("deploy"))).await, &name);
+            }
+            let commands = (command(one), command(other));
+            let outputs = met(
+                &machine,
+                &commands.0,
+                &colleagues,
+                &commands.1,
+                &point,
+                &name,
+            );
+            for output in outputs.await {
+                ended_with_a_word(&output, &name);
+            }
+            succeeded(&machine.run(&words(&command("deploy"))).await, &name);
+            assert_eq!(console.inventory().await, whole, "{name}");
+            succeeded(&machine.run(&words(&command("destroy"))).await, &name);
+            assert_eq!(console.inventory().await, empty, "{name}");
+        }
+    }))
+    .await;
+}
+
+/// Runs one command up to a request, then all of another, and then the rest of the one.
+async fn met(
+    machine: &Machine<'_>,
+    one: &[String],
+    colleagues: &Machine<'_>,
+    other: &[String],
+    point: &Kill,
+    name: &str,
+) -> Vec<Output> {
+    machine.hold(&point.action, point.nth, point.moment).await;
+    let one = words(one);
+    let first = machine.run(&one);
+    tokio::pin!(first);
+    tokio::select! {
+        _ = within_deadline(name, machine.held()) => {}
+        output = &mut first => {
+            machine.hold_nothing().await;
+            return vec![output];
+        }
+    }
+    let other = colleagues.run(&words(other)).await;
+    machine.let_go().await;
+    vec![first.await, other]
+}
+
+/// Whoever was overtaken is told that it is nothing that has to be put right.
+fn ended_with_a_word(output: &Output, name: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let error = stderr.split_once("error: ").map(|(_, error)| error);
+    match (output.status.code(), error) {
+        (Some(0), _) => {}
+        (Some(1), Some(error)) => {
+            let says = |phrase| error.contains(phrase);
+            assert!(
+                says("\nhint: ") && says("run the same command again"),
+                "{name}: {error}"
+            );
+            assert!(!says("correct what AWS complains about"), "{name}: {error}");
+        }
+        (code, _) => panic!("{name} ended with {code:?}: {stderr}"),
+    }
 }
 
 async fn slow_ministack() -> Ministack {
@@ -239,8 +352,8 @@ fn succeeded(output: &Output, name: &str) {
     );
 }
 
-async fn stack_id(console: &mut Console) -> Value {
-    let stacks = json!({"StackName": "chat-dev"});
+async fn stack_id(console: &mut Console, stage: &str) -> Value {
+    let stacks = json!({"StackName": format!("chat-{stage}")});
     let stacks = console.aws("cloudformation", "describe_stacks", stacks);
     stacks.await["Stacks"][0]["StackId"].clone()
 }
@@ -250,6 +363,11 @@ fn shape(mut inventory: Value) -> Value {
     inventory["objects"] = Value::Null;
     inventory["code"] = Value::Null;
     inventory
+}
+
+fn destroy(stage: &str) -> Vec<String> {
+    let command = ["destroy", "--stage", stage, "--yes"];
+    command.map(str::to_owned).into()
 }
 
 fn words(command: &[String]) -> Vec<&str> {
@@ -275,12 +393,14 @@ impl Files {
         self.0.join("bootstrap")
     }
 
-    fn deploy(&self) -> Vec<String> {
+    /// MiniStack tells functions of one name apart only while those of another account stay as they
+    /// are: so each account has a stage of its own.
+    fn deploy(&self, stage: &str) -> Vec<String> {
         let (functions, page) = (self.functions(), self.0.join("page"));
         let [functions, page] = [functions, page].map(|it| it.display().to_string());
-        ["deploy", "--bootstrap", &functions, "--wwwroot", &page]
-            .map(str::to_owned)
-            .into()
+        let command = ["deploy", "--stage", stage, "--bootstrap", &functions];
+        let command = command.into_iter().chain(["--wwwroot", &page]);
+        command.map(str::to_owned).collect()
     }
 
     /// Another byte at the end of each, which nobody looks at.

@@ -93,25 +93,29 @@ impl Console {
         inventory
     }
 
-    /// Each stack with its state, and the change sets that nobody executed.
+    /// Each stack with its state, and the change sets that nobody executed. Which stage a chat is of is no
+    /// difference, nor whether it was made or changed last.
     async fn stacks(&mut self) -> Value {
-        let mut stacks = serde_json::Map::new();
+        let mut stacks = Vec::new();
         for stack in self
             .all("cloudformation", "describe_stacks", "Stacks")
             .await
         {
-            let name = text(&stack["StackName"]).to_owned();
+            let name = text(&stack["StackName"]);
             let sets = json!({"StackName": name});
             let sets = self.aws("cloudformation", "list_change_sets", sets).await;
             let sets = sets["Summaries"].as_array().cloned().unwrap_or_default();
-            let left = sets
-                .iter()
-                .filter(|it| it["ExecutionStatus"] != "EXECUTE_COMPLETE");
-            // Whether it was made or changed last is no difference.
-            let status = text(&stack["StackStatus"]).replace("UPDATE_COMPLETE", "CREATE_COMPLETE");
-            stacks.insert(name, json!({"status": status, "change sets": left.count()}));
+            let is_left = |it: &&Value| !text(&it["ExecutionStatus"]).starts_with("EXECUTE_");
+            let left = sets.iter().filter(is_left).count();
+            let status = match text(&stack["StackStatus"]) {
+                "UPDATE_COMPLETE" => "CREATE_COMPLETE",
+                other => other,
+            };
+            let name = name.strip_prefix("chat-").map_or(name, |_| "chat");
+            stacks.push(format!("{name} is in {status}, change sets left: {left}"));
         }
-        stacks.into()
+        stacks.sort();
+        json!(stacks)
     }
 
     /// What is in each bucket, with every version; of the configurations, which differ from chat to

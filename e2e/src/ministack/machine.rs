@@ -80,9 +80,12 @@ impl<'a> Machine<'a> {
         let output = chatctl::command(arguments)
             .envs(self.environment())
             .output();
-        within_deadline("end of chatctl", output)
-            .await
-            .expect("chatctl runs")
+        let name = format!(
+            "end of `chatctl {}`\n{}",
+            arguments[0],
+            self.ministack.log()
+        );
+        within_deadline(&name, output).await.expect("chatctl runs")
     }
 
     /// The requests from here so far, as [`Ministack::requests`] has them.
