@@ -10,6 +10,8 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
 - A public policy is refused where the bucket blocks such, also from CloudFormation, as on AWS, and
   where the account does. MiniStack knows no such setting of an account: it is on while there is a
   bucket called `account-blocks-public-policies`.
+- CloudFormation's refusals where MiniStack has none (behaviour.py), and what tests ask for on top
+  (control.py). README.md in this folder is the specification of both.
 - A record of every request, one JSON object a line, in the file that RECORD names. From it tests
   tell in what order things were done, and that nothing was done that need not be.
 - A leash: MiniStack and its functions end when this program's standard input does, that is with
@@ -24,9 +26,9 @@ import re
 import signal
 import sys
 import threading
-import time
-import urllib.parse
 
+import behaviour
+from control import Control
 from ministack import app
 from ministack.services import apigateway, s3
 from ministack.services.cloudformation import provisioners
@@ -44,8 +46,9 @@ def main():
     policy["create"] = unless_blocked(policy["create"])
     policy["update"] = unless_blocked(policy["update"])
     app._port_is_bindable = lambda *_: False
+    behaviour.install()
     app._HypercornConfig._insecure_bind = ["127.0.0.1:" + os.environ.pop("WEBSITE_PORT")]
-    app.app = Recorder(Websites(app.app), os.environ.pop("RECORD"))
+    app.app = Control(Websites(app.app), os.environ.pop("RECORD"))
     app.main()
 
 
@@ -180,55 +183,6 @@ def wants_tls(policy):
 async def refuse(send, status, why):
     await send({"type": "http.response.start", "status": status, "headers": []})
     await send({"type": "http.response.body", "body": why.encode()})
-
-
-class Recorder:
-    """Passes every request on to MiniStack, and writes down which it was and what came of it."""
-
-    def __init__(self, inner, path):
-        self.inner = inner
-        self.record = open(path, "a", buffering=1)
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] != "http" or scope["path"].startswith("/_ministack"):
-            return await self.inner(scope, receive, send)
-        headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        entry = {
-            "at": time.time(),
-            "method": scope["method"],
-            "host": headers.get("host", ""),
-            "path": scope["path"],
-            "query": scope.get("query_string", b"").decode(),
-            "operation": headers.get("x-amz-target", "").rpartition(".")[2],
-            "caller": caller(headers.get("authorization", "")),
-            "error": "",
-        }
-        form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-
-        async def peek():
-            event = await receive()
-            if form and event["type"] == "http.request" and not entry["operation"]:
-                fields = urllib.parse.parse_qs(event.get("body", b"").decode("latin-1"))
-                entry["operation"] = fields.get("Action", [""])[0]
-            return event
-
-        async def tell(event):
-            if event["type"] == "http.response.start":
-                entry["status"] = event["status"]
-            elif event["type"] == "http.response.body":
-                if entry["status"] >= 400:
-                    entry["error"] += event.get("body", b"").decode("utf-8", "replace")
-                if not event.get("more_body"):
-                    # Before the client has the answer, so that it never knows more than the record.
-                    self.record.write(json.dumps(entry) + "\n")
-            await send(event)
-
-        await self.inner(scope, peek, tell)
-
-
-def caller(authorization):
-    """The access key id of a signed request."""
-    return authorization.partition("Credential=")[2].partition("/")[0]
 
 
 if __name__ == "__main__":

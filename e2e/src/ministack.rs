@@ -8,14 +8,22 @@
 //! # Layout
 //!
 //! - `certificate.rs`: the authority and the certificate.
+//! - `console.rs`: AWS in boto3's words, for many calls.
+//! - `machine.rs`: a machine of a program's own, whose requests can be held, lost and refused.
 //! - `proxy.rs`: the proxy.
 //! - `python.rs`: the virtual environment, below `target/`.
-//! - `../ministack/start.py`: starts MiniStack with what it lacks, and says what that is.
+//! - `../ministack/README.md`: what MiniStack lacks and gets from us, with the sources.
+//! - `../ministack/start.py`: starts MiniStack with that.
 //! - `../ministack/aws.py`: calls AWS in boto3's words.
 
 mod certificate;
+mod console;
+mod machine;
 mod proxy;
 mod python;
+
+pub use console::Console;
+pub use machine::{Machine, Moment};
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -25,7 +33,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
@@ -44,11 +52,10 @@ use proxy::{Ports, Proxy};
 
 /// The Region of everything.
 pub const REGION: &str = "us-east-1";
+/// One in which there is nothing.
+pub const OTHER_REGION: &str = "eu-west-1";
 /// MiniStack's own credentials, which may do anything.
-const CREDENTIALS: [(&str, &str); 2] = [
-    ("AWS_ACCESS_KEY_ID", "test"),
-    ("AWS_SECRET_ACCESS_KEY", "test"),
-];
+const ACCESS_KEY_ID: &str = "test";
 /// How long MiniStack takes to start, at most; one second or so on a quiet machine.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// Another process may take the port between its choice and its use.
@@ -62,7 +69,7 @@ pub type Response = hyper::Response<Bytes>;
 pub struct Ministack {
     process: Child,
     folder: PathBuf,
-    port: u16,
+    ports: Ports,
     connector: TlsConnector,
     python: PathBuf,
     proxy: Proxy,
@@ -82,11 +89,11 @@ impl Ministack {
             let certificate = Certificate::new();
             certificate.write(&folder);
             let ports = free_ports();
-            let proxy = Proxy::start(ports).await;
+            let proxy = Proxy::start(ports, Ipv4Addr::LOCALHOST).await;
             let mut ministack = Self {
                 process: spawn(&python, &folder, ports, &proxy.url()),
                 folder,
-                port: ports.tls,
+                ports,
                 connector: certificate.connector(),
                 python: python.clone(),
                 proxy,
@@ -104,17 +111,22 @@ impl Ministack {
     /// The variables that make a program, such as `chatctl`, take this for AWS.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
+        self.environment_through(&self.proxy, ACCESS_KEY_ID)
+    }
+
+    fn environment_through(&self, proxy: &Proxy, key: &str) -> Vec<(&'static str, String)> {
         let none = self.folder.join("none").display().to_string();
         let own = [
             ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", key.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
             // The tester's own are none of the tests' business.
             ("AWS_CONFIG_FILE", none.clone()),
             ("AWS_SHARED_CREDENTIALS_FILE", none),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ];
-        let credentials = CREDENTIALS.map(|(name, value)| (name, value.to_owned()));
-        let network = network(&self.folder, &self.proxy.url());
-        network.into_iter().chain(credentials).chain(own).collect()
+        let network = network(&self.folder, &proxy.url());
+        network.into_iter().chain(own).collect()
     }
 
     /// Calls AWS: an operation in boto3's words (`create_stack`), all of its pages.
@@ -217,7 +229,8 @@ impl Ministack {
     /// Every request so far, those of the functions included, in the order of their answers:
     /// `method`, `host`, `path`, `query`, `operation` (of services that name one), `caller` (the
     /// access key id; a role's starts with `ASIA`), `status`, `error` (the body of a refusal), `at`
-    /// (seconds since 1970).
+    /// (seconds since 1970), `action` (service and operation), `machine` (the address that it came
+    /// from) and `nth` (of those of the same action from there, since they are counted).
     ///
     /// # Panics
     /// When the record cannot be read.
@@ -242,6 +255,23 @@ impl Ministack {
         self.proxy.url()
     }
 
+    /// Asks for what `control.py` can do.
+    async fn control(&self, verb: &str, order: &Value) -> std::io::Result<Value> {
+        let host = Ipv4Addr::LOCALHOST;
+        let stream = TcpStream::connect((host, self.ports.tls)).await?;
+        let stream = self.tls(stream, &host.to_string()).await?;
+        let request = Request::post(format!("/_tests/{verb}"))
+            .header("host", "127.0.0.1")
+            .header("connection", "close")
+            .body(Full::from(order.to_string()))
+            .map_err(std::io::Error::other)?;
+        let response = exchange(stream, request).await?;
+        if !response.status().is_success() {
+            return Err(std::io::Error::other(format!("{verb}: {response:?}")));
+        }
+        serde_json::from_slice(response.body()).map_err(std::io::Error::other)
+    }
+
     /// What MiniStack had to say.
     #[must_use]
     pub fn log(&self) -> String {
@@ -264,7 +294,7 @@ impl Ministack {
             }
             let answer = async {
                 let host = Ipv4Addr::LOCALHOST;
-                let stream = TcpStream::connect((host, self.port)).await?;
+                let stream = TcpStream::connect((host, self.ports.tls)).await?;
                 let stream = self.tls(stream, &host.to_string()).await?;
                 ask(stream, "127.0.0.1", "/_ministack/health").await
             };
@@ -284,7 +314,7 @@ impl std::fmt::Debug for Ministack {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Ministack")
-            .field("port", &self.port)
+            .field("ports", &self.ports)
             .field("folder", &self.folder)
             .finish_non_exhaustive()
     }
@@ -321,6 +351,8 @@ fn spawn(python: &Path, folder: &Path, ports: Ports, proxy: &str) -> Child {
                 .filter_map(|name| Some((name, std::env::var_os(name)?))),
         )
         .envs(network(folder, proxy))
+        // The checkout is for what people write.
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("HOME", folder)
         .env("TMPDIR", folder)
         .env("STATE_DIR", folder.join("state"))
@@ -367,8 +399,15 @@ where
     let request = Request::get(target)
         .header("host", host)
         .header("connection", "close")
-        .body(Empty::<Bytes>::new())
+        .body(Full::default())
         .map_err(std::io::Error::other)?;
+    exchange(stream, request).await
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> std::io::Result<Response>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(std::io::Error::other)?;
     let answer = async {

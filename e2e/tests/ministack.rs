@@ -91,6 +91,42 @@ async fn a_buckets_website_is_for_those_whom_the_bucket_is_open_to() {
 }
 
 #[tokio::test]
+async fn a_function_without_its_package_fails_and_its_stack_takes_no_other_change() {
+    let ministack = Ministack::start().await;
+    let role = "arn:aws:iam::000000000000:role/any";
+    let function = json!({
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Role": role,
+            "Runtime": "provided.al2023",
+            "Handler": "any",
+            "Code": {"S3Bucket": "nowhere", "S3Key": "nothing.zip"},
+        },
+    });
+    let template = json!({"Resources": {"Function": function}}).to_string();
+    let create = json!({"StackName": "buckets", "TemplateBody": template});
+    ministack
+        .aws("cloudformation", "create_stack", create)
+        .await;
+    ends_in(&ministack, "ROLLBACK_COMPLETE").await;
+    let stack = json!({"StackName": "buckets"});
+    let events = ministack.aws("cloudformation", "describe_stack_events", stack);
+    let events = events.await.to_string();
+    assert!(events.contains("S3 Error Code: NoSuchBucket"), "{events}");
+
+    let change = json!({
+        "StackName": "buckets",
+        "ChangeSetName": "another",
+        "ChangeSetType": "CREATE",
+        "TemplateBody": template,
+    });
+    let refused = ministack.try_aws("cloudformation", "create_change_set", change);
+    let refused = refused.await.expect_err("it cannot be changed");
+    let words = "is in ROLLBACK_COMPLETE state and can not be updated";
+    assert!(refused.contains(words), "{refused}");
+}
+
+#[tokio::test]
 async fn who_has_no_credentials_is_refused_and_the_record_tells() {
     let ministack = Ministack::start().await;
     let response = ministack

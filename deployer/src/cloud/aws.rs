@@ -44,6 +44,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(2);
 /// A call with its tries.
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(5);
 
+/// What the SDK says first of any connection that fails, which tells nobody anything.
+const LAYERS: &str = "dispatch failure: io error: client error (Connect): ";
+
 /// Where in AWS, and as whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -154,7 +157,7 @@ where
         }
         None => CloudError::Unreachable {
             call,
-            detail: sentence(&error),
+            detail: sentence(&error).replacen(LAYERS, "", 1),
         },
     }
 }

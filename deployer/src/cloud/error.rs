@@ -74,6 +74,14 @@ pub(crate) enum CloudError {
 /// How the SDK begins to say that it found no credentials.
 const NOT_ENABLED: &str = "the credential provider was not enabled: ";
 
+/// What was there a moment ago, or was not.
+const OVERTAKEN: [&str; 4] = [
+    "AlreadyExistsException",
+    "ChangeSetNotFound",
+    "NoSuchBucket",
+    "NoSuchDistribution",
+];
+
 impl CloudError {
     /// Reads AWS's answer.
     pub(crate) fn of_answer(call: &'static str, code: &str, message: &str) -> Self {
@@ -181,6 +189,11 @@ impl CloudError {
             Self::Unreachable { .. } => "check the network, `HTTPS_PROXY`, and that `--region` is \
                  a Region of AWS"
                 .to_owned(),
+            Self::Refused { code, .. } if OVERTAKEN.contains(&code.as_str()) => {
+                "somebody else is at work on the same chat: wait until they are done, then run the \
+                 same command again"
+                    .to_owned()
+            }
             Self::Refused { .. } => {
                 "correct what AWS complains about and run the same command again".to_owned()
             }
@@ -214,6 +227,7 @@ mod tests {
             ("PermanentRedirect", "`--region`"),
             ("Throttling", "wait a minute"),
             ("ValidationError", "correct what AWS complains about"),
+            ("NoSuchBucket", "somebody else is at work on the same chat"),
         ] {
             let error = CloudError::of_answer(CALL, code, "no");
             assert!(error.hint().contains(remedy), "{code}: {}", error.hint());

@@ -52,7 +52,8 @@ async fn destroy(
         ))?;
     }
     let is_last = !settings.keep_artifacts && cloud.names(STACK_PREFIX).await?.is_empty();
-    if is_last && let Some(artifacts) = cloud.find(ARTIFACTS_STACK).await? {
+    let is_ours = |it: &StackView| stack::check_owner(it, ARTIFACTS_STACK, ARTIFACTS_OWNER).is_ok();
+    if is_last && let Some(artifacts) = cloud.find(ARTIFACTS_STACK).await?.filter(is_ours) {
         output.step("no chat is left in this Region: the bucket of packages goes too")?;
         let name = ARTIFACTS_STACK;
         gone.extend(delete(cloud, &artifacts, name, ARTIFACTS_OWNER, settings, output).await?);

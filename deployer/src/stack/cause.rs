@@ -260,7 +260,8 @@ mod tests {
                 "also whether it blocks public buckets",
             ),
             (
-                "Your account must be verified before you can add new CloudFront resources",
+                "Access denied for operation 'AWS::CloudFront::Distribution: Your account must be \
+                 verified before you can add new CloudFront resources",
                 "`--cdn off`",
             ),
             (

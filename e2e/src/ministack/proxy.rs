@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 const DOMAINS: [&str; 2] = [".amazonaws.com", ".cloudfront.net"];
@@ -31,8 +31,9 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it on a free port, in front of those that MiniStack listens on.
-    pub(super) async fn start(ministack: Ports) -> Self {
+    /// Starts it on a free port, in front of those that MiniStack listens on. What goes through it
+    /// comes from the loopback address `from`.
+    pub(super) async fn start(ministack: Ports, from: Ipv4Addr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -42,7 +43,7 @@ impl Proxy {
                 tokio::select! {
                     accepted = listener.accept() => if let Ok((client, _)) = accepted {
                         // Whoever is cut off notices by himself.
-                        connections.spawn(async move { drop(serve(client, ministack).await) });
+                        connections.spawn(async move { drop(serve(client, ministack, from).await) });
                     },
                     Some(_) = connections.join_next() => {}
                 }
@@ -81,7 +82,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(mut client: TcpStream, ministack: Ports) -> Result<()> {
+async fn serve(mut client: TcpStream, ministack: Ports, from: Ipv4Addr) -> Result<()> {
     let request = head(&mut client).await?;
     let (port, forwarded) = if is_for_aws(&request) {
         (ministack.tls, None)
@@ -91,7 +92,7 @@ async fn serve(mut client: TcpStream, ministack: Ports) -> Result<()> {
         let refusal = "HTTP/1.1 403 Not a host of AWS\r\nContent-Length: 0\r\n\r\n";
         return client.write_all(refusal.as_bytes()).await;
     };
-    let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
+    let Ok(mut server) = reach(port, from).await else {
         let refusal = "HTTP/1.1 502 MiniStack is gone\r\nContent-Length: 0\r\n\r\n";
         return client.write_all(refusal.as_bytes()).await;
     };
@@ -103,6 +104,12 @@ async fn serve(mut client: TcpStream, ministack: Ports) -> Result<()> {
     }
     copy_bidirectional(&mut client, &mut server).await?;
     Ok(())
+}
+
+async fn reach(port: u16, from: Ipv4Addr) -> Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    socket.connect((Ipv4Addr::LOCALHOST, port).into()).await
 }
 
 /// Reads up to the empty line, and no byte of what follows.

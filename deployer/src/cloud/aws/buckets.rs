@@ -62,8 +62,15 @@ impl Buckets for Aws {
             if objects.is_empty() {
                 return Ok(emptied);
             }
-            emptied += objects.len();
-            self.delete_objects(bucket, objects).await?;
+            let count = objects.len();
+            match self.delete_objects(bucket, objects).await {
+                // Somebody else was faster.
+                Err(CloudError::Refused { code, .. }) if code == "NoSuchBucket" => {
+                    return Ok(emptied);
+                }
+                other => other?,
+            }
+            emptied += count;
         }
     }
 }

@@ -1,7 +1,5 @@
 //! CloudFormation.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::types::{
     Capability, ChangeAction, ChangeSetStatus, ChangeSetType, DeploymentConfig,
@@ -88,11 +86,12 @@ impl Stacks for Aws {
         let tags = tags
             .chain([owner])
             .map(|(key, value)| Tag::builder().key(key).value(value).build());
-        let answer = self
+        let name = change_set_name(wanted);
+        let call = self
             .stacks
             .create_change_set()
             .stack_name(&wanted.name)
-            .change_set_name(change_set_name())
+            .change_set_name(&name)
             .change_set_type(if is_new {
                 ChangeSetType::Create
             } else {
@@ -104,10 +103,18 @@ impl Stacks for Aws {
             .capabilities(Capability::CapabilityIam)
             .set_role_arn(order.terms.role_arn.clone())
             .set_deployment_config(deployment_config(order))
-            .client_token(&order.token)
-            .send()
-            .await
-            .map_err(failed(CALL))?;
+            .client_token(&order.token);
+        let answer = match call.clone().send().await {
+            // An earlier run was cut off before it could use or delete its own.
+            Err(error) if error.code() == Some("AlreadyExistsException") => {
+                let left = self.stacks.delete_change_set().stack_name(&wanted.name);
+                let deleted = left.change_set_name(&name).send().await;
+                deleted.map_err(failed("cloudformation:DeleteChangeSet"))?;
+                call.send().await
+            }
+            other => other,
+        };
+        let answer = answer.map_err(failed(CALL))?;
         Ok(Proposal {
             id: answer
                 .id()
@@ -378,10 +385,13 @@ fn failure(event: &OperationEvent) -> Option<Failure> {
     })
 }
 
-/// Unique within a stack: a name counts as taken as long as the change set of that name is there.
-fn change_set_name() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    format!("chatctl-{}", now.unwrap_or_default().as_millis())
+/// The same for the same wish. So what a run that was cut off has left is found by the next one, which
+/// would not know of it otherwise; and two that run at the same time do not meet by their clocks.
+fn change_set_name(wanted: &Wanted) -> String {
+    let pairs = wanted.parameters.iter().chain(&wanted.tags);
+    let pairs = pairs.flat_map(|(key, value)| [key.as_str(), value]);
+    let parts: Vec<_> = pairs.chain([wanted.template.as_str()]).collect();
+    format!("chatctl-{:x}", md5::compute(parts.join("\0")))
 }
 
 fn change(change: &ResourceChange) -> Change {
@@ -398,5 +408,35 @@ fn change(change: &ResourceChange) -> Change {
         action,
         resource: change.logical_resource_id().unwrap_or_default().to_owned(),
         kind: change.resource_type().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(template: &str, code: &str) -> Wanted {
+        Wanted {
+            name: "chat-dev".to_owned(),
+            template: template.to_owned(),
+            parameters: vec![("CodeKey".to_owned(), code.to_owned())],
+            owner: "chat",
+            tags: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_change_set_is_called_by_what_is_wanted() {
+        let name = change_set_name(&wanted("template", "code"));
+        assert_eq!(name, change_set_name(&wanted("template", "code")));
+        for other in [wanted("template", "other"), wanted("other", "code")] {
+            assert_ne!(name, change_set_name(&other));
+        }
+        // AWS takes letters, digits and hyphens, after a letter.
+        assert!(name.starts_with("chatctl-"));
+        assert!(
+            name.bytes()
+                .all(|it| it == b'-' || it.is_ascii_alphanumeric())
+        );
     }
 }
