@@ -163,6 +163,40 @@ async fn what_the_local_stack_would_ignore_it_refuses_by_name() {
 }
 
 #[tokio::test]
+async fn the_page_without_cloudfront_is_for_aws_alone() {
+    let mut template = chatctl::synthesized().await;
+    let with = read(&template).expect("it runs here");
+    assert!(with.site.is_some_and(|site| !site.headers.is_empty()));
+    assert!(with.outputs.contains_key("SiteDistributionId"));
+    assert!(!with.outputs.contains_key("SitePolicy"));
+
+    template["Parameters"]["Cdn"]["Default"] = json!("off");
+    let refused = read(&template).expect_err("refused").to_string();
+    assert!(refused.contains("`SiteBucket`"), "{refused}");
+    assert!(refused.contains("`WebsiteConfiguration`"), "{refused}");
+    template["Resources"]["SiteBucket"]["Properties"]["WebsiteConfiguration"] =
+        json!({"Ref": "AWS::NoValue"});
+    let refused = read(&template).expect_err("refused").to_string();
+    assert!(refused.contains("no distribution serves it"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_condition_that_the_local_stack_does_not_know_is_refused_by_name() {
+    let good = chatctl::synthesized().await;
+    for (condition, part) in [
+        (json!({"Fn::Contains": [["a"], "a"]}), "`Fn::Contains`"),
+        (json!({"Condition": "Nobody"}), "`condition Nobody`"),
+        (json!({"Fn::Equals": [{"Ref": "Nobody"}, "on"]}), "`Nobody`"),
+        (json!("on"), "`HasCdn` does not suit the local stack"),
+    ] {
+        let mut template = good.clone();
+        template["Conditions"]["HasCdn"] = condition;
+        let refused = read(&template).expect_err("refused").to_string();
+        assert!(refused.contains(part), "{refused}: {part}");
+    }
+}
+
+#[tokio::test]
 async fn functions_routes_and_the_table_come_from_the_template() {
     let template = read(&chatctl::synthesized().await).expect("it runs here");
     let routes: BTreeMap<&str, (&str, bool)> = template

@@ -341,4 +341,78 @@ mod tests {
             r#"{"type":"error","code":"no-such-room","message":"no"}"#
         );
     }
+
+    /// Numbers that repeat (xorshift64*).
+    fn draw(state: &mut u64, limit: usize) -> usize {
+        *state ^= *state >> 12;
+        *state ^= *state << 25;
+        *state ^= *state >> 27;
+        let drawn = state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
+        usize::try_from(drawn).expect("31 bits") % limit
+    }
+
+    /// Good frames, with bytes changed, cut out and put in, also from one another.
+    fn parse_mutated(inputs: usize, mut state: u64) -> usize {
+        let seeds = [
+            r#"{"type":"message","room":"lobby","id":"1","from":"ann","text":"h\u00e9 \ud83d\ude00"}"#,
+            r#"{"type":"join","room":"7K3M9-QX2TB","name":"bob","after":41,"resume":"0123456789ABCDEFGHJKMNPQRS"}"#,
+            r#"{"type":"history","before":42,"limit":18446744073709551615}"#,
+            r#"{"type":"create","name":"a","x":[{"y":[null,true,-1.5e308]}]}"#,
+            r#"{"type":"rename","name":"\u202e"}"#,
+            r#"{"type":"typing"}"#,
+            r#"{"type":"ping"}"#,
+            r#"{"type":"leave"}"#,
+        ];
+        let pieces: [&[u8]; 8] = [
+            b"{",
+            b"}",
+            b"\"",
+            b"\\u",
+            b"1e999",
+            b"[",
+            b"null",
+            b"\xff\xfe",
+        ];
+        let mut read = 0;
+        for _ in 0..inputs {
+            let mut bytes = seeds[draw(&mut state, seeds.len())].as_bytes().to_vec();
+            for _ in 0..=draw(&mut state, 4) {
+                let place = draw(&mut state, bytes.len() + 1);
+                match draw(&mut state, 4) {
+                    0 if place < bytes.len() => {
+                        bytes[place] = u8::try_from(draw(&mut state, 256)).expect("a byte");
+                    }
+                    1 => bytes.truncate(place),
+                    2 => {
+                        let piece = pieces[draw(&mut state, pieces.len())];
+                        bytes.splice(place..place, piece.iter().copied());
+                    }
+                    _ => {
+                        let other = seeds[draw(&mut state, seeds.len())].as_bytes();
+                        let from = draw(&mut state, other.len());
+                        bytes.splice(place.., other[from..].iter().copied());
+                    }
+                }
+            }
+            // API Gateway passes on text alone.
+            match ClientFrame::parse(&String::from_utf8_lossy(&bytes)) {
+                Ok(_) => read += 1,
+                Err(refusal) => assert!(refusal.message.len() < 300, "{refusal:?}"),
+            }
+        }
+        read
+    }
+
+    #[test]
+    fn any_bytes_are_a_frame_or_a_short_refusal() {
+        let read = parse_mutated(50_000, 1);
+        assert!((1_000..49_000).contains(&read), "{read}");
+    }
+
+    #[test]
+    #[ignore = "takes minutes: `cargo test -p handlers --lib -- --ignored ten_million`"]
+    fn ten_million_inputs_are_frames_or_short_refusals() {
+        let read = parse_mutated(10_000_000, 2);
+        assert!(read > 100_000, "{read}");
+    }
 }

@@ -2,12 +2,14 @@
 
 use serde_json::json;
 
-use super::{no_stack, until_interrupted};
+use super::{CHAT_OWNER, no_stack, until_interrupted};
 use crate::cloud::aws::Aws;
 use crate::cloud::{StackView, Stacks};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::UrlsSettings;
+use crate::site::Chat;
+use crate::stack;
 use crate::template::StageName;
 
 /// Prints where the page and the socket are, and nothing else.
@@ -34,7 +36,9 @@ pub(crate) fn run(settings: &UrlsSettings, output: &mut Output) -> Result<(), Er
 async fn of_stage(cloud: &impl Stacks, stage: &StageName, region: &str) -> Result<Urls, Error> {
     let stack = cloud.find(&stage.stack_name()).await?;
     let stack = stack.filter(|it| !it.status.is_gone());
-    Urls::of(stage, &stack.ok_or_else(|| no_stack(stage, region))?)
+    let stack = stack.ok_or_else(|| no_stack(stage, region))?;
+    stack::check_owner(&stack, &stage.stack_name(), CHAT_OWNER)?;
+    Urls::of(stage, &stack)
 }
 
 /// Where a chat is.
@@ -56,6 +60,14 @@ impl Urls {
             site: required(stage, stack, "SiteUrl")?,
             websocket: required(stage, stack, "WebSocketUrl")?,
         })
+    }
+
+    /// To be looked at.
+    pub(super) fn chat(&self) -> Chat<'_> {
+        Chat {
+            site: &self.site,
+            websocket: &self.websocket,
+        }
     }
 
     /// For people.

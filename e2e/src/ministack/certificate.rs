@@ -13,7 +13,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::REGION;
+use super::{OTHER_REGION, REGION};
 
 /// A certificate with its key and authority.
 pub(super) struct Certificate {
@@ -101,6 +101,7 @@ fn names() -> Vec<rcgen::SanType> {
         "127.0.0.1".to_owned(),
         "*.amazonaws.com".to_owned(),
         format!("*.{REGION}.amazonaws.com"),
+        format!("*.{OTHER_REGION}.amazonaws.com"),
         format!("*.execute-api.{REGION}.amazonaws.com"),
         format!("*.s3.{REGION}.amazonaws.com"),
         "*.s3.amazonaws.com".to_owned(),

@@ -135,6 +135,12 @@ fn roster(names: &[&Name]) -> String {
     hex(&digest.finalize()[..8])
 }
 
+/// Whether the list is the one that was announced last.
+fn is_announced(view: &View) -> bool {
+    let head = view.head.as_ref();
+    head.is_none_or(|head| head.roster == roster(&names(view)))
+}
+
 impl<S: Store, O: Outbox> Chat<S, O> {
     /// Announces a change to all that joined the room but `except`, and gives the room as it was
     /// announced.
@@ -179,12 +185,14 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     /// Announces what nobody announced, if anything.
     pub(super) async fn heal(&self, room: &Room, view: &View) {
-        let announced = view
-            .head
-            .as_ref()
-            .is_none_or(|head| head.roster == roster(&names(view)));
-        if !announced {
-            self.mention(room, &News::unknown()).await;
+        if is_announced(view) {
+            return;
+        }
+        let news = News::unknown();
+        let healing = self.mention(room, &news);
+        if tokio::time::timeout(AFTERMATH, healing).await.is_err() {
+            let error = PortError::new("announce a change in time", "it took too long");
+            log::error("a change of members was not announced to all", &error);
         }
     }
 
@@ -256,13 +264,18 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             futures_util::future::try_join(self.store.head(&room, now), newest).await?
         } else {
             let view = self.store.view(&room, now);
-            let (view, newest) = futures_util::future::try_join(view, newest).await?;
-            self.heal(&room, &view).await;
+            let (mut view, newest) = futures_util::future::try_join(view, newest).await?;
+            if !is_announced(&view) {
+                self.heal(&room, &view).await;
+                view.head = self.store.head(&room, now).await?;
+            }
             (view.head, newest)
         };
+        let head = head.unwrap_or_default();
         Ok(ServerFrame::Pong {
             room: room.to_string(),
-            seq: newest.max(head.map_or(0, |head| head.tail)),
+            seq: newest.max(head.tail),
+            rev: head.rev,
         })
     }
 }

@@ -92,6 +92,8 @@ pub enum ServerFrame {
         room: String,
         /// The newest message's, 0 before the first one.
         seq: u64,
+        /// Which state of the list of members is the newest.
+        rev: u64,
     },
     /// The frame was not carried out.
     Error(Refusal),

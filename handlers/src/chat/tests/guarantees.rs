@@ -81,7 +81,10 @@ async fn what_was_missed_comes_with_the_join_or_by_history_in_order_and_once() {
     let first = history(&world, &bob, json!({"before": 3, "limit": 9})).await;
     assert_eq!((seqs(&first), &first["more"]), (vec![1, 2], &json!(false)));
     let pong = world.send(&bob, json!({"type": "ping"})).await;
-    assert_eq!(pong, json!({"type": "pong", "room": room, "seq": 250}));
+    assert_eq!(
+        pong,
+        json!({"type": "pong", "room": room, "seq": 250, "rev": 4})
+    );
 }
 
 #[tokio::test]
@@ -365,7 +368,10 @@ async fn in_the_lobby_a_connect_is_not_announced_and_who_did_not_join_hears_mess
     receivers.sort();
     assert_eq!(receivers, ["c", "plain"]);
     let pong = world.send(&plain, json!({"type": "ping"})).await;
-    assert_eq!(pong, json!({"type": "pong", "room": "lobby", "seq": 2}));
+    assert_eq!(
+        pong,
+        json!({"type": "pong", "room": "lobby", "seq": 2, "rev": 4})
+    );
 }
 
 #[tokio::test]
@@ -492,8 +498,51 @@ async fn a_message_whose_time_is_over_is_not_shown_and_its_place_is_not_given_ag
     assert_eq!(world.say(&later, "next").await["seq"], 32);
 }
 
+/// A `presence` that did not arrive is found out by `pong`, and `join` brings the list again.
 #[tokio::test]
-async fn a_message_is_stored_before_anyone_gets_it_and_a_failing_store_sends_nothing() {
+async fn who_missed_a_change_of_members_learns_of_it_by_pong_and_of_the_list_by_joining_again() {
+    let world = World::new();
+    let (_, bob, room) = pair(&world).await;
+    let joined = world.join(&bob, &room, "bob").await;
+    world.outbox.failing(&bob);
+    let eve = world.connect("e").await;
+    world.join(&eve, &room, "eve").await;
+    world.outbox.working(&bob);
+    world.outbox.take();
+    let pong = world.send(&bob, json!({"type": "ping"})).await;
+    assert_eq!((&joined["rev"], &pong["rev"]), (&json!(2), &json!(3)));
+    let joined = back(&world, &bob, &room, "bob", &joined["resume"]).await;
+    assert_eq!((&joined["rev"], &joined["count"]), (&json!(3), &json!(3)));
+    assert_eq!(world.outbox.take(), [], "nobody else hears of it");
+}
+
+/// At every step of a message there is: as long as it is not stored, nobody has it.
+#[tokio::test]
+async fn nobody_gets_a_message_at_a_moment_when_it_is_not_stored() {
+    let world = World::new();
+    let (ann, _, room) = pair(&world).await;
+    let hi = json!({"type": "message", "room": room, "id": "1", "text": "hi"});
+    world.store.step(true);
+    let mut saying = Box::pin(world.send(&ann, hi));
+    let mut steps = 0;
+    loop {
+        let polled = futures_util::poll!(saying.as_mut());
+        if polled.is_ready() {
+            break;
+        }
+        steps += 1;
+        if world.store.messages(&room).is_empty() {
+            assert_eq!(world.outbox.take(), [], "step {steps}");
+        }
+    }
+    drop(saying);
+    world.store.step(false);
+    assert!(steps >= 4, "{steps}");
+    assert_eq!(world.receivers(), ["b"]);
+}
+
+#[tokio::test]
+async fn a_failing_store_sends_nothing_and_a_message_takes_no_more_calls_than_it_needs() {
     let world = World::new();
     let (ann, _, room) = pair(&world).await;
     let hi = json!({"type": "message", "room": room, "text": "hi"});
