@@ -80,6 +80,7 @@ async fn an_update_that_is_killed_anywhere_is_finished_by_the_next_one() {
         ] {
             while let Some(kill) = kills.next() {
                 files.change(changed);
+                let asked = machine.requests().len();
                 let name =
                     finished_by_the_next(&machine, &files.deploy(stage), Some(kill), kills).await;
                 let after = console.inventory().await;
@@ -90,6 +91,7 @@ async fn an_update_that_is_killed_anywhere_is_finished_by_the_next_one() {
                         "{what}, {name}: {after:#}"
                     );
                 }
+                the_edges_know(&machine.requests()[asked..], &name);
                 // Of one package, and not of the old one here and the new one there.
                 assert_eq!(after["code"].as_array().map_or(0, Vec::len), 1, "{name}");
                 assert_eq!(stack_id(&mut console, stage).await, stack, "{name}");
@@ -211,6 +213,18 @@ fn ended_with_a_word(output: &Output, name: &str) {
         }
         (code, _) => panic!("{name} ended with {code:?}: {stderr}"),
     }
+}
+
+/// After the last change of a file CloudFront was told to forget the old one.
+fn the_edges_know(requests: &[Value], name: &str) {
+    let last = |is_it: &dyn Fn(&Value) -> bool| requests.iter().rposition(is_it);
+    let changed =
+        last(&|it| it["action"] == "s3:PutObject" && text(&it["path"]).ends_with("style.css"));
+    let told = last(&|it| it["action"] == "cloudfront:CreateInvalidation");
+    assert!(
+        changed.is_some() && told > changed,
+        "{name}: {changed:?}, {told:?}"
+    );
 }
 
 async fn slow_ministack() -> Ministack {
