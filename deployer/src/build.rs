@@ -16,6 +16,6 @@ mod sources;
 
 pub(crate) use cargo::{BuildError, Profile, bootstrap};
 pub(crate) use elf::PreflightError;
-pub(crate) use lambda::{Architecture, make, pack};
+pub(crate) use lambda::{Architecture, Made, make, pack};
 pub(crate) use package::Package;
 pub(crate) use sources::Sources;

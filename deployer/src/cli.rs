@@ -1,12 +1,15 @@
 //! The command line as types. No logic: texts are checked in `settings`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{FalseyValueParser, TypedValueParser};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use local::Fault;
 
 use crate::build::Architecture;
 use crate::settings;
+use crate::template::Cdn;
 
 /// Your own real-time group chat, on AWS or on this machine
 #[derive(Debug, Parser)]
@@ -15,6 +18,23 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+
+    /// No colours; there are none either with `NO_COLOR`, or where no terminal is
+    #[arg(long, env = NO_COLOR, value_parser = switch(), global = true, display_order = 900)]
+    pub(crate) no_color: bool,
+}
+
+const NO_COLOR: &str = "CHATCTL_NO_COLOR";
+
+/// Whether colours are switched off, for a command line that may be wrong as well: what is told of it
+/// is plain then, too.
+pub(crate) fn has_no_color(parsed: &Result<Cli, clap::Error>) -> bool {
+    if let Ok(cli) = parsed {
+        return cli.no_color;
+    }
+    let is_on = |value: OsString| switch().parse_ref(&Cli::command(), None, &value);
+    let variable = std::env::var_os(NO_COLOR).map(is_on);
+    std::env::args_os().any(|it| it == "--no-color") || matches!(variable, Some(Ok(true)))
 }
 
 /// The verbs.
@@ -28,6 +48,10 @@ pub(crate) enum Command {
     #[command(after_help = DEPLOY_EXAMPLES)]
     Deploy(DeployArgs),
 
+    /// Show what a deploy would change, without changing anything
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArgs),
+
     /// Print where a deployed chat is
     #[command(after_help = URLS_EXAMPLES)]
     Urls(UrlsArgs),
@@ -36,7 +60,7 @@ pub(crate) enum Command {
     #[command(after_help = DESTROY_EXAMPLES)]
     Destroy(DestroyArgs),
 
-    /// Print the CloudFormation template of a stage
+    /// Print the CloudFormation template of a stage, or the policy of whoever deploys it
     #[command(after_help = SYNTH_EXAMPLES, next_line_help = true)]
     Synth(SynthArgs),
 }
@@ -69,7 +93,17 @@ Examples:
   chatctl deploy                     the stage `dev`
   chatctl deploy --stage prod --profile work --region eu-central-1
   chatctl deploy --wwwroot ./page    another page
+  chatctl deploy --cdn off           without CloudFront: quick, and over HTTP
+  chatctl deploy --express --yes     for a pipeline: sooner, and it asks nothing
+  chatctl deploy --hotswap           the functions' code alone, in seconds
   chatctl deploy --json              an event a line, the URLs in the last one";
+
+/// Shown below `chatctl diff --help`.
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  chatctl diff                   the stage `dev`; the functions are built for it
+  chatctl diff --stage prod --json | jq .differs
+                                 for programs; the exit code is 0 either way";
 
 /// Shown below `chatctl urls --help`.
 const URLS_EXAMPLES: &str = "\
@@ -89,7 +123,15 @@ Examples:
   chatctl synth                  the template of the stage `dev`, as YAML
   chatctl synth --stage prod     the one of the stage `prod`
   chatctl synth --format json    as JSON, intrinsic functions in their long form
-  chatctl synth > t.yaml && cfn-lint -- t.yaml";
+  chatctl synth > t.yaml && cfn-lint -- t.yaml
+  chatctl synth --stage prod --deployer-policy > policy.json
+                                 what whoever deploys has to be allowed";
+
+/// How the variable of a flag is read: `1`, `yes` and `true` are all on; `0`, `no`, `false` and
+/// nothing at all are off.
+fn switch() -> FalseyValueParser {
+    FalseyValueParser::new()
+}
 
 /// Which chat of the account is meant.
 #[derive(Debug, Args)]
@@ -120,20 +162,89 @@ pub(crate) struct CloudArgs {
     pub(crate) profile: Option<String>,
 
     /// Print JSON for programs
-    #[arg(long, env = "CHATCTL_JSON")]
+    #[arg(long, env = "CHATCTL_JSON", value_parser = switch())]
     pub(crate) json: bool,
 }
 
 /// The arguments of `deploy`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line, and any of them goes with any other"
+)]
 pub(crate) struct DeployArgs {
     /// Where to.
     #[command(flatten)]
     pub(crate) cloud: CloudArgs,
 
+    /// What to deploy.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+
+    /// What CloudFormation does it as.
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
+
+    /// Try the page and the chat from outside even if nothing has changed
+    #[arg(long, env = "CHATCTL_VERIFY", value_parser = switch())]
+    pub(crate) verify: bool,
+
+    /// CloudFormation's express mode: it does not wait for each resource to be ready. What has to be
+    /// ready is waited for afterwards
+    #[arg(long, env = "CHATCTL_EXPRESS", value_parser = switch())]
+    pub(crate) express: bool,
+
+    /// Do not ask. Data is not lost for that: see --allow-replacement
+    #[arg(long, env = "CHATCTL_YES", value_parser = switch())]
+    pub(crate) yes: bool,
+
+    /// Swap the functions' code alone, in seconds, for development: neither stack nor page are
+    /// looked at, and the next deploy without this brings all together
+    #[arg(long, env = "CHATCTL_HOTSWAP", value_parser = switch())]
+    pub(crate) hotswap: bool,
+
+    /// Go on even if the table would be replaced or removed, with all rooms in it
+    #[arg(long, env = "CHATCTL_ALLOW_REPLACEMENT", value_parser = switch())]
+    pub(crate) allow_replacement: bool,
+}
+
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Of which chat.
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+
+    /// What would be deployed.
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+/// What CloudFormation works as.
+#[derive(Debug, Args)]
+pub(crate) struct RoleArgs {
+    /// The role that CloudFormation works as; by default as you
+    #[arg(long, env = "CHATCTL_ROLE_ARN", value_name = "ARN")]
+    pub(crate) role_arn: Option<String>,
+}
+
+/// What is deployed.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
     /// The folder of the page; by default `wwwroot` of the clone
     #[arg(long, env = "CHATCTL_WWWROOT", value_name = "DIR")]
     pub(crate) wwwroot: Option<PathBuf>,
+
+    /// Whether CloudFront serves the page. With `off` its bucket does, over HTTP: for an account that
+    /// may not make distributions yet, or to be quick. Switching is an ordinary deploy
+    #[arg(
+        long,
+        env = "CHATCTL_CDN",
+        value_enum,
+        default_value_t,
+        value_name = "WHETHER"
+    )]
+    pub(crate) cdn: Cdn,
 
     /// The processor that the functions run on
     #[arg(
@@ -148,10 +259,6 @@ pub(crate) struct DeployArgs {
     /// A `bootstrap` that was built elsewhere; by default it is built here
     #[arg(long, env = "CHATCTL_BOOTSTRAP", value_name = "FILE")]
     pub(crate) bootstrap: Option<PathBuf>,
-
-    /// Go on even if the table would be replaced or removed, with all rooms in it
-    #[arg(long)]
-    pub(crate) allow_replacement: bool,
 }
 
 /// The arguments of `urls`.
@@ -169,12 +276,16 @@ pub(crate) struct DestroyArgs {
     #[command(flatten)]
     pub(crate) cloud: CloudArgs,
 
+    /// What CloudFormation does it as.
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
+
     /// Do not ask
-    #[arg(long, env = "CHATCTL_YES")]
+    #[arg(long, env = "CHATCTL_YES", value_parser = switch())]
     pub(crate) yes: bool,
 
     /// Keep the bucket of packages, even if no chat is left that needs it
-    #[arg(long)]
+    #[arg(long, env = "CHATCTL_KEEP_ARTIFACTS", value_parser = switch())]
     pub(crate) keep_artifacts: bool,
 }
 
@@ -200,40 +311,40 @@ pub(crate) struct DevArgs {
     pub(crate) data: Option<PathBuf>,
 
     /// Build the functions as they are packaged for Lambda: slower to build, faster to run
-    #[arg(long)]
+    #[arg(long, env = "CHATCTL_RELEASE", value_parser = switch())]
     pub(crate) release: bool,
 
     /// Close connections that have been silent for this long, such as 10s; at most 10m, which is
     /// what AWS allows and the default
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, env = "CHATCTL_IDLE_TIMEOUT", value_name = "DURATION")]
     pub(crate) idle_timeout: Option<String>,
 
     /// Close connections that are this old, such as 1m; at most 2h, which is what AWS allows and the
     /// default
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, env = "CHATCTL_CONNECTION_LIFETIME", value_name = "DURATION")]
     pub(crate) connection_lifetime: Option<String>,
 
     /// Let this go wrong as it would in the cloud, such as gone=1% (all are listed below); can be
-    /// given several times
-    #[arg(long, value_name = "FAULT=EXTENT")]
+    /// given several times, in the variable with commas
+    #[arg(long, env = "CHATCTL_FAULT", value_name = "FAULT=EXTENT")]
     pub(crate) fault: Vec<String>,
 
     /// Choose when faults strike: with the same number at the same moments; without one, at others
     /// each time
-    #[arg(long, value_name = "NUMBER", requires = "fault")]
+    #[arg(long, env = "CHATCTL_SEED", value_name = "NUMBER", requires = "fault")]
     pub(crate) seed: Option<u64>,
 
     /// Refuse invocations beyond this many at once, as Lambda does (10 in a new account, else 1000);
     /// without it they wait
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, env = "CHATCTL_ACCOUNT_CONCURRENCY", value_name = "NUMBER")]
     pub(crate) account_concurrency: Option<usize>,
 
     /// Show what Lambda reports of each invocation: duration, memory, cold start
-    #[arg(long)]
+    #[arg(long, env = "CHATCTL_REPORTS", value_parser = switch())]
     pub(crate) reports: bool,
 
     /// Print the URLs as one line of JSON
-    #[arg(long)]
+    #[arg(long, env = "CHATCTL_JSON", value_parser = switch())]
     pub(crate) json: bool,
 }
 
@@ -247,12 +358,31 @@ pub(crate) struct SynthArgs {
     /// How to write the template: yaml, for people, or json, for programs
     #[arg(
         long,
+        env = "CHATCTL_FORMAT",
         value_enum,
         default_value_t,
         hide_possible_values = true,
         value_name = "FORMAT"
     )]
     pub(crate) format: TemplateFormat,
+
+    /// Print instead the least IAM policy that whoever deploys the stage needs
+    #[arg(long, env = "CHATCTL_DEPLOYER_POLICY", value_parser = switch())]
+    pub(crate) deployer_policy: bool,
+
+    /// With `--deployer-policy`: for whoever hands CloudFormation this role, which then has to be
+    /// allowed what CloudFormation does
+    #[arg(long, env = "CHATCTL_ROLE_ARN", value_name = "ARN")]
+    pub(crate) role_arn: Option<String>,
+
+    /// Print instead the least IAM policy of such a role
+    #[arg(
+        long,
+        env = "CHATCTL_SERVICE_ROLE_POLICY",
+        conflicts_with = "deployer_policy",
+        value_parser = switch()
+    )]
+    pub(crate) service_role_policy: bool,
 }
 
 /// How a template is written.
@@ -267,8 +397,6 @@ pub(crate) enum TemplateFormat {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -286,6 +414,27 @@ mod tests {
                 assert!(before.contains(line), "wrapped: {line}");
             }
         }
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        let cli = Cli::command();
+        let commands = cli.get_subcommands().chain([&cli]);
+        let flags = commands.flat_map(clap::Command::get_arguments);
+        let mut count = 0;
+        for flag in flags.filter(|it| !["help", "version"].contains(&it.get_id().as_str())) {
+            let long = flag.get_long().unwrap();
+            let variable = format!("CHATCTL_{}", long.to_uppercase().replace('-', "_"));
+            let own = flag.get_env().and_then(std::ffi::OsStr::to_str);
+            assert_eq!(own, Some(variable.as_str()), "--{long}");
+            let readme = include_str!("../../README.md");
+            assert!(readme.contains(&format!("`{variable}`")), "{variable}");
+            // clap's own takes nothing but `true` and `false`.
+            let parser = format!("{:?}", flag.get_value_parser());
+            assert_ne!(parser, "ValueParser::bool", "{variable}: take `switch`");
+            count += 1;
+        }
+        assert!(count > 20, "{count}");
     }
 
     #[test]

@@ -8,13 +8,16 @@
 pub(crate) mod aws;
 mod error;
 
-pub(crate) use error::CloudError;
+pub(crate) use error::{CloudError, denied_action};
 
 use bytes::Bytes;
 
 use crate::stack::Status;
 
-/// All that `chatctl` needs of a cloud.
+/// The content type of a package.
+pub(crate) const PACKAGE_TYPE: &str = "application/zip";
+
+/// All that most verbs need of a cloud; what one alone needs are traits of their own.
 pub(crate) trait Cloud: Stacks + Buckets + Distributions {}
 
 impl<T: Stacks + Buckets + Distributions> Cloud for T {}
@@ -25,24 +28,36 @@ pub(crate) trait Stacks {
     async fn find(&self, stack: &str) -> Result<Option<StackView>, CloudError>;
 
     /// Asks what it would take to make a stack as it is wanted.
-    async fn propose(&self, wanted: &Wanted, is_new: bool) -> Result<Proposal, CloudError>;
+    async fn propose(
+        &self,
+        wanted: &Wanted,
+        is_new: bool,
+        order: &Order<'_>,
+    ) -> Result<Proposal, CloudError>;
 
     /// What has come of a proposal.
     async fn proposal(&self, proposal: &Proposal) -> Result<ProposalView, CloudError>;
 
     /// Starts carrying a proposal out.
-    async fn execute(&self, proposal: &Proposal) -> Result<(), CloudError>;
+    async fn execute(&self, proposal: &Proposal, order: &Order<'_>) -> Result<(), CloudError>;
 
     /// Throws a proposal away.
     async fn discard(&self, proposal: &Proposal) -> Result<(), CloudError>;
 
     /// Starts the deletion of a stack.
-    async fn delete(&self, stack: &str) -> Result<(), CloudError>;
+    async fn delete(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError>;
 
     /// Starts a failed rollback again.
-    async fn continue_rollback(&self, stack: &str) -> Result<(), CloudError>;
+    async fn continue_rollback(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError>;
 
-    /// What has happened to a stack, the oldest first: all, or what is later than the event `after`.
+    /// Starts the undoing of an update that failed and was left so.
+    async fn roll_back(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError>;
+
+    /// What the operations on a stack failed at, or the making of a change set, the oldest first.
+    async fn failures(&self, subject: Subject<'_>) -> Result<Vec<Failure>, CloudError>;
+
+    /// What has happened to a stack, the oldest first: what is later than the event `after`, or all since
+    /// the last operation began. All of a stack's life can be thousands.
     async fn events(&self, stack: &str, after: Option<&str>)
     -> Result<Vec<StackEvent>, CloudError>;
 
@@ -76,6 +91,106 @@ pub(crate) trait Distributions {
 
     /// Whether that is done.
     async fn is_invalidated(&self, distribution: &str, id: &str) -> Result<bool, CloudError>;
+
+    /// Whether every edge has the distribution as it was last asked for.
+    async fn is_deployed(&self, distribution: &str) -> Result<bool, CloudError>;
+}
+
+/// What is there, asked of the services themselves.
+pub(crate) trait Presence {
+    /// Whether a resource is there; nothing where there is no way to look for its type.
+    async fn is_there(&self, resource: &StackResource) -> Result<Option<bool>, CloudError>;
+
+    /// What has become of each resource of a stack that is gone, in AWS's words, by its name in the
+    /// template.
+    async fn fates(&self, stack_id: &str) -> Result<Vec<(String, String)>, CloudError>;
+}
+
+/// How CloudFormation is to work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// Whether a stack counts as finished before everything in it is ready to serve.
+    pub(crate) is_express: bool,
+    /// The role that CloudFormation works as, if not as the caller.
+    pub(crate) role_arn: Option<String>,
+}
+
+/// One request for work on a stack.
+#[derive(Debug)]
+pub(crate) struct Order<'a> {
+    /// How to do it.
+    pub(crate) terms: &'a Terms,
+    /// Makes a repeated request the same request, and marks what comes of it.
+    pub(crate) token: String,
+    /// Whether a failure is left as it is; otherwise everything is made as it was before.
+    pub(crate) keeps_failure: bool,
+}
+
+impl<'a> Order<'a> {
+    /// A new one, undone if it fails.
+    pub(crate) fn new(terms: &'a Terms) -> Self {
+        let mut bytes = [0; 16];
+        // Without randomness there is still the clock.
+        if getrandom::fill(&mut bytes).is_err() {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            bytes = now.unwrap_or_default().as_nanos().to_be_bytes();
+        }
+        Self {
+            terms,
+            token: format!("chatctl-{:032x}", u128::from_be_bytes(bytes)),
+            keeps_failure: false,
+        }
+    }
+}
+
+/// What a failure is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Subject<'a> {
+    /// A stack, by its id.
+    Stack(&'a str),
+    /// A change set.
+    Proposal(&'a Proposal),
+}
+
+/// What an operation failed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Which operation it was.
+    pub(crate) operation: String,
+    /// Whether that operation was the undoing of another.
+    pub(crate) is_rollback: bool,
+    /// The token of the request that began it.
+    pub(crate) token: Option<String>,
+    /// The resource's name in the template.
+    pub(crate) resource: String,
+    /// Its type.
+    pub(crate) kind: String,
+    /// In AWS's words.
+    pub(crate) reason: String,
+}
+
+/// What stacks were made from.
+pub(crate) trait Templates {
+    /// The text of a stack's template as it was given; nothing where there is no stack.
+    async fn template(&self, stack: &str) -> Result<Option<String>, CloudError>;
+}
+
+/// What functions run.
+pub(crate) trait Functions {
+    /// What a function runs now.
+    async fn function(&self, name: &str) -> Result<FunctionView, CloudError>;
+
+    /// Starts replacing what a function runs.
+    async fn replace_code(&self, name: &str, code: &Code) -> Result<FunctionView, CloudError>;
+}
+
+/// A bucket of packages, whose age counts.
+pub(crate) trait Packages {
+    /// The objects whose keys begin so, with the time when each was written.
+    async fn packages(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredPackage>, CloudError>;
+
+    /// Makes an object count as written now.
+    async fn refresh(&self, bucket: &str, key: &str) -> Result<(), CloudError>;
 }
 
 /// A stack as it is.
@@ -87,6 +202,10 @@ pub(crate) struct StackView {
     pub(crate) status: Status,
     /// Name and value of each output.
     pub(crate) outputs: Vec<(String, String)>,
+    /// Name and value of each parameter.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Key and value of each tag.
+    pub(crate) tags: Vec<(String, String)>,
     /// What this program wrote on it when it made it; nothing on a stack that somebody else made.
     pub(crate) owner: Option<String>,
 }
@@ -100,6 +219,12 @@ impl StackView {
     /// The value of an output.
     pub(crate) fn output(&self, name: &str) -> Option<&str> {
         let found = self.outputs.iter().find(|(it, _)| it == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.parameters.iter().find(|(it, _)| it == name);
         found.map(|(_, value)| value.as_str())
     }
 }
@@ -180,6 +305,22 @@ pub(crate) struct StackEvent {
     pub(crate) reason: Option<String>,
 }
 
+impl StackEvent {
+    /// Whether it is the beginning of what somebody asked for.
+    pub(crate) fn begins_operation(&self) -> bool {
+        self.kind == crate::stack::STACK
+            && self.reason.as_deref() == Some("User Initiated")
+            && Status::new(&self.status).is_transient()
+    }
+
+    /// Whether its reason is worth telling. Other events have reasons too, such as `User Initiated`, that
+    /// help nobody.
+    pub(crate) fn is_failure(&self) -> bool {
+        let is_asked_for = self.reason.as_deref() == Some("User Initiated");
+        !is_asked_for && (self.status.contains("FAILED") || self.status.contains("ROLLBACK"))
+    }
+}
+
 /// A resource of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StackResource {
@@ -211,4 +352,48 @@ pub(crate) struct NewObject {
     pub(crate) content_type: String,
     /// How long it may be cached.
     pub(crate) cache_control: Option<&'static str>,
+}
+
+/// A package in its bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredPackage {
+    /// Its key.
+    pub(crate) key: String,
+    /// When it was written, in milliseconds since 1970.
+    pub(crate) written_ms: i64,
+}
+
+/// What functions are to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Code {
+    /// The bucket of the package.
+    pub(crate) bucket: String,
+    /// The package's key.
+    pub(crate) key: String,
+    /// The SHA-256 of the package in base64, as Lambda tells it.
+    pub(crate) sha256: String,
+    /// The processor, in Lambda's words.
+    pub(crate) architecture: &'static str,
+}
+
+/// What a function runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FunctionView {
+    /// The SHA-256 of its package in base64.
+    pub(crate) sha256: String,
+    /// The processor, in Lambda's words.
+    pub(crate) architecture: String,
+    /// What has come of the last change.
+    pub(crate) update: Update,
+}
+
+/// What has come of a function's last change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Update {
+    /// It is what runs.
+    Done,
+    /// It is going on.
+    InProgress,
+    /// It failed, for a reason in AWS's words.
+    Failed(String),
 }

@@ -3,26 +3,26 @@
 pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod dev;
+pub(crate) mod diff;
+mod hotswap;
+mod receipt;
 pub(crate) mod synth;
 pub(crate) mod urls;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Error;
+use crate::packages::{ARTIFACTS_OWNER, ARTIFACTS_STACK};
 use crate::template::StageName;
 
 /// Every chat's stack is called so, and then its stage.
 const STACK_PREFIX: &str = "chat-";
 
-/// The stack that holds the packages of all stages. It is no chat: no stage is called so, for its name
-/// begins otherwise.
-const ARTIFACTS_STACK: &str = "chatctl-artifacts";
-
 /// What is written on a chat's stack.
 const CHAT_OWNER: &str = "chat";
 
-/// What is written on the stack of the packages.
-const ARTIFACTS_OWNER: &str = "artifacts";
+/// What AWS is at meanwhile, `main` knows.
+const INTERRUPTED: Error = Error::Interrupted { goes_on: None };
 
 /// Runs a command that talks to AWS, until the user ends it.
 fn until_interrupted<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -35,8 +35,8 @@ fn until_interrupted<T>(command: impl Future<Output = Result<T, Error>>) -> Resu
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Machine)?;
         tokio::select! {
             outcome = command => outcome,
-            _ = interrupt.recv() => Err(Error::Interrupted),
-            _ = terminate.recv() => Err(Error::Interrupted),
+            _ = interrupt.recv() => Err(INTERRUPTED),
+            _ = terminate.recv() => Err(INTERRUPTED),
         }
     });
     // Somebody who was asked something may never answer.

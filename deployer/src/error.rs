@@ -7,6 +7,7 @@ use local::{DatabaseError, StartError};
 
 use crate::build::BuildError;
 use crate::cloud::CloudError;
+use crate::functions::FunctionError;
 use crate::output::OutputError;
 use crate::settings::SettingsError;
 use crate::site::SiteError;
@@ -56,6 +57,9 @@ pub(crate) enum Error {
     /// A stack is not as it is wanted.
     #[error(transparent)]
     Stack(#[from] StackError),
+    /// A function does not run what it is to run.
+    #[error(transparent)]
+    Functions(#[from] FunctionError),
     /// The page cannot be published, or does not work where it is.
     #[error(transparent)]
     Site(#[from] SiteError),
@@ -66,6 +70,24 @@ pub(crate) enum Error {
         stack: String,
         /// The Region that was looked at.
         region: String,
+    },
+    /// Only the functions of a finished chat can be swapped.
+    #[error("the functions of `{stack}` cannot be swapped: the stack is in {status}")]
+    NotSwappable {
+        /// The stack.
+        stack: String,
+        /// What it is in.
+        status: String,
+    },
+    /// The functions run on another processor than the package is for.
+    #[error("the functions of `{stack}` run on `{deployed}`, and the package is for `{wanted}`")]
+    OtherArchitecture {
+        /// The stack.
+        stack: String,
+        /// What the stack says.
+        deployed: String,
+        /// What was built.
+        wanted: String,
     },
     /// The stack lacks an output, so it is not a finished chat.
     #[error("the stack `{stack}` has no output `{output}`")]
@@ -78,9 +100,25 @@ pub(crate) enum Error {
     /// The user did not type the stage's name.
     #[error("nothing was deleted: the stage's name was not typed")]
     Unconfirmed,
+    /// What should be gone is not.
+    #[error(
+        "{} of the stack `{stack}` {} still there: {}",
+        if resources.len() == 1 { "one resource".to_owned() } else { format!("{} resources", resources.len()) },
+        if resources.len() == 1 { "is" } else { "are" },
+        resources.join(", ")
+    )]
+    StillThere {
+        /// The stack.
+        stack: String,
+        /// Each resource with its type and id.
+        resources: Vec<String>,
+    },
     /// The user ended the command.
     #[error("interrupted")]
-    Interrupted,
+    Interrupted {
+        /// The stack that AWS is at meanwhile.
+        goes_on: Option<String>,
+    },
     /// The operating system refused something that it never should.
     #[error("this machine refuses to run it")]
     Machine(#[source] io::Error),
@@ -101,12 +139,16 @@ impl Error {
             | Self::Local(_)
             | Self::Cloud(_)
             | Self::Stack(_)
+            | Self::Functions(_)
             | Self::Site(_)
             | Self::NoStack { .. }
+            | Self::NotSwappable { .. }
+            | Self::OtherArchitecture { .. }
             | Self::NoOutput { .. }
+            | Self::StillThere { .. }
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
-            Self::Interrupted => ExitCode::Interrupted,
+            Self::Interrupted { .. } => ExitCode::Interrupted,
         }
     }
 
@@ -122,7 +164,14 @@ impl Error {
             Self::Build(error) => Some(error.hint()),
             Self::Cloud(error) => Some(error.hint()),
             Self::Stack(error) => Some(error.hint()),
+            Self::Functions(error) => Some(error.hint()),
             Self::Site(error) => Some(error.hint()),
+            Self::NotSwappable { .. } => {
+                Some("run `chatctl deploy` without `--hotswap` first".to_owned())
+            }
+            Self::OtherArchitecture { deployed, .. } => Some(format!(
+                "give `--arch {deployed}`, or change the processor by a deploy without `--hotswap`"
+            )),
             Self::NoStack { .. } => Some(
                 "`chatctl deploy` makes it; if it is elsewhere, say so with `--stage`, `--region` or \
                  `--profile`"
@@ -132,9 +181,14 @@ impl Error {
                 Some("it is not finished: run `chatctl deploy` again".to_owned())
             }
             Self::Unconfirmed => Some("type it, or give `--yes`".to_owned()),
-            Self::Interrupted => Some(
-                "what AWS was asked for goes on; the same command goes on with it".to_owned(),
+            Self::StillThere { .. } => Some(
+                "CloudFormation counts it as gone, so that nothing else will delete it: delete it by \
+                 hand, in the AWS console"
+                    .to_owned(),
             ),
+            Self::Interrupted { goes_on } => goes_on.as_ref().map(|stack| {
+                format!("AWS goes on with `{stack}`: run the same command again to follow it to its end")
+            }),
             Self::Local(error) => local_hint(error).map(str::to_owned),
             Self::CommandLine(_) | Self::Machine(_) | Self::Output(_) => None,
         }

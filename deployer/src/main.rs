@@ -11,6 +11,9 @@
 //! * `build`: the functions' `bootstrap`, by cargo.
 //! * `cloud`: what is asked of AWS, as traits, and the traits on AWS.
 //! * `stack`: change sets, events and states of stacks.
+//! * `functions`: what the functions run.
+//! * `packages`: the bucket of packages.
+//! * `policy`: what whoever deploys has to be allowed, made without any effect.
 //! * `site`: the page: its objects, publishing and verifying it.
 //! * `template`: the CloudFormation template, made without any effect.
 //! * `progress`: what a long command tells on its way.
@@ -23,7 +26,10 @@ mod cli;
 mod cloud;
 mod commands;
 mod error;
+mod functions;
 mod output;
+mod packages;
+mod policy;
 mod progress;
 mod settings;
 mod site;
@@ -36,17 +42,30 @@ use clap::Parser;
 use cli::{Cli, Command};
 use error::{Error, ExitCode};
 use output::Output;
-use settings::{DeploySettings, DestroySettings, DevSettings, SynthSettings, UrlsSettings};
+use settings::{
+    DeploySettings, DestroySettings, DevSettings, DiffSettings, SynthSettings, UrlsSettings,
+};
 
 fn main() -> std::process::ExitCode {
+    let parsed = Cli::try_parse();
+    if cli::has_no_color(&parsed) {
+        output::without_color();
+    }
     let mut output = Output::of_process();
-    let result = match Cli::try_parse() {
+    let result = match parsed {
         Ok(cli) => run(cli, &mut output),
         Err(interruption) => Err(Error::CommandLine(interruption)),
     };
     let code = match result {
         Ok(()) => ExitCode::Done,
         Err(error) => {
+            // A command that is interrupted is gone, and what it was at with it.
+            let error = match error {
+                Error::Interrupted { .. } => Error::Interrupted {
+                    goes_on: output.under_way(),
+                },
+                other => other,
+            };
             output.error(&error);
             error.exit_code()
         }
@@ -59,6 +78,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
     match cli.command {
         Command::Dev(args) => commands::dev::run(&DevSettings::new(&args)?, output),
         Command::Deploy(args) => commands::deploy::run(&DeploySettings::new(&args)?, output),
+        Command::Diff(args) => commands::diff::run(&DiffSettings::new(&args)?, output),
         Command::Urls(args) => commands::urls::run(&UrlsSettings::new(&args)?, output),
         Command::Destroy(args) => commands::destroy::run(&DestroySettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),

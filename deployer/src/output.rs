@@ -1,15 +1,39 @@
 //! The only place that prints. Standard output is for data, what a command was asked for; everything
 //! else, for people, goes to standard error.
 
+mod live;
 mod notes;
+mod screen;
 
+use std::cell::RefCell;
 use std::error::Error as StdError;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 pub(crate) use notes::Notes;
 
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+
 use crate::error::Error;
 use crate::progress::Progress;
+use screen::Screen;
+
+/// How often times that are shown are brought up to date.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The word that an error begins with. Colours are for these two words: what they mean is said as well.
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+
+/// The word that its remedy begins with.
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// From now on nothing has colours; otherwise it has where a terminal is, as
+/// <https://no-color.org> has it. What is printed for programs never has any.
+pub(crate) fn without_color() {
+    ColorChoice::Never.write_global();
+}
 
 /// What a command had to say cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -22,25 +46,62 @@ pub(crate) struct Output {
     notes: Notes,
     /// Whether progress is data, a JSON object a line.
     json: bool,
+    /// When the program began.
+    since: Instant,
+    /// What can be redrawn, if anything.
+    screen: RefCell<Option<Screen>>,
+    /// Who answers questions.
+    answers: Answers,
+    /// The stack that AWS is at, as far as this program has to do with it.
+    under_way: Option<String>,
+}
+
+/// Who answers questions.
+enum Answers {
+    /// Whoever is at standard input.
+    OfProcess,
+    /// A test, in this order.
+    #[cfg(test)]
+    OfTest(Vec<&'static str>),
 }
 
 impl Output {
     /// The process's own streams.
     pub(crate) fn of_process() -> Self {
         Self {
-            data: Box::new(io::stdout()),
-            notes: Notes::on(io::stderr()),
+            screen: RefCell::new(Screen::of_process()),
+            ..Self::on(io::stdout(), AutoStream::auto(io::stderr()))
+        }
+    }
+
+    /// Any streams, none of which is a terminal.
+    fn on(data: impl Write + 'static, notes: impl Write + Send + 'static) -> Self {
+        Self {
+            data: Box::new(data),
+            notes: Notes::on(notes),
             json: false,
+            since: Instant::now(),
+            screen: RefCell::new(None),
+            answers: Answers::OfProcess,
+            under_way: None,
         }
     }
 
     /// Streams that nobody reads, for tests of what speaks on its way.
     #[cfg(test)]
     pub(crate) fn to_nobody() -> Self {
+        Self::on(io::sink(), io::sink())
+    }
+
+    /// A stream for people that a test reads, and the answers of its user, if there is one.
+    #[cfg(test)]
+    pub(crate) fn to_test(
+        notes: impl Write + Send + 'static,
+        answers: Option<Vec<&'static str>>,
+    ) -> Self {
         Self {
-            data: Box::new(io::sink()),
-            notes: Notes::on(io::sink()),
-            json: false,
+            answers: answers.map_or(Answers::OfProcess, Answers::OfTest),
+            ..Self::on(io::sink(), notes)
         }
     }
 
@@ -71,10 +132,74 @@ impl Output {
     /// As [`Output::data`].
     pub(crate) fn progress(&mut self, progress: &Progress<'_>) -> Result<(), OutputError> {
         if self.json {
-            return self.data(&format!("{}\n", progress.json()));
+            let mut json = progress.json();
+            if let Progress::Step(_) = progress {
+                let elapsed = self.since.elapsed().as_millis();
+                json["elapsed_ms"] = u64::try_from(elapsed).unwrap_or(u64::MAX).into();
+            }
+            return self.data(&format!("{json}\n"));
         }
-        self.note(&progress.line());
+        if let (Some(screen), Progress::Resource { event, elapsed }) =
+            (self.screen.get_mut(), progress)
+        {
+            screen.note(event, *elapsed);
+            return Ok(());
+        }
+        let time = match progress {
+            Progress::Step(_) => format!("{:>5} s  ", self.since.elapsed().as_secs()),
+            _ => String::new(),
+        };
+        self.note(&format!("{time}{}", progress.line()));
         Ok(())
+    }
+
+    /// Waits, and keeps what is shown up to date meanwhile.
+    pub(crate) async fn during<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        let mut wait = pin!(wait);
+        loop {
+            self.redraw();
+            let tick = tokio::time::timeout(TICK, &mut wait).await;
+            if let Ok(done) = tick {
+                return done;
+            }
+        }
+    }
+
+    fn redraw(&mut self) {
+        if let Some(screen) = self.screen.get_mut() {
+            screen.redraw(&self.notes);
+        }
+    }
+
+    /// AWS is, or may be, at a stack from now on.
+    pub(crate) fn begins(&mut self, stack: &str) {
+        self.under_way = Some(stack.to_owned());
+    }
+
+    /// AWS is at nothing any more.
+    pub(crate) fn ends(&mut self) {
+        self.redraw();
+        // What is begun next has a list of its own.
+        if let Some(screen) = self.screen.get_mut() {
+            screen.leave();
+        }
+        self.under_way = None;
+    }
+
+    /// The stack that AWS is at.
+    pub(crate) fn under_way(&self) -> Option<String> {
+        self.under_way.clone()
+    }
+
+    /// Whether there is somebody to ask.
+    pub(crate) fn is_interactive(&self) -> bool {
+        match &self.answers {
+            Answers::OfProcess => {
+                !self.json && io::stdin().is_terminal() && io::stderr().is_terminal()
+            }
+            #[cfg(test)]
+            Answers::OfTest(_) => true,
+        }
     }
 
     /// Tells what is done next.
@@ -87,8 +212,12 @@ impl Output {
 
     /// Asks people something and gives their answer, empty at the end of the input.
     pub(crate) async fn ask(&mut self, question: &str) -> String {
-        self.notes.tell(question);
+        self.note(question);
         self.notes.finish();
+        #[cfg(test)]
+        if let Answers::OfTest(answers) = &mut self.answers {
+            return answers.remove(0).to_owned();
+        }
         // On a thread of its own: Ctrl-C has to be heard meanwhile.
         let answer = tokio::task::spawn_blocking(|| {
             let mut answer = String::new();
@@ -101,6 +230,9 @@ impl Output {
 
     /// Tells people something, a line.
     pub(crate) fn note(&self, line: &str) {
+        if let Some(screen) = &mut *self.screen.borrow_mut() {
+            screen.leave();
+        }
         self.notes.tell(line);
     }
 
@@ -122,16 +254,17 @@ impl Output {
             let _ = error.print();
             return;
         }
-        self.notes.tell(&render(error));
+        self.note(&render(error));
     }
 }
 
 /// The error, its causes and the hint, a line each; the last without its end.
 fn render(error: &Error) -> String {
-    let mut lines = vec![format!("error: {error}\n")];
+    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {error}\n")];
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     lines.extend(causes.map(|cause| format!("  caused by: {cause}\n")));
-    lines.extend(error.hint().map(|hint| format!("hint: {hint}\n")));
+    let hint = error.hint();
+    lines.extend(hint.map(|hint| format!("{HINT}hint:{HINT:#} {hint}\n")));
     lines.concat().trim_end().to_owned()
 }
 
@@ -155,11 +288,7 @@ mod tests {
     }
 
     fn failing(kind: ErrorKind) -> Output {
-        Output {
-            data: Box::new(Failing(kind)),
-            notes: Notes::on(Failing(kind)),
-            json: false,
-        }
+        Output::on(Failing(kind), Failing(kind))
     }
 
     #[test]
@@ -174,8 +303,22 @@ mod tests {
         output.error(&error);
         output.finish();
         assert_eq!(
-            render(&error),
+            plain(&error),
             "error: standard output cannot be written to\n  caused by: no storage space"
+        );
+    }
+
+    fn plain(error: &Error) -> String {
+        anstream::adapter::strip_str(&render(error)).to_string()
+    }
+
+    #[test]
+    fn two_words_of_an_error_have_colours_and_no_more() {
+        let text = render(&Error::Unconfirmed);
+        assert_eq!(
+            text,
+            "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m nothing was deleted: the stage's name was not typed\n\
+             \u{1b}[1m\u{1b}[36mhint:\u{1b}[0m type it, or give `--yes`"
         );
     }
 
@@ -183,7 +326,7 @@ mod tests {
     fn an_error_comes_with_its_causes_and_a_hint() {
         let error = "Dev".parse::<StageName>().unwrap_err();
         assert_eq!(
-            render(&Error::from(SettingsError::from(error))),
+            plain(&Error::from(SettingsError::from(error))),
             "error: `Dev` is not a stage name\n\
              hint: set `--stage` or `CHATCTL_STAGE` to lower-case letters, digits and inner hyphens, \
              at most 20, such as `dev`"

@@ -30,10 +30,16 @@ impl Progress<'_> {
             Self::Step(text) => (*text).to_owned(),
             Self::Change(change) => format!("  {}", stack::line(change)),
             Self::Resource { event, elapsed } => {
-                let reason = event.reason.as_deref().filter(|_| is_failure(event));
-                let reason = reason.map(|it| format!(": {it}")).unwrap_or_default();
+                let remark = match event.reason.as_deref().filter(|_| event.is_failure()) {
+                    Some(reason) => format!(": {reason}"),
+                    None if event.status.ends_with("_IN_PROGRESS") => match expected(&event.kind) {
+                        Some(expected) => format!(": {expected}"),
+                        None => String::new(),
+                    },
+                    None => String::new(),
+                };
                 format!(
-                    "  {:>5} s  {:<19} {} ({}){reason}",
+                    "  {:>5} s  {:<19} {} ({}){remark}",
                     elapsed.as_secs(),
                     event.status,
                     event.resource,
@@ -65,9 +71,9 @@ impl Progress<'_> {
     }
 }
 
-/// Other events have reasons too, such as `User Initiated`, that help nobody.
-fn is_failure(event: &StackEvent) -> bool {
-    event.status.contains("FAILED") || event.status.contains("ROLLBACK")
+/// How long a resource takes that takes long.
+pub(crate) fn expected(kind: &str) -> Option<&'static str> {
+    (kind == "AWS::CloudFront::Distribution").then_some("usually 3 to 5 min")
 }
 
 #[cfg(test)]
@@ -92,5 +98,27 @@ mod tests {
             "      2 s  CREATE_FAILED       ChatTable (AWS::DynamoDB::Table): no more tables"
         );
         assert_eq!(progress.json()["elapsed_ms"], 2500);
+    }
+
+    #[test]
+    fn what_takes_long_says_how_long_when_it_begins() {
+        let mut event = StackEvent {
+            id: "1".to_owned(),
+            resource: "SiteDistribution".to_owned(),
+            kind: "AWS::CloudFront::Distribution".to_owned(),
+            status: "CREATE_IN_PROGRESS".to_owned(),
+            reason: None,
+        };
+        let line = |event: &StackEvent| {
+            let elapsed = Duration::from_secs(2);
+            Progress::Resource { event, elapsed }.line()
+        };
+        assert_eq!(
+            line(&event),
+            "      2 s  CREATE_IN_PROGRESS  SiteDistribution (AWS::CloudFront::Distribution): usually \
+             3 to 5 min"
+        );
+        event.status = "CREATE_COMPLETE".to_owned();
+        assert!(line(&event).ends_with("Distribution)"), "{}", line(&event));
     }
 }

@@ -8,12 +8,14 @@ use local::{FaultError, Faults, Limits};
 
 use crate::build::{Architecture, Profile};
 use crate::cli::{
-    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, StageArgs, SynthArgs, TemplateFormat,
-    UrlsArgs,
+    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, RoleArgs, SourceArgs, StageArgs,
+    SynthArgs, TemplateFormat, UrlsArgs,
 };
+use crate::cloud::Terms;
 use crate::cloud::aws::Account;
+use crate::policy::Principal;
 use crate::stack::Losses;
-use crate::template::{StageName, StageNameError, TemplateSettings};
+use crate::template::{Cdn, StageName, StageNameError, TemplateSettings};
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +26,9 @@ pub(crate) enum SettingsError {
     /// `--fault`.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// `--role-arn` or `CHATCTL_ROLE_ARN`.
+    #[error("`{0}` is not the ARN of a role")]
+    RoleArn(String),
     /// `--idle-timeout` or `--connection-lifetime`.
     #[error("`{flag} {value}` is not a duration that a connection can be given")]
     Duration {
@@ -46,6 +51,9 @@ impl SettingsError {
                 StageName::LENGTH_MAX
             ),
             Self::Fault(_) => format!("there are these:\n{}", cli::faults()),
+            Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
+                 `arn:aws:iam::123456789012:role/chat`"
+                .to_owned(),
             Self::Duration { flag, most, .. } => format!(
                 "set `{flag}` to a duration such as `10s` or `5m`, or a number of seconds, at most \
                  `{}`, as on AWS",
@@ -114,14 +122,22 @@ pub(crate) struct DeploySettings {
     pub(crate) template: TemplateSettings,
     /// Where to deploy, and as whom.
     pub(crate) account: Account,
+    /// How CloudFormation is to work.
+    pub(crate) terms: Terms,
     /// Whether the table may go.
     pub(crate) losses: Losses,
     /// The page, if not that of the clone.
     pub(crate) wwwroot: Option<PathBuf>,
+    /// Who serves the page.
+    pub(crate) cdn: Cdn,
+    /// Whether the page and the chat are tried even if nothing has changed.
+    pub(crate) verify: bool,
     /// The processor that the functions run on.
     pub(crate) architecture: Architecture,
     /// The functions' program, if it is built already.
     pub(crate) bootstrap: Option<PathBuf>,
+    /// Whether only the functions' code is swapped.
+    pub(crate) hotswap: bool,
     /// Whether the output is for programs.
     pub(crate) json: bool,
     /// Where the user is.
@@ -132,19 +148,55 @@ impl DeploySettings {
     /// # Errors
     /// [`SettingsError`], if an argument cannot be used.
     pub(crate) fn new(args: &DeployArgs) -> Result<Self, SettingsError> {
+        let stage = &args.cloud.stage.stage;
         Ok(Self {
-            template: template_settings(&args.cloud.stage)?,
-            account: account(&args.cloud),
-            losses: if args.allow_replacement {
-                Losses::Allowed
-            } else {
-                Losses::Refused
+            terms: Terms {
+                is_express: args.express,
+                role_arn: role_arn(&args.role)?,
             },
-            wwwroot: args.wwwroot.clone(),
-            architecture: args.arch,
-            bootstrap: args.bootstrap.clone(),
-            json: args.cloud.json,
+            losses: match (args.allow_replacement, args.yes) {
+                (true, _) => Losses::Allowed,
+                (false, true) => Losses::Refused,
+                (false, false) => Losses::Asked(stage.clone()),
+            },
+            verify: args.verify,
+            hotswap: args.hotswap,
+            ..Self::of(&args.cloud, &args.source)?
+        })
+    }
+
+    /// What says what is deployed, and where, if nothing else is asked for.
+    fn of(cloud: &CloudArgs, source: &SourceArgs) -> Result<Self, SettingsError> {
+        Ok(Self {
+            template: template_settings(&cloud.stage)?,
+            account: account(cloud),
+            terms: Terms::default(),
+            losses: Losses::Refused,
+            wwwroot: source.wwwroot.clone(),
+            cdn: source.cdn,
+            verify: false,
+            hotswap: false,
+            architecture: source.arch,
+            bootstrap: source.bootstrap.clone(),
+            json: cloud.json,
             folder: std::env::current_dir().unwrap_or_default(),
+        })
+    }
+}
+
+/// The settings of `diff`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DiffSettings {
+    /// The deploy whose effect is asked for.
+    pub(crate) deploy: DeploySettings,
+}
+
+impl DiffSettings {
+    /// # Errors
+    /// [`SettingsError`], if an argument cannot be used.
+    pub(crate) fn new(args: &DiffArgs) -> Result<Self, SettingsError> {
+        Ok(Self {
+            deploy: DeploySettings::of(&args.cloud, &args.source)?,
         })
     }
 }
@@ -179,6 +231,8 @@ pub(crate) struct DestroySettings {
     pub(crate) stage: StageName,
     /// Where it is.
     pub(crate) account: Account,
+    /// How CloudFormation is to work.
+    pub(crate) terms: Terms,
     /// Whether to ask first.
     pub(crate) asks: bool,
     /// Whether the bucket of packages stays, come what may.
@@ -194,11 +248,45 @@ impl DestroySettings {
         Ok(Self {
             stage: args.cloud.stage.stage.parse()?,
             account: account(&args.cloud),
+            // Never in express mode: what is then called gone may still be going, and the receipt says
+            // what is gone.
+            terms: Terms {
+                is_express: false,
+                role_arn: role_arn(&args.role)?,
+            },
             asks: !args.yes,
             keep_artifacts: args.keep_artifacts,
             json: args.cloud.json,
         })
     }
+}
+
+/// `arn:<partition>:iam::<account>:role/<path and name>`
+fn role_arn(args: &RoleArgs) -> Result<Option<String>, SettingsError> {
+    let Some(arn) = &args.role_arn else {
+        return Ok(None);
+    };
+    let parts: Vec<_> = arn.splitn(6, ':').collect();
+    let is_good = match parts.as_slice() {
+        ["arn", partition, "iam", "", account, role] => {
+            partition.starts_with("aws")
+                && account.len() == 12
+                && account.bytes().all(|it| it.is_ascii_digit())
+                && role.strip_prefix("role/").is_some_and(|name| {
+                    !name.is_empty() && !name.ends_with('/') && name.bytes().all(is_of_role)
+                })
+        }
+        _ => false,
+    };
+    if is_good {
+        Ok(Some(arn.clone()))
+    } else {
+        Err(SettingsError::RoleArn(arn.clone()))
+    }
+}
+
+fn is_of_role(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/_+=,.@-".contains(&byte)
 }
 
 fn account(args: &CloudArgs) -> Account {
@@ -215,6 +303,8 @@ pub(crate) struct SynthSettings {
     pub(crate) template: TemplateSettings,
     /// How it is written.
     pub(crate) format: TemplateFormat,
+    /// Whose policy is printed instead, if one is.
+    pub(crate) policy: Option<Principal>,
 }
 
 impl SynthSettings {
@@ -224,8 +314,18 @@ impl SynthSettings {
         Ok(Self {
             template: template_settings(&args.stage)?,
             format: args.format,
+            policy: principal(args),
         })
     }
+}
+
+fn principal(args: &SynthArgs) -> Option<Principal> {
+    if args.service_role_policy {
+        return Some(Principal::ServiceRole);
+    }
+    let role = args.role_arn.clone();
+    let deployer = role.map_or(Principal::Deployer, Principal::DeployerWithRole);
+    args.deployer_policy.then_some(deployer)
 }
 
 /// Reads a port: its range is worth a sentence that names it.
@@ -280,6 +380,9 @@ mod tests {
                 stage: stage.to_owned(),
             },
             format: TemplateFormat::Json,
+            deployer_policy: false,
+            role_arn: None,
+            service_role_policy: false,
         }
     }
 
@@ -304,6 +407,20 @@ mod tests {
             panic!("{cli:?}");
         };
         DevSettings::new(&args)
+    }
+
+    #[test]
+    fn cloudfront_serves_the_page_unless_told_otherwise() {
+        for (arguments, expected) in [(&[][..], "on"), (&["--cdn", "off"], "off")] {
+            let arguments = ["chatctl", "deploy"].iter().chain(arguments);
+            let cli = cli::Cli::try_parse_from(arguments).unwrap();
+            let cli::Command::Deploy(args) = cli.command else {
+                panic!("{cli:?}");
+            };
+            let settings = DeploySettings::new(&args).unwrap();
+            // The word is the template's.
+            assert_eq!(settings.cdn.to_string(), expected);
+        }
     }
 
     #[test]
@@ -380,6 +497,61 @@ mod tests {
         assert_eq!(error.to_string(), "there is no fault `gnoe`");
         for fault in local::Fault::ALL {
             assert!(error.hint().contains(fault.usage().0), "{fault}");
+        }
+    }
+
+    fn deploy(arguments: &[&str]) -> Result<DeploySettings, SettingsError> {
+        let arguments = ["chatctl", "deploy"].iter().chain(arguments);
+        let cli = cli::Cli::try_parse_from(arguments).unwrap();
+        let cli::Command::Deploy(args) = cli.command else {
+            panic!("{cli:?}");
+        };
+        DeploySettings::new(&args)
+    }
+
+    #[test]
+    fn data_is_lost_only_where_it_is_said_so_or_asked() {
+        let asked = Losses::Asked("prod".to_owned());
+        for (arguments, losses) in [
+            (&["--stage", "prod"][..], asked),
+            (&["--yes"], Losses::Refused),
+            (&["--allow-replacement"], Losses::Allowed),
+            (&["--allow-replacement", "--yes"], Losses::Allowed),
+        ] {
+            assert_eq!(deploy(arguments).unwrap().losses, losses, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_known_by_the_form_of_its_arn() {
+        for arn in [
+            "arn:aws:iam::123456789012:role/chat",
+            "arn:aws-us-gov:iam::123456789012:role/service/of+all=kinds,x.y@z-1",
+        ] {
+            let settings = deploy(&["--express", "--role-arn", arn]).unwrap();
+            assert_eq!(settings.terms.role_arn.as_deref(), Some(arn));
+            assert!(settings.terms.is_express);
+        }
+        for arn in [
+            "",
+            "chat",
+            "arn:aws:iam::123456789012:user/chat",
+            "arn:aws:iam::12345:role/chat",
+            "arn:aws:iam:us-east-1:123456789012:role/chat",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::123456789012:role/a b",
+            "arn:gcp:iam::123456789012:role/chat",
+        ] {
+            let error = deploy(&["--role-arn", arn]).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("`{arn}` is not the ARN of a role")
+            );
+            assert!(
+                error.hint().contains("CHATCTL_ROLE_ARN"),
+                "{}",
+                error.hint()
+            );
         }
     }
 

@@ -1,19 +1,22 @@
 //! The page: what is published, how, and whether it works where it is.
 //!
 //! # Layout
+//! * `edges`: whether CloudFront has the distribution everywhere.
 //! * `page`: the files of `wwwroot` and the configuration as objects, and what of them is new.
-//! * `publish`: to a bucket behind a distribution.
+//! * `publish`: to a bucket, and to the edges of a distribution if there is one.
 //! * `verify`: the page and the chat, from outside.
 //! * `dial`: connections for that, through a proxy if there is one.
 
 mod dial;
+mod edges;
 mod page;
 mod publish;
 mod verify;
 
-pub(crate) use page::Page;
-pub(crate) use publish::publish;
-pub(crate) use verify::verify;
+pub(crate) use edges::until_deployed;
+pub(crate) use page::{Edits, Host, Page};
+pub(crate) use publish::{edits, publish};
+pub(crate) use verify::{Chat, Extent, verify, verify_here};
 
 use std::io;
 use std::path::PathBuf;
@@ -66,11 +69,32 @@ pub(crate) enum SiteError {
         #[source]
         last: Option<Box<CloudError>>,
     },
+    /// The edges do not have the distribution.
+    #[error(
+        "CloudFront has not brought the distribution `{distribution}` to its edges after {}",
+        humantime::format_duration(*.limit)
+    )]
+    NotDeployed {
+        /// The distribution's id.
+        distribution: String,
+        /// How long it was waited for.
+        limit: Duration,
+        /// The last call that failed while waiting.
+        #[source]
+        last: Option<Box<CloudError>>,
+    },
     /// All is in place, and does not answer as it should.
     #[error("the chat is deployed and does not work after {}", humantime::format_duration(*.limit))]
     NotWorking {
         /// How long it was tried.
         limit: Duration,
+        /// What the last try said.
+        #[source]
+        last: Box<Fault>,
+    },
+    /// Likewise on this machine.
+    #[error("the chat has started and does not work")]
+    NotWorkingHere {
         /// What the last try said.
         #[source]
         last: Box<Fault>,
@@ -85,7 +109,7 @@ impl SiteError {
                 "give `--wwwroot` a folder with the page's files".to_owned()
             }
             Self::Cloud(error) => error.hint(),
-            Self::Output(_) | Self::NotInvalidated { .. } => {
+            Self::Output(_) | Self::NotInvalidated { .. } | Self::NotDeployed { .. } => {
                 "run the same command again; it goes on where it was".to_owned()
             }
             Self::NotWorking { .. } => {
@@ -93,6 +117,7 @@ impl SiteError {
                  stays so, the functions' logs tell more (`aws logs tail`)"
                     .to_owned()
             }
+            Self::NotWorkingHere { .. } => "what the functions say above tells more".to_owned(),
         }
     }
 }

@@ -2,161 +2,60 @@
 //!
 //! # Layout
 //! * `state`: what to do in which state, as a pure table.
+//! * `settle`: doing it, until there is a stack to update or none.
+//! * `proposal`: change sets: made, waited for, thrown away.
 //! * `changes`: change sets as people read them.
-//! * `cause`: why a stack failed.
 //! * `follow`: waiting for what a stack is doing.
+//! * `cause`: why a stack failed, out of what AWS tells.
+//! * `deletion`: getting rid of a stack and of what is in its buckets.
+//! * `compare`: what would be done, without doing it.
+//! * `error`: why a stack is not as it is wanted.
 
 mod cause;
 mod changes;
+mod compare;
+mod deletion;
+mod error;
 mod follow;
+mod proposal;
+mod settle;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use changes::{line, word};
+pub(crate) use cause::STACK;
+pub(crate) use changes::{line, sorted, word};
+pub(crate) use compare::{Comparison, compare};
+pub(crate) use deletion::delete;
+pub(crate) use error::StackError;
 pub(crate) use state::Status;
 
 use std::time::Duration;
 
-use crate::cloud::{
-    Buckets, Change, Cloud, CloudError, Proposal, ProposalView, StackEvent, StackView, Stacks,
-    Wanted,
-};
-use crate::output::{Output, OutputError};
+use crate::cloud::{Change, Cloud, CloudError, Order, Proposal, StackView, Terms, Wanted};
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::wait::Patience;
 
 use follow::Watch;
-use state::{OnDeploy, OnDestroy};
-
-/// The type of what has to be empty before it can be deleted.
-const BUCKET: &str = "AWS::S3::Bucket";
-
-/// A change set is put together in seconds.
-const PROPOSAL_TIMEOUT: Duration = Duration::from_mins(5);
+use proposal::Offer;
 
 /// How often a stack in a bad state is put right before that counts as hopeless.
 const REPAIRS_MAX: usize = 6;
 
-/// Why a stack is not as it is wanted.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StackError {
-    /// A call failed.
-    #[error(transparent)]
-    Cloud(#[from] CloudError),
-    /// What is going on cannot be told.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// A resource could not be made, changed or deleted.
-    #[error("{cause}; the stack `{stack}` is in {status}")]
-    Failed {
-        /// The stack.
-        stack: String,
-        /// Where it ended.
-        status: Status,
-        /// What failed first.
-        cause: Box<Cause>,
-    },
-    /// It failed without telling why.
-    #[error("the stack `{stack}` is in {status}")]
-    Unexplained {
-        /// The stack.
-        stack: String,
-        /// Where it ended.
-        status: Status,
-    },
-    /// It takes longer than it ever should.
-    #[error("the stack `{stack}` is still in {status} after {}", humantime::format_duration(*.limit))]
-    Deadline {
-        /// The stack.
-        stack: String,
-        /// What it is doing.
-        status: String,
-        /// How long it was waited for.
-        limit: Duration,
-        /// The last call that failed while waiting.
-        #[source]
-        last: Option<Box<CloudError>>,
-    },
-    /// It is somebody else's stack.
-    #[error(
-        "the stack `{stack}` was not made by this program: it lacks the tag `chatctl` with the value `{owner}`"
-    )]
-    Foreign {
-        /// The stack.
-        stack: String,
-        /// What would be written on it.
-        owner: &'static str,
-    },
-    /// AWS refuses the template.
-    #[error("AWS refuses the template of `{stack}`: {reason}")]
-    Rejected {
-        /// The stack.
-        stack: String,
-        /// In AWS's words.
-        reason: String,
-    },
-    /// The change would take people's data.
-    #[error("the change would {action} `{resource}` ({kind}), and what is in it would be lost")]
-    LosesData {
-        /// What would be done.
-        action: &'static str,
-        /// The resource.
-        resource: String,
-        /// Its type.
-        kind: String,
-    },
-}
-
-impl StackError {
-    /// What the user can do about it.
-    pub(crate) fn hint(&self) -> String {
-        match self {
-            Self::Cloud(error) => error.hint(),
-            Self::Output(_) => "AWS goes on: run the same command again".to_owned(),
-            Self::Failed { cause, .. } => cause::hint(&cause.reason).to_owned(),
-            Self::Unexplained { .. } => {
-                "look at the stack's events in the CloudFormation console, then run the same \
-                 command again"
-                    .to_owned()
-            }
-            Self::Deadline { .. } => {
-                "AWS goes on: run the same command again to go on waiting".to_owned()
-            }
-            Self::Foreign { .. } => {
-                "nothing was done; choose another name with `--stage`, or another Region or account"
-                    .to_owned()
-            }
-            Self::Rejected { .. } => {
-                "correct `cloudformation/` and run the same command again".to_owned()
-            }
-            Self::LosesData { .. } => {
-                "nothing was done; if that is meant, run it again with `--allow-replacement`"
-                    .to_owned()
-            }
-        }
-    }
-}
-
-/// The resource that failed first.
-#[derive(Debug, thiserror::Error)]
-#[error("`{resource}` ({kind}) failed: {reason}")]
-pub(crate) struct Cause {
-    /// Its name in the template.
-    resource: String,
-    /// Its type.
-    kind: String,
-    /// In AWS's words.
-    reason: String,
-}
+/// How long it takes at first until whoever was faster shows, and at most.
+const OVERTAKEN_PAUSE: Duration = Duration::from_millis(500);
+const OVERTAKEN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Whether a change may take people's data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Losses {
     /// The user said so.
     Allowed,
-    /// Nobody said so.
+    /// Nobody said so, and nobody is to be asked.
     Refused,
+    /// If the user types this name; where there is nobody to type, it is refused.
+    Asked(String),
 }
 
 /// A stack as it is wanted.
@@ -168,6 +67,24 @@ pub(crate) struct Applied {
     pub(crate) is_changed: bool,
 }
 
+/// A stack that is worked on.
+struct Job<'a, C> {
+    cloud: &'a C,
+    name: &'a str,
+    owner: &'static str,
+    terms: &'a Terms,
+}
+
+/// How one try to make a stack as it is wanted has ended.
+enum Attempt {
+    /// It is.
+    Done(Applied),
+    /// Somebody else was faster, and so this was refused.
+    Overtaken(CloudError),
+    /// AWS wants what failed to be undone first.
+    WantsRollback(StackView),
+}
+
 /// Makes a stack as it is wanted, from whatever state it is in.
 ///
 /// # Errors
@@ -175,141 +92,141 @@ pub(crate) struct Applied {
 pub(crate) async fn apply(
     cloud: &impl Cloud,
     wanted: &Wanted,
-    losses: Losses,
+    terms: &Terms,
+    losses: &Losses,
     output: &mut Output,
 ) -> Result<Applied, StackError> {
-    let existing = settle(cloud, &wanted.name, wanted.owner, output).await?;
-    let proposal = cloud.propose(wanted, existing.is_none()).await?;
-    let changes = match changes_of(cloud, &wanted.name, &proposal).await? {
-        Ok(changes) => changes,
-        Err(reason) => {
-            discard(cloud, &proposal, existing.is_none()).await?;
-            return match existing {
-                Some(stack) if changes::is_no_change(&reason) => Ok(Applied {
-                    stack,
-                    is_changed: false,
-                }),
-                _ => Err(StackError::Rejected {
-                    stack: wanted.name.clone(),
-                    reason,
-                }),
-            };
+    let job = Job {
+        cloud,
+        name: &wanted.name,
+        owner: wanted.owner,
+        terms,
+    };
+    let mut pauses = Patience::new(OVERTAKEN_LIMIT, OVERTAKEN_PAUSE, OVERTAKEN_LIMIT);
+    let (mut last, mut has_rolled_back) = (None, false);
+    for _ in 0..REPAIRS_MAX {
+        let existing = settle::settle(&job, output).await?;
+        match attempt(&job, wanted, existing, losses, output).await? {
+            Attempt::Done(applied) => return Ok(applied),
+            Attempt::Overtaken(refusal) => {
+                last = Some(refusal);
+                output.step(&format!(
+                    "`{}` is being changed by somebody else at the same time: looking again",
+                    job.name
+                ))?;
+                pauses.pause().await;
+            }
+            Attempt::WantsRollback(stack) if has_rolled_back => {
+                return Err(follow::failed(cloud, &stack, job.name, None).await?);
+            }
+            Attempt::WantsRollback(stack) => {
+                has_rolled_back = true;
+                settle::roll_back(&job, &stack, output).await?;
+            }
         }
+    }
+    Err(last.map_or_else(|| unexplained(job.name, None), StackError::from))
+}
+
+async fn attempt(
+    job: &Job<'_, impl Cloud>,
+    wanted: &Wanted,
+    existing: Option<StackView>,
+    losses: &Losses,
+    output: &mut Output,
+) -> Result<Attempt, StackError> {
+    let is_new = existing.is_none();
+    let mut order = Order::new(job.terms);
+    // AWS goes on with an update that was left failed only if it is left so should it fail again.
+    order.keeps_failure = existing
+        .as_ref()
+        .is_some_and(|it| it.status.is_left_failed());
+    let keeps_failure = order.keeps_failure;
+    let offer = proposal::offer(job, wanted, is_new, &order).await?;
+    let (proposal, changes) = match (offer, existing) {
+        (Offer::Overtaken(refusal), _) => return Ok(Attempt::Overtaken(refusal)),
+        // What fails is undone by replacing it back: without the undoing AWS replaces nothing.
+        (Offer::Ready(proposal, changes), Some(stack))
+            if keeps_failure && changes::replaces(&changes) =>
+        {
+            job.cloud.discard(&proposal).await?;
+            return Ok(Attempt::WantsRollback(stack));
+        }
+        (Offer::Ready(proposal, changes), _) => (proposal, changes),
+        (Offer::Refused(_) | Offer::NoChange, Some(stack)) if keeps_failure => {
+            return Ok(Attempt::WantsRollback(stack));
+        }
+        (Offer::NoChange, Some(stack)) => {
+            return Ok(Attempt::Done(Applied {
+                stack,
+                is_changed: false,
+            }));
+        }
+        (Offer::NoChange, None) => return Err(unexplained(job.name, None)),
+        (Offer::Refused(error), _) => return Err(error),
     };
     for change in changes::sorted(&changes) {
         output.progress(&Progress::Change(change))?;
     }
-    if let Some(&loss) = changes::losing_data(&changes).first()
-        && losses == Losses::Refused
-    {
-        discard(cloud, &proposal, existing.is_none()).await?;
-        return Err(StackError::LosesData {
-            action: changes::word(loss.action),
-            resource: loss.resource.clone(),
-            kind: loss.kind.clone(),
-        });
+    if let Some(loss) = refused_loss(job.name, &changes, losses, output).await {
+        proposal::discard(job, &proposal, is_new).await?;
+        return Err(loss);
     }
-    let watch = Watch::begin(cloud, &proposal.stack_id, &wanted.name).await?;
-    cloud.execute(&proposal).await?;
-    let stack = watch.until_good(output).await?;
-    Ok(Applied {
-        stack,
+    execute(job, &proposal, &order, output).await
+}
+
+/// Carries a proposal out.
+async fn execute(
+    job: &Job<'_, impl Cloud>,
+    proposal: &Proposal,
+    order: &Order<'_>,
+    output: &mut Output,
+) -> Result<Attempt, StackError> {
+    let watch = Watch::begin(job, &proposal.stack_id, output).await?;
+    if let Err(error) = job.cloud.execute(proposal, order).await {
+        output.ends();
+        if error.is_overtaken() {
+            return Ok(Attempt::Overtaken(error));
+        }
+        if order.keeps_failure && matches!(error, CloudError::Refused { .. }) {
+            let stack = job.cloud.find(&proposal.stack_id).await?;
+            return stack.map(Attempt::WantsRollback).ok_or(error.into());
+        }
+        return Err(error.into());
+    }
+    Ok(Attempt::Done(Applied {
+        stack: watch.of(order).until_good(output).await?,
         is_changed: true,
+    }))
+}
+
+/// Why the changes are not made, if they would take people's data and nobody wants that.
+async fn refused_loss(
+    name: &str,
+    changes: &[Change],
+    losses: &Losses,
+    output: &mut Output,
+) -> Option<StackError> {
+    let loss = *changes::losing_data(changes).first()?;
+    let is_meant = match losses {
+        Losses::Allowed => true,
+        Losses::Refused => false,
+        Losses::Asked(_) if !output.is_interactive() => false,
+        Losses::Asked(stage) => {
+            let question = format!(
+                "this would {} `{}` of `{name}`: all that is in it is lost\n\
+                 type the stage's name, {stage}, to go on:",
+                changes::verb(loss.action),
+                loss.resource
+            );
+            output.ask(&question).await == *stage
+        }
+    };
+    (!is_meant).then(|| StackError::LosesData {
+        action: changes::verb(loss.action),
+        resource: loss.resource.clone(),
+        kind: loss.kind.clone(),
     })
-}
-
-/// Waits and repairs until there is either a stack that can be updated or none.
-async fn settle(
-    cloud: &impl Cloud,
-    name: &str,
-    owner: &'static str,
-    output: &mut Output,
-) -> Result<Option<StackView>, StackError> {
-    let (mut last, mut has_continued) = (None, false);
-    for _ in 0..REPAIRS_MAX {
-        let found = cloud.find(name).await?;
-        let step = state::on_deploy(found.as_ref().map(|it| &it.status));
-        let Some(stack) = found else { return Ok(None) };
-        check_owner(&stack, name, owner)?;
-        match step {
-            OnDeploy::Create => return Ok(None),
-            OnDeploy::Update => return Ok(Some(stack)),
-            OnDeploy::Wait => wait_out(cloud, &stack, name, output).await?,
-            OnDeploy::StartOver => {
-                output.step(&format!("`{name}` was begun and never made: starting over"))?;
-                delete_now(cloud, &stack, name, output).await?;
-            }
-            OnDeploy::DeleteFailed => {
-                let events = cloud.events(&stack.id, None).await?;
-                let why = cause::root_cause(&events).and_then(|it| it.reason.as_deref());
-                output.step(&format!(
-                    "`{name}` is in {} ({}): deleting it to start over",
-                    stack.status,
-                    why.unwrap_or("for no reason that AWS tells")
-                ))?;
-                delete_now(cloud, &stack, name, output).await?;
-            }
-            OnDeploy::ContinueRollback if has_continued => {
-                return Err(failed(cloud, &stack, name).await?);
-            }
-            OnDeploy::ContinueRollback => {
-                has_continued = true;
-                output.step(&format!(
-                    "`{name}` is in {}: its rollback goes on",
-                    stack.status
-                ))?;
-                let watch = Watch::begin(cloud, &stack.id, name).await?;
-                cloud.continue_rollback(&stack.id).await?;
-                watch.until_settled(output).await?;
-            }
-            OnDeploy::Stop => return Err(unexplained(name, stack.status)),
-        }
-        last = Some(stack.status);
-    }
-    let status = last.unwrap_or_else(|| Status::new("UNKNOWN"));
-    Err(unexplained(name, status))
-}
-
-/// Deletes a stack and all that is in its buckets, from whatever state it is in.
-///
-/// # Errors
-/// [`StackError`]. Calling this again is always right.
-pub(crate) async fn delete(
-    cloud: &impl Cloud,
-    name: &str,
-    owner: &'static str,
-    output: &mut Output,
-) -> Result<(), StackError> {
-    let mut last = None;
-    for _ in 0..REPAIRS_MAX {
-        let found = cloud.find(name).await?;
-        let step = state::on_destroy(found.as_ref().map(|it| &it.status));
-        let Some(stack) = found else { return Ok(()) };
-        check_owner(&stack, name, owner)?;
-        match step {
-            OnDestroy::Nothing => return Ok(()),
-            OnDestroy::Wait => wait_out(cloud, &stack, name, output).await?,
-            OnDestroy::Delete => return delete_now(cloud, &stack, name, output).await,
-        }
-        last = Some(stack.status);
-    }
-    let status = last.unwrap_or_else(|| Status::new("UNKNOWN"));
-    Err(unexplained(name, status))
-}
-
-/// Waits for the end of what somebody else has begun, or an earlier run of this.
-async fn wait_out(
-    cloud: &impl Cloud,
-    stack: &StackView,
-    name: &str,
-    output: &mut Output,
-) -> Result<(), StackError> {
-    output.step(&format!(
-        "`{name}` is in {}: waiting for its end",
-        stack.status
-    ))?;
-    let watch = Watch::begin(cloud, &stack.id, name).await?.attached();
-    watch.until_settled(output).await
 }
 
 /// Whatever is called like one of ours is not ours for that: nothing is changed, emptied or deleted
@@ -333,103 +250,9 @@ pub(crate) fn check_owner(
     })
 }
 
-/// Why a stack is in the bad state that it is in.
-async fn failed(
-    cloud: &impl Stacks,
-    stack: &StackView,
-    name: &str,
-) -> Result<StackError, CloudError> {
-    let events = cloud.events(&stack.id, None).await?;
-    Ok(explained(&events, name, stack.status.clone()))
-}
-
-async fn delete_now(
-    cloud: &impl Cloud,
-    stack: &StackView,
-    name: &str,
-    output: &mut Output,
-) -> Result<(), StackError> {
-    empty_buckets(cloud, &stack.id, output).await?;
-    let watch = Watch::begin(cloud, &stack.id, name).await?;
-    cloud.delete(&stack.id).await?;
-    watch.until_gone(output).await
-}
-
-/// AWS deletes no bucket that has anything in it, be it an older version or a delete marker.
-async fn empty_buckets(
-    cloud: &(impl Stacks + Buckets),
-    stack_id: &str,
-    output: &mut Output,
-) -> Result<(), StackError> {
-    let resources = cloud.resources(stack_id).await?;
-    let buckets = resources.iter().filter(|it| it.kind == BUCKET);
-    for bucket in buckets.filter_map(|it| it.physical_id.as_deref()) {
-        let emptied = cloud.empty(bucket).await?;
-        if emptied > 0 {
-            output.step(&format!(
-                "bucket `{bucket}` emptied, {emptied} versions and delete markers"
-            ))?;
-        }
-    }
-    Ok(())
-}
-
-/// The changes, or why there are none.
-async fn changes_of(
-    cloud: &impl Stacks,
-    name: &str,
-    proposal: &Proposal,
-) -> Result<Result<Vec<Change>, String>, StackError> {
-    let mut patience = Patience::new(
-        PROPOSAL_TIMEOUT,
-        Duration::from_millis(250),
-        Duration::from_secs(2),
-    );
-    loop {
-        match cloud.proposal(proposal).await? {
-            ProposalView::Ready(changes) => return Ok(Ok(changes)),
-            ProposalView::Failed(reason) => return Ok(Err(reason)),
-            ProposalView::Pending if patience.pause().await => {}
-            ProposalView::Pending => {
-                return Err(StackError::Deadline {
-                    stack: name.to_owned(),
-                    status: "the making of its change set".to_owned(),
-                    limit: PROPOSAL_TIMEOUT,
-                    last: None,
-                });
-            }
-        }
-    }
-}
-
-/// Leaves nothing of a proposal: the one for a new stack has made an empty stack.
-async fn discard(cloud: &impl Stacks, proposal: &Proposal, is_new: bool) -> Result<(), CloudError> {
-    cloud.discard(proposal).await?;
-    if is_new {
-        cloud.delete(&proposal.stack_id).await?;
-    }
-    Ok(())
-}
-
-/// A stack's failure, by the events that led to it.
-fn explained(events: &[StackEvent], name: &str, status: Status) -> StackError {
-    match cause::root_cause(events) {
-        Some(event) => StackError::Failed {
-            stack: name.to_owned(),
-            status,
-            cause: Box::new(Cause {
-                resource: event.resource.clone(),
-                kind: event.kind.clone(),
-                reason: event.reason.clone().unwrap_or_else(|| event.status.clone()),
-            }),
-        },
-        None => unexplained(name, status),
-    }
-}
-
-fn unexplained(name: &str, status: Status) -> StackError {
+fn unexplained(name: &str, status: Option<Status>) -> StackError {
     StackError::Unexplained {
         stack: name.to_owned(),
-        status,
+        status: status.unwrap_or_else(|| Status::new("UNKNOWN")),
     }
 }

@@ -13,7 +13,9 @@
 //! * `document`: the result, and its JSON and YAML text.
 //! * `yaml`: the YAML writer.
 //! * `stage`: the name of a stage.
+//! * `cdn`: whether CloudFront serves the page.
 
+mod cdn;
 mod document;
 mod embedded;
 mod fragment;
@@ -25,6 +27,7 @@ mod yaml;
 #[cfg(test)]
 mod invariants;
 
+pub(crate) use cdn::Cdn;
 pub(crate) use document::Document;
 pub(crate) use stage::{StageName, StageNameError};
 
@@ -129,6 +132,13 @@ mod tests {
         assert_eq!(one.to_json(), two.to_json());
     }
 
+    /// CloudFormation gives back a question mark for anything else, and the template would never be
+    /// found to be the one that is there.
+    #[test]
+    fn the_template_is_ascii() {
+        assert!(synthesize(&settings("dev")).unwrap().to_yaml().is_ascii());
+    }
+
     #[test]
     fn a_missing_stage_parameter_is_refused() {
         let fragments = [Fragment {
@@ -163,6 +173,7 @@ mod tests {
                 "AWSTemplateFormatVersion",
                 "Description",
                 "Parameters",
+                "Conditions",
                 "Resources",
                 "Outputs"
             ]

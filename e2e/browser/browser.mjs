@@ -20,8 +20,9 @@ const WAIT_MS = 60_000;
 export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1280, height: 800 };
 
-export function launch() {
-  return chromium.launch({ executablePath: executable(), headless: true, args: ARGUMENTS, timeout: WAIT_MS });
+export function launch(more = []) {
+  const args = [...ARGUMENTS, ...more];
+  return chromium.launch({ executablePath: executable(), headless: true, args, timeout: WAIT_MS });
 }
 
 function executable({ CHROMIUM: chosen, PATH: path = '' } = process.env) {

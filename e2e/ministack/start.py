@@ -4,18 +4,25 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
 
 - A resource type that MiniStack's CloudFormation refuses although its API Gateway knows what it
   makes: AWS::ApiGatewayV2::RouteResponse.
+- Buckets as websites: over HTTP alone, at `<bucket>.s3-website-<region>.amazonaws.com`, with the
+  index document for the root. MiniStack keeps the configuration and serves nothing by it.
 - A bucket that is not empty is not deleted with its stack, as on AWS; MiniStack would delete it.
 - CloudFormation's refusals where MiniStack has none (behaviour.py), and what tests ask for on top
   (control.py). README.md in this folder is the specification of both.
+- A public policy is refused where the bucket blocks such, also from CloudFormation, as on AWS, and
+  where the account does. MiniStack knows no such setting of an account: it is on while there is a
+  bucket called `account-blocks-public-policies`.
 - A record of every request, one JSON object a line, in the file that RECORD names. From it tests
   tell in what order things were done, and that nothing was done that need not be.
 - A leash: MiniStack and its functions end when this program's standard input does, that is with
   the test, however the test ends.
-- MiniStack listens on the port that it is given, and not on 443 as well.
+- MiniStack listens on the port that it is given, and not on 443 as well; without TLS on the one
+  that WEBSITE_PORT names.
 """
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -35,9 +42,13 @@ def main():
         "delete": delete_route_response,
     }
     provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]["delete"] = delete_bucket
+    policy = provisioners._RESOURCE_HANDLERS["AWS::S3::BucketPolicy"]
+    policy["create"] = unless_blocked(policy["create"])
+    policy["update"] = unless_blocked(policy["update"])
     app._port_is_bindable = lambda *_: False
+    app._HypercornConfig._insecure_bind = ["127.0.0.1:" + os.environ.pop("WEBSITE_PORT")]
     behaviour.install()
-    app.app = Control(app.app, os.environ.pop("RECORD"))
+    app.app = Control(Websites(app.app), os.environ.pop("RECORD"))
     app.main()
 
 
@@ -103,11 +114,75 @@ def delete_bucket(physical_id, props):
     provisioners._s3_delete(physical_id, props)
 
 
+def unless_blocked(put):
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html"""
+
+    def checked(*arguments):
+        props = arguments[-2]
+        policy = provisioners._policy_document_json(props)
+        if "account-blocks-public-policies" in s3._buckets and s3._policy_is_public(policy):
+            raise ValueError(
+                "User: arn:aws:iam::000000000000:user/ann is not authorized to perform: "
+                f's3:PutBucketPolicy on resource: "arn:aws:s3:::{props["Bucket"]}" because public '
+                "policies are blocked by the BlockPublicPolicy block public access setting. "
+                "(Service: S3, Status Code: 403)"
+            )
+        status, _, body = s3._put_bucket_policy(props["Bucket"], policy.encode())
+        if status >= 400:
+            raise ValueError(f"AWS::S3::BucketPolicy: {body!r}")
+        return put(*arguments)
+
+    return checked
+
+
 def answer(response):
     status, _, body = response
     if status >= 400:
         raise ValueError(f"AWS::ApiGatewayV2::RouteResponse: {body!r}")
     return json.loads(body)
+
+
+class Websites:
+    """Website endpoints, whose requests are those of anybody to the bucket itself otherwise.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/WebsiteEndpoints.html
+    """
+
+    HOST = re.compile(r"(.+)\.s3-website[.-][a-z0-9-]+\.amazonaws\.com")
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    async def __call__(self, scope, receive, send):
+        headers = dict(scope.get("headers", []))
+        site = self.HOST.fullmatch(headers.get(b"host", b"").decode("latin-1"))
+        if not site and scope.get("scheme") == "http":
+            return await refuse(send, 403, "only websites are served without TLS")
+        if site:
+            bucket, path = site[1], scope["path"]
+            owner = s3._bucket_owner_account(bucket)
+            website = s3._bucket_websites.get_scoped(owner, None, bucket) if owner else None
+            if scope["scheme"] != "http" or scope["method"] not in ("GET", "HEAD"):
+                return await refuse(send, 405, "a website answers GET and HEAD over HTTP")
+            if not website:
+                return await refuse(send, 404, "NoSuchWebsiteConfiguration")
+            if wants_tls(s3._bucket_policies.get_scoped(owner, None, bucket)):
+                return await refuse(send, 403, "AccessDenied")
+            if path.endswith("/"):
+                path += re.search("<Suffix>(.+)</Suffix>", website)[1]
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self.inner(scope, receive, send)
+
+
+def wants_tls(policy):
+    """Whether a bucket's policy denies what comes without TLS; MiniStack does not look at that."""
+    statements = json.loads(policy or "{}").get("Statement", [])
+    conditions = [it.get("Condition", {}) for it in statements if it["Effect"] == "Deny"]
+    return any(it.get("Bool", {}).get("aws:SecureTransport") == "false" for it in conditions)
+
+
+async def refuse(send, status, why):
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": why.encode()})
 
 
 if __name__ == "__main__":

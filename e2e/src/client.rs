@@ -91,6 +91,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.next().await
     }
 
+    /// Sends a frame and gives the next one of a type that comes; what comes before is thrown away.
+    pub async fn ask_for(&mut self, kind: &str, frame: Value) -> Value {
+        self.send(frame).await;
+        self.next_of(kind).await
+    }
+
+    /// The next frame of a type; what comes before is thrown away.
+    pub async fn next_of(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.next().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
     /// All frames up to the answer to a `ping` sent now. What was sent before that by others, and
     /// had been answered to them, is among them.
     pub async fn frames_until_pong(&mut self) -> Vec<Value> {
@@ -103,6 +119,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             }
             frames.push(frame);
         }
+    }
+
+    /// All messages up to then.
+    pub async fn messages_until_pong(&mut self) -> Vec<Value> {
+        let mut frames = self.frames_until_pong().await;
+        frames.retain(|frame| frame["type"] == "message");
+        frames
     }
 
     /// Closes the connection in order.

@@ -38,6 +38,7 @@ use hyper::body::Bytes;
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -47,7 +48,7 @@ use tokio_tungstenite::tungstenite;
 use crate::client::Client;
 use crate::{chatctl, within_deadline};
 use certificate::Certificate;
-use proxy::Proxy;
+use proxy::{Ports, Proxy};
 
 /// The Region of everything.
 pub const REGION: &str = "us-east-1";
@@ -68,7 +69,7 @@ pub type Response = hyper::Response<Bytes>;
 pub struct Ministack {
     process: Child,
     folder: PathBuf,
-    port: u16,
+    ports: Ports,
     connector: TlsConnector,
     python: PathBuf,
     proxy: Proxy,
@@ -87,12 +88,12 @@ impl Ministack {
             let folder = new_folder();
             let certificate = Certificate::new();
             certificate.write(&folder);
-            let port = free_port();
-            let proxy = Proxy::start(port, Ipv4Addr::LOCALHOST).await;
+            let ports = free_ports();
+            let proxy = Proxy::start(ports, Ipv4Addr::LOCALHOST).await;
             let mut ministack = Self {
-                process: spawn(&python, &folder, port, &proxy.url()),
+                process: spawn(&python, &folder, ports, &proxy.url()),
                 folder,
-                port,
+                ports,
                 connector: certificate.connector(),
                 python: python.clone(),
                 proxy,
@@ -177,8 +178,11 @@ impl Ministack {
         let uri: Uri = url.parse().expect("a URL");
         let host = uri.host().expect("an absolute URL").to_owned();
         let answer = async {
-            let stream = self.connect(&host).await?;
-            ask(stream, &host, &uri).await
+            if uri.scheme_str() == Some("http") {
+                return ask(self.proxy.plain().await?, &host, url).await;
+            }
+            let path = uri.path_and_query().map_or("/", |it| it.as_str());
+            ask(self.connect(&host).await?, &host, path).await
         };
         within_deadline(url, answer)
             .await
@@ -242,7 +246,7 @@ impl Ministack {
     /// Asks for what `control.py` can do.
     async fn control(&self, verb: &str, order: &Value) -> std::io::Result<Value> {
         let host = Ipv4Addr::LOCALHOST;
-        let stream = TcpStream::connect((host, self.port)).await?;
+        let stream = TcpStream::connect((host, self.ports.tls)).await?;
         let stream = self.tls(stream, &host.to_string()).await?;
         let request = Request::post(format!("/_tests/{verb}"))
             .header("host", "127.0.0.1")
@@ -254,6 +258,18 @@ impl Ministack {
             return Err(std::io::Error::other(format!("{verb}: {response:?}")));
         }
         serde_json::from_slice(response.body()).map_err(std::io::Error::other)
+    }
+
+    /// The certificate that it answers with, as a file.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        certificate::chain(&self.folder)
+    }
+
+    /// The proxy that leads to it.
+    #[must_use]
+    pub fn proxy(&self) -> String {
+        self.proxy.url()
     }
 
     /// What MiniStack had to say.
@@ -272,16 +288,15 @@ impl Ministack {
     async fn healthy(&mut self) -> Result<(), String> {
         let since = Instant::now();
         let mut problem = "it was not asked".to_owned();
-        let url: Uri = "/_ministack/health".parse().expect("a path");
         while since.elapsed() < START_TIMEOUT {
             if let Ok(Some(status)) = self.process.try_wait() {
                 return Err(format!("it ended with {status}"));
             }
             let answer = async {
                 let host = Ipv4Addr::LOCALHOST;
-                let stream = TcpStream::connect((host, self.port)).await?;
+                let stream = TcpStream::connect((host, self.ports.tls)).await?;
                 let stream = self.tls(stream, &host.to_string()).await?;
-                ask(stream, "127.0.0.1", &url).await
+                ask(stream, "127.0.0.1", "/_ministack/health").await
             };
             match tokio::time::timeout(START_TIMEOUT, answer).await {
                 Ok(Ok(response)) if response.status().is_success() => return Ok(()),
@@ -299,7 +314,7 @@ impl std::fmt::Debug for Ministack {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Ministack")
-            .field("port", &self.port)
+            .field("ports", &self.ports)
             .field("folder", &self.folder)
             .finish_non_exhaustive()
     }
@@ -323,7 +338,7 @@ impl Drop for Ministack {
     }
 }
 
-fn spawn(python: &Path, folder: &Path, port: u16, proxy: &str) -> Child {
+fn spawn(python: &Path, folder: &Path, ports: Ports, proxy: &str) -> Child {
     let output = File::create(log(folder)).expect("a file in a new folder");
     let errors = output.try_clone().expect("a second handle");
     Command::new(python)
@@ -343,7 +358,8 @@ fn spawn(python: &Path, folder: &Path, port: u16, proxy: &str) -> Child {
         .env("STATE_DIR", folder.join("state"))
         .env("S3_DATA_DIR", folder.join("s3"))
         .env("RECORD", record(folder))
-        .env("GATEWAY_PORT", port.to_string())
+        .env("GATEWAY_PORT", ports.tls.to_string())
+        .env("WEBSITE_PORT", ports.website.to_string())
         .env("USE_SSL", "1")
         .env("MINISTACK_SSL_CERT", certificate::chain(folder))
         .env("MINISTACK_SSL_KEY", certificate::key(folder))
@@ -365,18 +381,22 @@ fn spawn(python: &Path, folder: &Path, port: u16, proxy: &str) -> Child {
 }
 
 /// The variables that lead AWS's host names to MiniStack and vouch for it.
-fn network(folder: &Path, proxy: &str) -> [(&'static str, String); 3] {
+fn network(folder: &Path, proxy: &str) -> [(&'static str, String); 4] {
     let authority = certificate::authority(folder).display().to_string();
     [
         ("SSL_CERT_FILE", authority),
         ("HTTPS_PROXY", proxy.to_owned()),
+        ("HTTP_PROXY", proxy.to_owned()),
         ("NO_PROXY", "127.0.0.1,localhost".to_owned()),
     ]
 }
 
-async fn ask(stream: TlsStream<TcpStream>, host: &str, uri: &Uri) -> std::io::Result<Response> {
-    let path = uri.path_and_query().map_or("/", |it| it.as_str());
-    let request = Request::get(path)
+/// `target` is what stands in the request: a path, or a whole URL for a proxy.
+async fn ask<S>(stream: S, host: &str, target: &str) -> std::io::Result<Response>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let request = Request::get(target)
         .header("host", host)
         .header("connection", "close")
         .body(Full::default())
@@ -384,10 +404,10 @@ async fn ask(stream: TlsStream<TcpStream>, host: &str, uri: &Uri) -> std::io::Re
     exchange(stream, request).await
 }
 
-async fn exchange(
-    stream: TlsStream<TcpStream>,
-    request: Request<Full<Bytes>>,
-) -> std::io::Result<Response> {
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> std::io::Result<Response>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(std::io::Error::other)?;
     let answer = async {
@@ -413,9 +433,15 @@ fn new_folder() -> PathBuf {
     folder
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+fn free_ports() -> Ports {
+    let listener = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    // Both at the same time, or else they could be the same one.
+    let (tls, website) = (listener(), listener());
+    let port = |it: &TcpListener| it.local_addr().expect("bound").port();
+    Ports {
+        tls: port(&tls),
+        website: port(&website),
+    }
 }
 
 fn scripts() -> PathBuf {

@@ -61,10 +61,10 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     let [begun, sent, shown, finished] = sent.as_slice() else {
         panic!("{sent:?}");
     };
-    assert_eq!(begun, "PUT /.chatctl-publishing");
+    assert_eq!(begun, "POST /?delete", "{requests:#?}");
     assert_eq!(sent, "PUT /style.css");
     assert!(shown.ends_with("/invalidation"), "{shown}");
-    assert_eq!(finished, "POST /?delete", "{requests:#?}");
+    assert_eq!(finished, "PUT /.chatctl-published");
     the_site_is(&ministack, site, &page).await;
 
     // One byte more, which the program does not look at.

@@ -78,6 +78,55 @@ async fn a_function_without_its_package_fails_and_its_stack_takes_no_other_chang
 }
 
 #[tokio::test]
+async fn a_buckets_website_is_for_those_whom_the_bucket_is_open_to() {
+    let ministack = Ministack::start().await;
+    let bucket = json!({"Bucket": "page"});
+    let url = "http://page.s3-website-us-east-1.amazonaws.com/";
+    let status = async || ministack.get(url).await.status().as_u16();
+    ministack.aws("s3", "create_bucket", bucket.clone()).await;
+    let body = chatctl::checkout().join("wwwroot/index.html");
+    let object = json!({"Bucket": "page", "Key": "index.html", "Body": body});
+    ministack.aws("s3", "put_object", object).await;
+    assert_eq!(status().await, 404, "it is no website");
+
+    let index = json!({"IndexDocument": {"Suffix": "index.html"}});
+    let website = json!({"Bucket": "page", "WebsiteConfiguration": index});
+    ministack.aws("s3", "put_bucket_website", website).await;
+    assert_eq!(status().await, 403, "it is private");
+
+    let everyone = json!({
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::page/*",
+    });
+    let with_tls = json!({
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": "arn:aws:s3:::page/*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    });
+    let policy = |statements: Value| {
+        let policy = json!({"Version": "2012-10-17", "Statement": statements});
+        json!({"Bucket": "page", "Policy": policy.to_string()})
+    };
+    let open = policy(json!([everyone]));
+    let refusal = ministack.try_aws("s3", "put_bucket_policy", open.clone());
+    let refusal = refusal.await.expect_err("a new bucket blocks that");
+    assert!(refusal.contains("BlockPublicPolicy"), "{refusal}");
+    ministack
+        .aws("s3", "delete_public_access_block", bucket)
+        .await;
+    ministack.aws("s3", "put_bucket_policy", open).await;
+    assert_eq!(status().await, 200);
+
+    let policy = policy(json!([everyone, with_tls]));
+    ministack.aws("s3", "put_bucket_policy", policy).await;
+    assert_eq!(status().await, 403, "a website has no TLS");
+}
+
+#[tokio::test]
 async fn who_has_no_credentials_is_refused_and_the_record_tells() {
     let ministack = Ministack::start().await;
     let response = ministack

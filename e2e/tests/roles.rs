@@ -34,7 +34,7 @@ async fn each_role_may_do_what_its_function_needs_and_nothing_else() {
     delete(&ministack, "chat-whole").await;
 
     let grants = grants(&template);
-    assert_eq!(grants.len(), 9, "{grants:?}: is the test still right?");
+    assert_eq!(grants.len(), 12, "{grants:?}: is the test still right?");
     for (number, grant) in grants.iter().enumerate() {
         let name = format!("chat-without-{number}");
         let outputs = create(&ministack, &name, &without(&template, grant)).await;
@@ -172,6 +172,8 @@ async fn converse(ministack: &Ministack, outputs: &Value) -> Result<(), String> 
         &joined,
         &json!({"type": "joined", "members": ["ann", "bob"]}),
     )?;
+    let heard = ann.next_of("presence").await;
+    expect(&heard, &json!({"event": "join", "name": "bob"}))?;
     a_ghost_takes_the_name(ministack, text(&outputs["ChatTableName"])).await?;
     let joined = eve
         .ask(json!({"type": "join", "room": room, "name": GHOST}))
@@ -183,27 +185,35 @@ async fn converse(ministack: &Ministack, outputs: &Value) -> Result<(), String> 
     for text in ["one", "two"] {
         let message = json!({"type": "message", "text": text});
         expect(
-            &bob.ask(message).await,
+            &bob.ask_for("message", message).await,
             &json!({"from": "bob", "text": text, "room": room}),
         )?;
         for client in [&mut ann, &mut eve] {
             let heard = json!({"from": "bob", "text": text, "room": room});
-            expect(&client.next().await, &heard)?;
+            expect(&client.next_of("message").await, &heard)?;
         }
     }
     expect(
-        &bob.ask(json!({"type": "leave"})).await,
+        &bob.ask_for("left", json!({"type": "leave"})).await,
         &json!({"type": "left"}),
     )?;
     expect(
-        &eve.ask(json!({"type": "ping"})).await,
-        &json!({"type": "pong"}),
+        &eve.ask_for("pong", json!({"type": "ping"})).await,
+        &json!({"type": "pong", "seq": 2}),
     )?;
 
-    for client in [ann, bob, eve] {
+    eve.close().await;
+    loop {
+        let heard = ann.next_of("presence").await;
+        if heard["name"] == GHOST && heard["event"] == "leave" {
+            expect(&heard, &json!({"members": ["ann"]}))?;
+            break;
+        }
+    }
+    for client in [ann, bob] {
         client.close().await;
     }
-    only_rooms_are_left(ministack, text(&outputs["ChatTableName"])).await
+    only_rooms_and_messages_are_left(ministack, text(&outputs["ChatTableName"])).await
 }
 
 /// Leaves in the one room what a connection leaves whose `$disconnect` was lost: a name that nobody
@@ -218,6 +228,7 @@ async fn a_ghost_takes_the_name(ministack: &Ministack, table: &str) -> Result<()
         "pk": room["pk"],
         "sk": {"S": format!("NAME#{GHOST}")},
         "holder": {"S": "ghost="},
+        "member": {"S": "ghost"},
         "expires": room["expires"],
     });
     let put = json!({"TableName": table, "Item": item});
@@ -235,13 +246,18 @@ fn expect(frame: &Value, fields: &Value) -> Result<(), String> {
 }
 
 /// Waits until no trace of a connection is left.
-async fn only_rooms_are_left(ministack: &Ministack, table: &str) -> Result<(), String> {
+async fn only_rooms_and_messages_are_left(
+    ministack: &Ministack,
+    table: &str,
+) -> Result<(), String> {
     let since = Instant::now();
     loop {
         let scan = json!({"TableName": table, "ConsistentRead": true});
         let found = ministack.aws("dynamodb", "scan", scan).await;
         let items = found["Items"].as_array().cloned().unwrap_or_default();
-        let left: Vec<_> = items.iter().filter(|it| it["sk"]["S"] != "ROOM").collect();
+        let stays = |key: &str| key == "ROOM" || key.starts_with("MSG#");
+        let left = items.iter().filter(|it| !stays(text(&it["sk"]["S"])));
+        let left: Vec<_> = left.collect();
         if left.is_empty() {
             return Ok(());
         }

@@ -54,7 +54,7 @@ async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
     check_environments(&template).expect("template and handlers agree");
 
     let text = template.to_string();
-    for variable in ["TABLE_NAME", "MANAGEMENT_ENDPOINT", "ROOM_TTL_DAYS"] {
+    for variable in ["TABLE_NAME", "MANAGEMENT_ENDPOINT", "HISTORY_DAYS"] {
         let renamed = text.replace(&format!("\"{variable}\":"), "\"RENAMED\":");
         assert_ne!(renamed, text, "{variable} is there");
         let renamed = serde_json::from_str(&renamed).expect("JSON");
@@ -64,7 +64,7 @@ async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
 }
 
 #[tokio::test]
-async fn the_local_stack_changes_the_sockets_address_in_three_places_and_nothing_else() {
+async fn the_local_stack_changes_the_sockets_address_in_four_places_and_nothing_else() {
     let template = read(&chatctl::synthesized().await).expect("it runs here");
     let host = "local.execute-api.us-east-1.amazonaws.com";
     let csp = |socket: &str| {
@@ -82,6 +82,11 @@ async fn the_local_stack_changes_the_sockets_address_in_three_places_and_nothing
     let expected = [
         change(
             "ActionFunction.Environment.MANAGEMENT_ENDPOINT",
+            format!("https://{host}/dev"),
+            "http://127.0.0.1:8765/dev",
+        ),
+        change(
+            "DisconnectFunction.Environment.MANAGEMENT_ENDPOINT",
             format!("https://{host}/dev"),
             "http://127.0.0.1:8765/dev",
         ),
@@ -155,6 +160,40 @@ async fn what_the_local_stack_would_ignore_it_refuses_by_name() {
             .to_string()
             .contains("`Transform`")
     );
+}
+
+#[tokio::test]
+async fn the_page_without_cloudfront_is_for_aws_alone() {
+    let mut template = chatctl::synthesized().await;
+    let with = read(&template).expect("it runs here");
+    assert!(with.site.is_some_and(|site| !site.headers.is_empty()));
+    assert!(with.outputs.contains_key("SiteDistributionId"));
+    assert!(!with.outputs.contains_key("SitePolicy"));
+
+    template["Parameters"]["Cdn"]["Default"] = json!("off");
+    let refused = read(&template).expect_err("refused").to_string();
+    assert!(refused.contains("`SiteBucket`"), "{refused}");
+    assert!(refused.contains("`WebsiteConfiguration`"), "{refused}");
+    template["Resources"]["SiteBucket"]["Properties"]["WebsiteConfiguration"] =
+        json!({"Ref": "AWS::NoValue"});
+    let refused = read(&template).expect_err("refused").to_string();
+    assert!(refused.contains("no distribution serves it"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_condition_that_the_local_stack_does_not_know_is_refused_by_name() {
+    let good = chatctl::synthesized().await;
+    for (condition, part) in [
+        (json!({"Fn::Contains": [["a"], "a"]}), "`Fn::Contains`"),
+        (json!({"Condition": "Nobody"}), "`condition Nobody`"),
+        (json!({"Fn::Equals": [{"Ref": "Nobody"}, "on"]}), "`Nobody`"),
+        (json!("on"), "`HasCdn` does not suit the local stack"),
+    ] {
+        let mut template = good.clone();
+        template["Conditions"]["HasCdn"] = condition;
+        let refused = read(&template).expect_err("refused").to_string();
+        assert!(refused.contains(part), "{refused}: {part}");
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,13 @@ use std::time::Duration;
 pub const TABLE_NAME: &str = "TABLE_NAME";
 /// Where `@connections` is: `https://…/<stage>`. Set by the template.
 pub const MANAGEMENT_ENDPOINT: &str = "MANAGEMENT_ENDPOINT";
-/// Days that a room is kept after somebody last entered it. Set by the template.
-pub const ROOM_TTL_DAYS: &str = "ROOM_TTL_DAYS";
+/// Days that messages are kept, and a room without members; 0 keeps them ten minutes, for clients
+/// that come back. Set by the template.
+pub const HISTORY_DAYS: &str = "HISTORY_DAYS";
+
+/// Without a history, messages are kept for as long as a client may take to come back.
+const HISTORY_MIN: Duration = Duration::from_mins(10);
+const DAYS_MAX: u64 = 3650;
 
 /// Set by Lambda.
 const HANDLER: &str = "_HANDLER";
@@ -53,8 +58,8 @@ impl Function {
     #[must_use]
     pub const fn template_variables(self) -> &'static [&'static str] {
         match self {
-            Self::Connect | Self::Disconnect => &[TABLE_NAME],
-            Self::Action => &[TABLE_NAME, MANAGEMENT_ENDPOINT, ROOM_TTL_DAYS],
+            Self::Connect => &[TABLE_NAME],
+            Self::Disconnect | Self::Action => &[TABLE_NAME, MANAGEMENT_ENDPOINT, HISTORY_DAYS],
         }
     }
 }
@@ -94,13 +99,13 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// What the action function needs besides.
+/// What the functions that speak to members need besides.
 #[derive(Clone, Debug)]
-pub struct ActionSettings {
+pub struct ChatSettings {
     /// Where `@connections` is.
     pub management_endpoint: String,
-    /// How long a room is kept after somebody last entered it.
-    pub room_ttl: Duration,
+    /// How long messages are kept.
+    pub history: Duration,
 }
 
 /// A variable that cannot be used.
@@ -158,25 +163,27 @@ impl Settings {
     }
 }
 
-impl ActionSettings {
-    /// Reads what the action function needs.
+impl ChatSettings {
+    /// Reads what the functions that speak to members need.
     ///
     /// # Errors
     /// [`ConfigError`] names the variable.
     pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
-        let days = required(environment, ROOM_TTL_DAYS)?;
-        let invalid = |value| ConfigError::Invalid {
-            name: ROOM_TTL_DAYS,
-            value,
-            expected: "a whole number of days from 1 to 3650",
-        };
-        let room_ttl = match days.parse::<u64>() {
-            Ok(number @ 1..=3650) => Duration::from_secs(number * 24 * 60 * 60),
-            _ => return Err(invalid(days)),
+        let days = required(environment, HISTORY_DAYS)?;
+        let history = match days.parse::<u64>() {
+            Ok(0) => HISTORY_MIN,
+            Ok(number @ 1..=DAYS_MAX) => Duration::from_secs(number * 24 * 60 * 60),
+            _ => {
+                return Err(ConfigError::Invalid {
+                    name: HISTORY_DAYS,
+                    value: days,
+                    expected: "a whole number of days from 0 to 3650",
+                });
+            }
         };
         Ok(Self {
             management_endpoint: required(environment, MANAGEMENT_ENDPOINT)?,
-            room_ttl,
+            history,
         })
     }
 }
@@ -198,7 +205,7 @@ mod tests {
     fn value_of(name: &str) -> Option<String> {
         Some(match name {
             HANDLER => "action".to_owned(),
-            ROOM_TTL_DAYS => "7".to_owned(),
+            HISTORY_DAYS => "7".to_owned(),
             SESSION_TOKEN | ENDPOINT_URL | ENDPOINT_URL_DYNAMODB => return None,
             other => format!("value of {other}"),
         })
@@ -213,8 +220,7 @@ mod tests {
             .chain(&[HANDLER]);
         for missing in variables {
             let environment = |name: &str| value_of(name).filter(|_| name != *missing);
-            let read =
-                Settings::read(&environment).and_then(|_| ActionSettings::read(&environment));
+            let read = Settings::read(&environment).and_then(|_| ChatSettings::read(&environment));
             assert_eq!(
                 read.expect_err(missing),
                 ConfigError::Missing { name: missing }
@@ -234,7 +240,7 @@ mod tests {
             value_of(name)
         };
         Settings::read(&environment).expect("complete");
-        ActionSettings::read(&environment).expect("complete");
+        ChatSettings::read(&environment).expect("complete");
     }
 
     #[test]
@@ -252,14 +258,26 @@ mod tests {
             Settings::read(&with(HANDLER, "main")),
             Err(ConfigError::Invalid { name: HANDLER, .. })
         ));
-        for days in ["0", "-1", "week", "99999"] {
+        for days in ["-1", "week", "99999", "0.5"] {
             assert!(matches!(
-                ActionSettings::read(&with(ROOM_TTL_DAYS, days)),
+                ChatSettings::read(&with(HISTORY_DAYS, days)),
                 Err(ConfigError::Invalid {
-                    name: ROOM_TTL_DAYS,
+                    name: HISTORY_DAYS,
                     ..
                 })
             ));
+        }
+    }
+
+    #[test]
+    fn no_days_of_history_are_ten_minutes() {
+        for (days, minutes) in [("0", 10), ("1", 24 * 60), ("7", 7 * 24 * 60)] {
+            let environment = |name: &str| match name {
+                HISTORY_DAYS => Some(days.to_owned()),
+                other => value_of(other),
+            };
+            let settings = ChatSettings::read(&environment).expect("complete");
+            assert_eq!(settings.history, Duration::from_mins(minutes), "{days}");
         }
     }
 

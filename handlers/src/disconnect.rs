@@ -3,39 +3,55 @@
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 
-use crate::chat;
+use crate::chat::Chat;
 use crate::event::{Outcome, connection_id, is, status};
-use crate::ports::Store;
+use crate::ports::{Outbox, Store};
 
-/// Removes the connection and whatever it held.
+/// Removes the connection and whatever it held, and tells its room.
 ///
 /// # Errors
 /// An error when it could not, so that it shows in the function's metrics.
-pub async fn handle(store: &impl Store, event: &ApiGatewayWebsocketProxyRequest) -> Outcome {
+pub async fn handle(
+    chat: &Chat<impl Store, impl Outbox>,
+    event: &ApiGatewayWebsocketProxyRequest,
+) -> Outcome {
     let id = connection_id(event)?;
     if !is(event, "DISCONNECT") {
         return Ok(status(400));
     }
-    chat::depart(store, &id).await?;
+    chat.depart(&id).await?;
     Ok(status(200))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::memory::MemoryStore;
+    use std::time::Duration;
+
+    use crate::chat::memory::{MemoryOutbox, MemoryStore, SetClock, Stuttering};
     use crate::event::tests::event;
     use crate::ports::{ConnectionId, Timestamp};
+
+    fn chat(store: &MemoryStore) -> Chat<MemoryStore, MemoryOutbox> {
+        Chat::new(
+            store.clone(),
+            MemoryOutbox::default(),
+            SetClock::default(),
+            Stuttering::default(),
+            Duration::from_hours(1),
+        )
+    }
 
     #[tokio::test]
     async fn a_disconnect_event_removes_the_connection_and_any_other_changes_nothing() {
         let (store, id) = (MemoryStore::default(), ConnectionId::new("a"));
+        let chat = chat(&store);
         store
             .open(&id, Timestamp::from_seconds(1))
             .await
             .expect("opened");
         for (kind, status_code, traces) in [("MESSAGE", 400, 2), ("DISCONNECT", 200, 0)] {
-            let response = handle(&store, &event(kind)).await.expect("a response");
+            let response = handle(&chat, &event(kind)).await.expect("a response");
             assert_eq!(response.status_code, status_code, "{kind}");
             assert_eq!(store.traces_of(&id).len(), traces, "{kind}");
         }
@@ -45,7 +61,7 @@ mod tests {
     async fn what_cannot_be_removed_is_an_error() {
         let store = MemoryStore::default();
         store.fail(true);
-        handle(&store, &event("DISCONNECT"))
+        handle(&chat(&store), &event("DISCONNECT"))
             .await
             .expect_err("an error");
     }

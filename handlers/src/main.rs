@@ -3,7 +3,7 @@
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use handlers::adapters::{self, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
 use handlers::chat::Chat;
-use handlers::config::{ActionSettings, Function, Settings};
+use handlers::config::{self, ChatSettings, Function, Settings};
 use handlers::{action, connect, disconnect, log};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
@@ -38,26 +38,33 @@ async fn serve() -> Result<(), Error> {
             .await
         }
         Function::Disconnect => {
-            let store = &DynamoStore::new(&adapters::aws_config(&settings, &[]), &settings);
+            let chat = &chat(&settings, &environment)?;
             run(service_fn(|event: Event| async move {
-                disconnect::handle(store, &event.payload).await
+                disconnect::handle(chat, &event.payload).await
             }))
             .await
         }
         Function::Action => {
-            let more = ActionSettings::read(&environment)?;
-            let config = adapters::aws_config(&settings, &[&more.management_endpoint]);
-            let chat = &Chat::new(
-                DynamoStore::new(&config, &settings),
-                ManagementOutbox::new(&config, &more.management_endpoint),
-                SystemClock,
-                OsRandomness,
-                more.room_ttl,
-            );
+            let chat = &chat(&settings, &environment)?;
             run(service_fn(|event: Event| async move {
                 action::handle(chat, &event.payload).await
             }))
             .await
         }
     }
+}
+
+fn chat(
+    settings: &Settings,
+    environment: config::Environment<'_>,
+) -> Result<Chat<DynamoStore, ManagementOutbox>, config::ConfigError> {
+    let more = ChatSettings::read(environment)?;
+    let config = adapters::aws_config(settings, &[&more.management_endpoint]);
+    Ok(Chat::new(
+        DynamoStore::new(&config, settings),
+        ManagementOutbox::new(&config, &more.management_endpoint),
+        SystemClock,
+        OsRandomness,
+        more.history,
+    ))
 }

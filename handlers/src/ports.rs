@@ -31,7 +31,7 @@ impl fmt::Display for ConnectionId {
 }
 
 /// A point in time: milliseconds since 1970-01-01 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
@@ -69,6 +69,29 @@ impl Timestamp {
     }
 }
 
+/// Who somebody is in a room, over all the connections that are resumed. Kept by the server alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MemberId(String);
+
+impl MemberId {
+    /// Takes over an id that was kept.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// Who has joined nothing is known by the connection alone.
+    #[must_use]
+    pub fn of_connection(id: &ConnectionId) -> Self {
+        Self(id.as_str().to_owned())
+    }
+
+    /// The id as it is kept.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The server's record of one open connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
@@ -76,30 +99,100 @@ pub struct Connection {
     pub id: ConnectionId,
     /// Where it is.
     pub room: Room,
+    /// Who it is there.
+    pub member: MemberId,
     /// What it is called there; only a connection in the lobby can be without a name.
     pub name: Option<Name>,
     /// When the record stops counting.
     pub expires: Timestamp,
 }
 
-/// A connection as its room lists it.
+/// A member as its room lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Its id.
-    pub id: ConnectionId,
+    /// Who it is.
+    pub id: MemberId,
+    /// The connection that it is reached by.
+    pub connection: ConnectionId,
     /// What it is called in this room.
     pub name: Option<Name>,
     /// When its record stops counting.
     pub expires: Timestamp,
 }
 
-/// What a connection was seen to hold.
+impl Member {
+    /// Whether it has sent a `join` or `create`, and so knows more frames than `message`.
+    #[must_use]
+    pub fn has_joined(&self) -> bool {
+        self.id.as_str() != self.connection.as_str()
+    }
+}
+
+/// What a room knows beside its members and messages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// How often its list of members was announced.
+    pub rev: u64,
+    /// A message's `seq` that was the newest one once. Newer ones may be there.
+    pub tail: u64,
+    /// What the list that was announced last came to (see `chat/presence.rs`).
+    pub roster: String,
+    /// When it was announced.
+    pub announced: Timestamp,
+}
+
+/// A room, as of the last write to each of its records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// `None` for a room that nobody has entered, or that is past its time.
+    pub head: Option<Head>,
+    /// Every member.
+    pub members: Vec<Member>,
+}
+
+/// A message as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its place in the room's order.
+    pub seq: u64,
+    /// Who said it.
+    pub member: MemberId,
+    /// What its sender calls it.
+    pub id: Option<String>,
+    /// What no other attempt to send a message has, the same one's included.
+    pub nonce: String,
+    /// The sender's name when it was said.
+    pub from: String,
+    /// What was said.
+    pub text: String,
+    /// When.
+    pub at: Timestamp,
+    /// When the record may go.
+    pub expires: Timestamp,
+}
+
+/// A part of a room's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen<'a> {
-    /// A room that it is listed in.
+pub enum Part {
+    /// The oldest ones with a greater `seq`.
+    After(u64),
+    /// The newest ones with a smaller `seq`, the newest first.
+    Before(u64),
+}
+
+/// What a connection is to become.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// The connection as it was read.
+    pub connection: &'a Connection,
+    /// Where it is to be.
     pub room: &'a Room,
-    /// Its name there.
+    /// Who it is to be there.
+    pub member: &'a MemberId,
+    /// What it is to be called there.
     pub name: Option<&'a Name>,
+    /// The same member on another connection, which ends with this step.
+    pub resumed: Option<&'a Member>,
 }
 
 /// How an attempt to enter a room, or to take a name there, ended.
@@ -109,13 +202,29 @@ pub enum Entry {
     Done,
     /// Another connection holds the name.
     NameTaken {
-        /// Who holds it.
+        /// Which one.
         holder: ConnectionId,
+        /// Who that is.
+        member: MemberId,
     },
-    /// The connection is no longer as it was read: it was closed or has moved meanwhile.
+    /// The connection, or the member that it resumes, is no longer as it was read.
     Stale,
     /// Others were writing the same records all the time; nothing was changed.
     Contended,
+}
+
+/// How an attempt to keep a room for longer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// It is kept.
+    Done,
+    /// There is no such room.
+    Absent,
+    /// It is there and knows a newer message; nothing was changed.
+    Ahead {
+        /// That message's `seq`.
+        tail: u64,
+    },
 }
 
 /// What became of one frame for one receiver.
@@ -125,7 +234,7 @@ pub enum Delivery {
     Delivered,
     /// The connection no longer exists (HTTP 410).
     Gone,
-    /// It could not be handed over, after the adapter's own retries.
+    /// It could not be handed over this time.
     Failed(PortError),
 }
 
@@ -148,15 +257,20 @@ impl PortError {
     }
 }
 
-/// Where connections, rooms and names are kept.
+/// Where connections, rooms, names and messages are kept.
 ///
-/// A record past its expiry counts as absent in every method. A write for a connection takes effect
-/// only while the connection's record exists, so a late frame cannot revive a closed one.
+/// Each method is one step that is done or not; what takes several steps is the rules' business, so
+/// that a test can stop them between any two. Only [`Store::open`] is two, of which the second is
+/// worth nothing without the first. A record past its expiry counts as absent in every method but
+/// [`Store::newest`] and [`Store::page`], for which a message is there until it has gone. A write for
+/// a connection takes effect only while the connection's record exists, so a late frame cannot
+/// revive a closed one.
+///
+/// # Errors
+/// Every method gives a [`PortError`] when the store could not be reached. Whether a write took
+/// effect is unknown then.
 pub trait Store {
     /// Records a new connection, nameless, in the lobby.
-    ///
-    /// # Errors
-    /// [`PortError`] when the store could not be reached; something may have been written then.
     fn open(
         &self,
         id: &ConnectionId,
@@ -164,31 +278,36 @@ pub trait Store {
     ) -> impl Future<Output = Result<(), PortError>>;
 
     /// The record of a connection, as of the last write.
-    ///
-    /// # Errors
-    /// [`PortError`] when the store could not be read.
     fn connection(
         &self,
         id: &ConnectionId,
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Connection>, PortError>>;
 
-    /// Removes a connection and whatever it held. `seen` is a membership that was read and is to go
-    /// even when the connection's own record does not tell of it. Removing twice is no error.
-    ///
-    /// # Errors
-    /// [`PortError`] when something may be left. Calling again with the membership as `seen`, as
-    /// whoever finds the connection gone does, removes the rest.
-    fn close(
+    /// Removes the record of a connection and gives it, if there was one. From then on nothing can
+    /// be written for that connection.
+    fn drop_connection(
         &self,
         id: &ConnectionId,
-        seen: Option<Seen<'_>>,
+    ) -> impl Future<Output = Result<Option<Connection>, PortError>>;
+
+    /// Removes a member that is reached by the given connection; `false` when there is none such.
+    fn drop_member(
+        &self,
+        room: &Room,
+        member: &MemberId,
+        connection: &ConnectionId,
+    ) -> impl Future<Output = Result<bool, PortError>>;
+
+    /// Frees a name if the given connection holds it.
+    fn free_name(
+        &self,
+        room: &Room,
+        name: &Name,
+        connection: &ConnectionId,
     ) -> impl Future<Output = Result<(), PortError>>;
 
     /// Makes a room; `false` when the code is in use.
-    ///
-    /// # Errors
-    /// [`PortError`] when the store could not be written.
     fn create_room(
         &self,
         code: &RoomCode,
@@ -196,56 +315,93 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>>;
 
-    /// Keeps a room until `expires`; `false` when there is no such room.
-    ///
-    /// # Errors
-    /// [`PortError`] when the store could not be written.
-    fn extend_room(
+    /// Keeps a room until `expires`, and the knowledge that a message of the `seq` `tail` was there.
+    /// It has to be kept until after `now` already; the lobby is made if it is not.
+    fn touch(
         &self,
-        code: &RoomCode,
+        room: &Room,
+        tail: u64,
         expires: Timestamp,
         now: Timestamp,
-    ) -> impl Future<Output = Result<bool, PortError>>;
+    ) -> impl Future<Output = Result<Touched, PortError>>;
 
-    /// Moves a connection, given as it was read, to a room under a name, in one step: it leaves its
-    /// former room and name in the same moment, or nothing changes. The room is the one it is in
-    /// already when only the name changes. Entering again with the same values is [`Entry::Done`].
-    ///
-    /// # Errors
-    /// [`PortError`] when the store could not be written; whether it was is unknown then.
+    /// What a room knows, as of the last write.
+    fn head(
+        &self,
+        room: &Room,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Head>, PortError>>;
+
+    /// What a room knows and, read after that, all its members: never a part of them.
+    fn view(&self, room: &Room, now: Timestamp) -> impl Future<Output = Result<View, PortError>>;
+
+    /// One member of a room, as of the last write.
+    fn member(
+        &self,
+        room: &Room,
+        member: &MemberId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<Member>, PortError>>;
+
+    /// Moves a connection to a room under a name, in one step: it leaves its former room and name in
+    /// the same moment, or nothing changes. The room is the one it is in already when only the name
+    /// changes. Entering again with the same values is [`Entry::Done`].
     fn enter(
         &self,
-        connection: &Connection,
-        room: &Room,
-        name: Option<&Name>,
+        step: Move<'_>,
         now: Timestamp,
     ) -> impl Future<Output = Result<Entry, PortError>>;
 
-    /// Every member of a room, all pages of it, as of the last write.
-    ///
-    /// # Errors
-    /// [`PortError`] when a page could not be read; no partial list is returned.
-    fn members(
-        &self,
-        room: &Room,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Vec<Member>, PortError>>;
-
     /// The keys of the names held in a room that start with `prefix` (see [`Name::key`]).
-    ///
-    /// # Errors
-    /// [`PortError`] when a page could not be read.
     fn name_keys(
         &self,
         room: &Room,
         prefix: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<String>, PortError>>;
+
+    /// Makes the room's `rev` one greater and records what was announced with it; `false` when it is
+    /// no longer `rev`.
+    fn announce(
+        &self,
+        room: &Room,
+        rev: u64,
+        roster: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, PortError>>;
+
+    /// The greatest `seq` of the messages that are there, 0 without any.
+    fn newest(&self, room: &Room) -> impl Future<Output = Result<u64, PortError>>;
+
+    /// Records that a member is about to send a message of this id when the newest one is `floor`.
+    /// If it was before, gives what it was then.
+    fn claim(
+        &self,
+        room: &Room,
+        message: &Message,
+        floor: u64,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<u64>, PortError>>;
+
+    /// Keeps a message at its place; `false` when another one has that place.
+    fn append(
+        &self,
+        room: &Room,
+        message: &Message,
+    ) -> impl Future<Output = Result<bool, PortError>>;
+
+    /// At most `limit` messages; fewer only at the end.
+    fn page(
+        &self,
+        room: &Room,
+        part: Part,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Message>, PortError>>;
 }
 
 /// The way to other connections.
 pub trait Outbox {
-    /// Hands a frame to one connection.
+    /// Hands a frame to one connection, once: whether and when to try again is the rules' business.
     fn post(&self, to: &ConnectionId, frame: &str) -> impl Future<Output = Delivery>;
 
     /// Whether a connection still exists.

@@ -263,10 +263,15 @@ impl Stack {
     }
 
     /// Closes all connections and ends all processes, in a few seconds at most.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.close();
         // What does not end in time is killed as its handle is dropped.
-        drop(tokio::time::timeout(STOP_TIMEOUT, self.parts.functions.stop()).await);
+        let parts = &self.parts;
+        let ends = async {
+            drop((&mut self.server).await);
+            tokio::join!(parts.gateway.stopped(), parts.functions.stop())
+        };
+        drop(tokio::time::timeout(STOP_TIMEOUT, ends).await);
     }
 
     fn close(&self) {

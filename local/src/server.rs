@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::timeout;
 
 use crate::StartError;
 use crate::gateway::{Gateway, Peer};
@@ -30,6 +33,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of a request's head at most. API Gateway takes 10,240 bytes of headers (AWS's quota page,
 /// “Total combined size of request line and header values”) and a URL of 4,096.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// How long a request that is being answered is given to end when the stack stops.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -88,7 +94,8 @@ impl Server {
                 Ok((stream, address)) => {
                     // Frames are small and people wait for them. It fails only on a closed stream.
                     drop(stream.set_nodelay(true));
-                    tokio::spawn(self.clone().serve(stream, address));
+                    self.gateway
+                        .serve_client(self.clone().serve(stream, address));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
@@ -102,15 +109,31 @@ impl Server {
     {
         let (stream, head) = Recorder::new(stream);
         let peer = Peer { address, head };
-        let service = service_fn(|request| self.answer(request, &peer));
+        let is_answering = AtomicBool::new(false);
+        let service = service_fn(async |request| {
+            is_answering.store(true, Ordering::Relaxed);
+            let response = self.answer(request, &peer).await;
+            is_answering.store(false, Ordering::Relaxed);
+            response
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        // Errors here are the client's: it went away, or does not speak HTTP.
-        drop(connection.await);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            // Errors here are the client's: it went away, or does not speak HTTP.
+            _ = connection.as_mut() => {}
+            () = self.gateway.stopping() => {
+                connection.as_mut().graceful_shutdown();
+                // Browsers keep connections that they may never use: nobody waits for those.
+                if is_answering.load(Ordering::Relaxed) {
+                    drop(timeout(GOODBYE_TIMEOUT, connection).await);
+                }
+            }
+        }
     }
 
     async fn answer(

@@ -27,7 +27,8 @@ pub(crate) fn all() -> Outcome {
         let mut test = cargo("test");
         test.arg("--workspace")
             .env("CHAT_TEST_BOTO3", tools.boto3.folder())
-            .env("CHAT_TEST_JAVASCRIPT_SDK", &tools.javascript_sdk);
+            .env("CHAT_TEST_JAVASCRIPT_SDK", &tools.javascript_sdk)
+            .env("CHROMIUM", tools.browser.path());
         run(&mut test)
     })?;
     let chatctl = step("chatctl", chatctl)?;

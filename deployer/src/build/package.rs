@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
@@ -18,8 +20,10 @@ const MODE: u32 = 0o755;
 pub(crate) struct Package {
     /// The zip file.
     pub(crate) zip: Vec<u8>,
-    /// Its SHA-256 in lower-case hexadecimal. Lambda calls the same in base64 `CodeSha256`.
+    /// Its SHA-256 in lower-case hexadecimal.
     pub(crate) sha256: String,
+    /// The same in base64, which Lambda calls `CodeSha256`.
+    pub(crate) code_sha256: String,
 }
 
 impl Package {
@@ -37,8 +41,12 @@ impl Package {
         writer.start_file(PROGRAM, options)?;
         writer.write_all(bootstrap)?;
         let zip = writer.finish()?.into_inner();
-        let sha256 = hexadecimal(&Sha256::digest(&zip));
-        Ok(Self { zip, sha256 })
+        let digest = Sha256::digest(&zip);
+        Ok(Self {
+            zip,
+            sha256: hexadecimal(&digest),
+            code_sha256: STANDARD.encode(digest),
+        })
     }
 }
 
@@ -49,7 +57,7 @@ impl std::fmt::Debug for Package {
             .debug_struct("Package")
             .field("bytes", &self.zip.len())
             .field("sha256", &self.sha256)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,6 +104,8 @@ mod tests {
         );
         let package = Package::new(b"#!/bin/sh\n").unwrap();
         assert_eq!(package.sha256, hexadecimal(&Sha256::digest(&package.zip)));
+        let digest = STANDARD.decode(&package.code_sha256).unwrap();
+        assert_eq!(hexadecimal(&digest), package.sha256);
     }
 
     #[test]

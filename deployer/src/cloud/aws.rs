@@ -4,10 +4,18 @@
 //! * `stacks`: CloudFormation.
 //! * `buckets`: S3.
 //! * `distributions`: CloudFront.
+//! * `functions`: Lambda.
+//! * `presence`: what is there, of each service.
+//! * `templates`: CloudFormation's copies of templates.
 
 mod buckets;
 mod distributions;
+mod functions;
+mod presence;
 mod stacks;
+mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -15,7 +23,7 @@ use std::time::Duration;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_cloudformation::config::SharedHttpClient;
 use aws_sdk_cloudformation::config::retry::RetryConfig;
@@ -54,6 +62,8 @@ pub(crate) struct Aws {
     stacks: aws_sdk_cloudformation::Client,
     buckets: aws_sdk_s3::Client,
     distributions: aws_sdk_cloudfront::Client,
+    functions: aws_sdk_lambda::Client,
+    tables: aws_sdk_dynamodb::Client,
     /// The Region.
     pub(crate) region: String,
 }
@@ -98,16 +108,22 @@ impl Aws {
         let found = provider.provide_credentials().await;
         found.map_err(|error| CloudError::of_credentials(&sentence(&error)))?;
         let region = config.region().ok_or(CloudError::NoRegion)?.to_string();
+        Ok(Self::of(&config, region))
+    }
+
+    fn of(config: &SdkConfig, region: String) -> Self {
         // A bucket's own host name resolves anywhere but at another endpoint.
-        let buckets = aws_sdk_s3::config::Builder::from(&config)
+        let buckets = aws_sdk_s3::config::Builder::from(config)
             .force_path_style(config.endpoint_url().is_some())
             .build();
-        Ok(Self {
-            stacks: aws_sdk_cloudformation::Client::new(&config),
+        Self {
+            stacks: aws_sdk_cloudformation::Client::new(config),
             buckets: aws_sdk_s3::Client::from_conf(buckets),
-            distributions: aws_sdk_cloudfront::Client::new(&config),
+            distributions: aws_sdk_cloudfront::Client::new(config),
+            functions: aws_sdk_lambda::Client::new(config),
+            tables: aws_sdk_dynamodb::Client::new(config),
             region,
-        })
+        }
     }
 }
 

@@ -132,6 +132,30 @@ impl CloudError {
         }
     }
 
+    /// Whether the same call may well succeed a little later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Throttled { .. })
+    }
+
+    /// Whether the stack is not what it was a moment ago, because somebody else works on it, too.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        let Self::Refused { code, detail, .. } = self else {
+            return false;
+        };
+        match code.as_str() {
+            "ChangeSetNotFound"
+            | "ChangeSetNotFoundException"
+            | "InvalidChangeSetStatus"
+            | "InvalidChangeSetStatusException"
+            | "AlreadyExistsException"
+            | "OperationInProgressException" => true,
+            "ValidationError" => ["_IN_PROGRESS", "does not exist"]
+                .iter()
+                .any(|it| detail.contains(it)),
+            _ => false,
+        }
+    }
+
     /// What the user can do about it.
     pub(crate) fn hint(&self) -> String {
         match self {
@@ -152,7 +176,8 @@ impl CloudError {
                 .to_owned(),
             Self::Denied { action, .. } => {
                 format!(
-                    "ask whoever manages the account to allow `{action}`, then run the same command again"
+                    "ask whoever manages the account to allow `{action}`, then run the same command \
+                     again; `chatctl synth --deployer-policy` prints all that is needed"
                 )
             }
             Self::WrongRegion { .. } => {
@@ -218,6 +243,39 @@ mod tests {
                 error.to_string(),
                 format!("the permission `{action}` is missing: {message}")
             );
+        }
+    }
+
+    #[test]
+    fn a_stack_that_somebody_else_changed_meanwhile_is_known_from_a_refusal() {
+        for (code, message, is_overtaken) in [
+            ("ChangeSetNotFound", "ChangeSet [x] does not exist", true),
+            (
+                "InvalidChangeSetStatus",
+                "cannot be executed in its current status of [EXECUTE_COMPLETE]",
+                true,
+            ),
+            (
+                "AlreadyExistsException",
+                "Stack [chat-dev] already exists and cannot be created again",
+                true,
+            ),
+            (
+                "ValidationError",
+                "Stack:id is in CREATE_IN_PROGRESS state and can not be updated.",
+                true,
+            ),
+            ("ValidationError", "Stack [chat-dev] does not exist", true),
+            (
+                "ValidationError",
+                "Template format error: unresolved",
+                false,
+            ),
+            ("InsufficientCapabilities", "no", false),
+            ("AccessDenied", "does not exist", false),
+        ] {
+            let error = CloudError::of_answer(CALL, code, message);
+            assert_eq!(error.is_overtaken(), is_overtaken, "{code}: {message}");
         }
     }
 

@@ -1,20 +1,30 @@
 //! `chatctl deploy`: put the chat on AWS, or bring it up to date.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::try_join;
 
 use super::urls::{Urls, required};
-use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, until_interrupted};
-use crate::build::{self, Package, Sources};
+use super::{ARTIFACTS_STACK, CHAT_OWNER, hotswap, until_interrupted};
+use crate::build::{self, Made, Package, Sources};
 use crate::cloud::aws::Aws;
-use crate::cloud::{Cloud, NewObject, StackView, Wanted};
+use crate::cloud::{Cloud, Code, Functions, Packages, StackView, Stacks, Templates, Wanted};
 use crate::error::Error;
+use crate::functions;
 use crate::output::Output;
+use crate::packages;
 use crate::settings::DeploySettings;
-use crate::site::{self, Page};
-use crate::stack::{self, Applied, Losses};
+use crate::site::{self, Extent, Host, Page};
+use crate::stack::{self, Applied};
 use crate::template::{self, StageName};
+
+/// The stack's outputs that name its functions.
+const FUNCTIONS: [&str; 3] = [
+    "ConnectFunctionName",
+    "DisconnectFunctionName",
+    "ActionFunctionName",
+];
 
 /// Deploys a chat. Whatever state an earlier try has left, this goes on from there.
 ///
@@ -25,12 +35,16 @@ pub(crate) fn run(settings: &DeploySettings, output: &mut Output) -> Result<(), 
     until_interrupted(async {
         // Before the build, which takes minutes and would be in vain without credentials.
         let aws = Aws::connect(&settings.account).await?;
-        deploy(&aws, &aws.region, settings, output).await
+        if settings.hotswap {
+            Box::pin(hotswap::hotswap(&aws, &aws.region, settings, output)).await
+        } else {
+            Box::pin(deploy(&aws, &aws.region, settings, output)).await
+        }
     })
 }
 
 async fn deploy(
-    cloud: &impl Cloud,
+    cloud: &(impl Cloud + Functions + Packages + Templates),
     region: &str,
     settings: &DeploySettings,
     output: &mut Output,
@@ -39,33 +53,172 @@ async fn deploy(
     let stage = &settings.template.stage;
     let name = stage.stack_name();
     output.step(&format!("deploying `{name}` to {region}"))?;
-    // A call before the build as well: it shows whether the credentials are good, and the name free.
-    if let Some(stack) = cloud.find(&name).await? {
-        stack::check_owner(&stack, &name, CHAT_OWNER)?;
-    }
     let page = page(settings)?;
-    let package = package(settings, output).await?;
-    let bucket = artifacts_bucket(cloud, output).await?;
-    let key = upload(cloud, &bucket, package, output).await?;
-    let wanted = wanted(settings, bucket, key)?;
-    let Applied { stack, is_changed } =
-        stack::apply(cloud, &wanted, settings.losses, output).await?;
+    let (found, package) = while_building(look(cloud, &name), settings, output).await?;
+    let bucket = packages::bucket(cloud, found.artifacts.clone(), &settings.terms, output).await?;
+    let code = code(settings, stage, bucket, &package);
+    let wanted = wanted(settings, &code)?;
+    let as_wanted = found.stack_as(&wanted).cloned();
+    let is_proven = as_wanted.is_some();
+    let Applied { stack, is_changed } = if let Some(stack) = as_wanted {
+        Applied {
+            stack,
+            is_changed: false,
+        }
+    } else {
+        packages::upload(cloud, &code.bucket, &code.key, package.clone(), output).await?;
+        stack::apply(cloud, &wanted, &settings.terms, &settings.losses, output).await?
+    };
     if !is_changed {
         output.step(&format!("stack `{}`: nothing to change", wanted.name))?;
     }
+    let put_right = put_functions_right(cloud, stage, &stack, &code, package, output).await?;
+    if !is_proven {
+        packages::prune(cloud, &code.bucket, stage, &code.key).await?;
+    }
+    if settings.terms.is_express
+        && let Some(distribution) = stack.output("SiteDistributionId")
+    {
+        site::until_deployed(cloud, distribution, output).await?;
+    }
     let urls = Urls::of(stage, &stack)?;
     let published = publish(cloud, stage, &stack, page, &urls, output).await?;
-    let round_trip = site::verify(&urls.site, &urls.websocket, output).await?;
+    let is_changed = is_changed || put_right || published;
+    let extent = if is_changed || settings.verify {
+        Extent::Whole
+    } else {
+        Extent::Configuration
+    };
+    site::verify(urls.chat(), extent, output).await?;
+    output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
+    announce(settings, &urls, is_changed, output)
+}
+
+/// What is there before a deploy.
+pub(super) struct Found {
+    pub(super) stack: Option<StackView>,
+    template: Option<String>,
+    pub(super) artifacts: Option<StackView>,
+}
+
+impl Found {
+    /// The stack, if it is as it is wanted already: AWS itself tells the template and the parameters
+    /// that it was last made from, which saves the change set that would find nothing.
+    pub(super) fn stack_as(&self, wanted: &Wanted) -> Option<&StackView> {
+        let stack = self.stack.as_ref()?;
+        let template = self.template.as_ref()?;
+        let has_tag = |tag| stack.tags.contains(tag);
+        let has_parameter = |parameter| stack.parameters.contains(parameter);
+        let is_as_wanted = stack.status.is_good()
+            && template.trim_end() == wanted.template.trim_end()
+            && stack.parameters.len() == wanted.parameters.len()
+            && wanted.parameters.iter().all(has_parameter)
+            && wanted.tags.iter().all(has_tag);
+        is_as_wanted.then_some(stack)
+    }
+}
+
+/// Looks at everything at once. It shows as well whether the credentials are good, and the name free.
+pub(super) async fn look(cloud: &(impl Stacks + Templates), name: &str) -> Result<Found, Error> {
+    let owned = async {
+        let stack = cloud.find(name).await?;
+        if let Some(stack) = &stack {
+            stack::check_owner(stack, name, CHAT_OWNER)?;
+        }
+        Ok::<_, Error>(stack)
+    };
+    let template = async { Ok(cloud.template(name).await?) };
+    let artifacts = async { Ok(cloud.find(ARTIFACTS_STACK).await?) };
+    let (stack, template, artifacts) = try_join!(owned, template, artifacts)?;
+    Ok(Found {
+        stack,
+        template,
+        artifacts,
+    })
+}
+
+/// Looks something up while the package is made. Where that fails, the build ends at once.
+pub(super) async fn while_building<T>(
+    look: impl Future<Output = Result<T, Error>>,
+    settings: &DeploySettings,
+    output: &mut Output,
+) -> Result<(T, Package), Error> {
+    if settings.bootstrap.is_none() {
+        output.step("building the functions (the first time takes minutes)")?;
+    }
+    let (found, (made, took)) = try_join!(look, make(settings))?;
     output.step(&format!(
-        "a message from one socket to another took {} ms; all done in {} s",
-        round_trip.as_millis(),
-        since.elapsed().as_secs()
+        "package {} of {} KB, from `{}` of {} KB, in {} s",
+        short(&made.package.sha256),
+        made.package.zip.len() / 1000,
+        made.bootstrap.display(),
+        made.bytes / 1000,
+        took.as_secs()
     ))?;
-    announce(settings, &urls, is_changed || published, output)
+    Ok((found, made.package))
+}
+
+async fn make(settings: &DeploySettings) -> Result<(Made, Duration), Error> {
+    let since = Instant::now();
+    let made = if let Some(bootstrap) = &settings.bootstrap {
+        build::pack(bootstrap.clone(), settings.architecture).await?
+    } else {
+        build::make(&Sources::find(&settings.folder)?, settings.architecture).await?
+    };
+    Ok((made, since.elapsed()))
+}
+
+/// A package in its place, as functions are given it.
+pub(super) fn code(
+    settings: &DeploySettings,
+    stage: &StageName,
+    bucket: String,
+    package: &Package,
+) -> Code {
+    Code {
+        bucket,
+        key: packages::key(stage, package),
+        sha256: package.code_sha256.clone(),
+        architecture: settings.architecture.as_str(),
+    }
+}
+
+/// CloudFormation looks at templates alone: functions that were swapped or changed by hand are as
+/// they should be in its eyes. Gives whether there were any.
+async fn put_functions_right(
+    cloud: &(impl Cloud + Functions + Packages),
+    stage: &StageName,
+    stack: &StackView,
+    code: &Code,
+    package: Package,
+    output: &mut Output,
+) -> Result<bool, Error> {
+    let names = function_names(stage, stack)?;
+    let outdated = functions::outdated(cloud, &names, code).await?;
+    if outdated.is_empty() {
+        return Ok(false);
+    }
+    output.step(&format!(
+        "changed outside of the stack, and put right: {}",
+        listed(&outdated)
+    ))?;
+    packages::upload(cloud, &code.bucket, &code.key, package, output).await?;
+    functions::replace(cloud, &outdated, code).await?;
+    Ok(true)
+}
+
+pub(super) fn function_names(stage: &StageName, stack: &StackView) -> Result<Vec<String>, Error> {
+    let names = FUNCTIONS.into_iter();
+    names.map(|it| required(stage, stack, it)).collect()
+}
+
+pub(super) fn listed(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|it| format!("`{it}`")).collect();
+    names.join(", ")
 }
 
 /// The page of `--wwwroot`, of the clone, or else the one that this program was built with.
-fn page(settings: &DeploySettings) -> Result<Page, Error> {
+pub(super) fn page(settings: &DeploySettings) -> Result<Page, Error> {
     if let Some(folder) = &settings.wwwroot {
         return Ok(Page::read(folder)?);
     }
@@ -75,86 +228,18 @@ fn page(settings: &DeploySettings) -> Result<Page, Error> {
     }
 }
 
-async fn package(settings: &DeploySettings, output: &mut Output) -> Result<Package, Error> {
-    let since = Instant::now();
-    let made = if let Some(bootstrap) = &settings.bootstrap {
-        build::pack(bootstrap.clone(), settings.architecture).await?
-    } else {
-        output.step("building the functions (the first time takes minutes)")?;
-        build::make(&Sources::find(&settings.folder)?, settings.architecture).await?
-    };
-    output.step(&format!(
-        "package {} of {} KB, from `{}` of {} KB, in {} s",
-        short(&made.package.sha256),
-        made.package.zip.len() / 1000,
-        made.bootstrap.display(),
-        made.bytes / 1000,
-        since.elapsed().as_secs()
-    ))?;
-    Ok(made.package)
-}
-
 fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
 }
 
-/// The bucket that the stages share, made if it is not there.
-async fn artifacts_bucket(cloud: &impl Cloud, output: &mut Output) -> Result<String, Error> {
-    const OUTPUT: &str = "ArtifactsBucketName";
-    let is_good = |stack: &StackView| stack.status.is_good();
-    let stack = if let Some(stack) = cloud.find(ARTIFACTS_STACK).await?.filter(is_good) {
-        stack::check_owner(&stack, ARTIFACTS_STACK, ARTIFACTS_OWNER)?;
-        stack
-    } else {
-        output.step(&format!(
-            "making the bucket of packages (stack `{ARTIFACTS_STACK}`)"
-        ))?;
-        let wanted = Wanted {
-            name: ARTIFACTS_STACK.to_owned(),
-            template: template::artifacts()?.to_owned(),
-            parameters: Vec::new(),
-            owner: ARTIFACTS_OWNER,
-            tags: Vec::new(),
-        };
-        stack::apply(cloud, &wanted, Losses::Refused, output)
-            .await?
-            .stack
-    };
-    let bucket = stack.output(OUTPUT).map(str::to_owned);
-    bucket.ok_or_else(|| Error::NoOutput {
-        stack: ARTIFACTS_STACK.to_owned(),
-        output: OUTPUT,
-    })
-}
-
-/// Uploads the package, if it is not there, and gives its key.
-async fn upload(
-    cloud: &impl Cloud,
-    bucket: &str,
-    package: Package,
-    output: &mut Output,
-) -> Result<String, Error> {
-    let key = format!("functions/{}.zip", package.sha256);
-    if cloud.objects(bucket, &key).await?.is_empty() {
-        output.step(&format!("uploading the package to `{bucket}`"))?;
-        let object = NewObject {
-            key: key.clone(),
-            body: package.zip.into(),
-            content_type: "application/zip".to_owned(),
-            cache_control: None,
-        };
-        cloud.put(bucket, object).await?;
-    }
-    Ok(key)
-}
-
-fn wanted(settings: &DeploySettings, bucket: String, key: String) -> Result<Wanted, Error> {
+pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, Error> {
     let stage = &settings.template.stage;
     let parameters = [
         ("StageName", stage.to_string()),
-        ("CodeBucket", bucket),
-        ("CodeKey", key),
+        ("CodeBucket", code.bucket.clone()),
+        ("CodeKey", code.key.clone()),
         ("Architecture", settings.architecture.to_string()),
+        ("Cdn", settings.cdn.to_string()),
     ];
     Ok(Wanted {
         name: stage.stack_name(),
@@ -167,6 +252,16 @@ fn wanted(settings: &DeploySettings, bucket: String, key: String) -> Result<Want
     })
 }
 
+/// Who serves the page.
+pub(super) fn host(stage: &StageName, stack: &StackView) -> Result<Host, Error> {
+    Ok(match stack.output("SitePolicy") {
+        Some(policy) => Host::Website {
+            policy: policy.to_owned(),
+        },
+        None => Host::Distribution(required(stage, stack, "SiteDistributionId")?),
+    })
+}
+
 async fn publish(
     cloud: &impl Cloud,
     stage: &StageName,
@@ -176,12 +271,12 @@ async fn publish(
     output: &mut Output,
 ) -> Result<bool, Error> {
     let bucket = required(stage, stack, "SiteBucketName")?;
-    let distribution = required(stage, stack, "SiteDistributionId")?;
+    let host = host(stage, stack)?;
     let page = page.with_config(&urls.websocket);
-    Ok(site::publish(cloud, &bucket, &distribution, page, output).await?)
+    Ok(site::publish(cloud, &bucket, &host, page, output).await?)
 }
 
-fn announce(
+pub(super) fn announce(
     settings: &DeploySettings,
     urls: &Urls,
     is_changed: bool,
@@ -201,4 +296,70 @@ fn announce(
     };
     output.data(&text)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::Status;
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    fn wanted_stack() -> Wanted {
+        Wanted {
+            name: "chat-dev".to_owned(),
+            template: "Resources: {}\n".to_owned(),
+            parameters: pairs(&[("CodeKey", "new"), ("StageName", "dev")]),
+            owner: CHAT_OWNER,
+            tags: pairs(&[("chatctl:stage", "dev")]),
+        }
+    }
+
+    /// Everything as it is wanted, in AWS's order.
+    fn found() -> (StackView, String) {
+        let stack = StackView {
+            id: "id".to_owned(),
+            status: Status::new("UPDATE_COMPLETE"),
+            outputs: Vec::new(),
+            parameters: pairs(&[("StageName", "dev"), ("CodeKey", "new")]),
+            tags: pairs(&[("chatctl", "chat"), ("chatctl:stage", "dev")]),
+            owner: Some(CHAT_OWNER.to_owned()),
+        };
+        (stack, "Resources: {}".to_owned())
+    }
+
+    fn is_as_wanted((stack, template): (StackView, String)) -> bool {
+        let found = Found {
+            stack: Some(stack),
+            template: Some(template),
+            artifacts: None,
+        };
+        found.stack_as(&wanted_stack()).is_some()
+    }
+
+    #[test]
+    fn only_a_stack_in_which_nothing_differs_is_left_as_it_is() {
+        type Change = fn(&mut StackView, &mut String);
+        assert!(is_as_wanted(found()));
+        let changes: [(&str, Change); 6] = [
+            ("template", |_, template| template.push_str(" # new")),
+            ("value", |stack, _| stack.parameters[1].1 = "old".to_owned()),
+            ("one more", |stack, _| {
+                stack.parameters.extend(pairs(&[("Site", "")]));
+            }),
+            ("one less", |stack, _| drop(stack.parameters.pop())),
+            ("tag", |stack, _| drop(stack.tags.pop())),
+            ("status", |stack, _| {
+                stack.status = Status::new("UPDATE_ROLLBACK_COMPLETE");
+            }),
+        ];
+        for (name, change) in changes {
+            let (mut stack, mut template) = found();
+            change(&mut stack, &mut template);
+            assert!(!is_as_wanted((stack, template)), "{name}");
+        }
+    }
 }

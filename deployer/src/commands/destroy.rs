@@ -2,11 +2,13 @@
 
 use serde_json::json;
 
+use super::receipt::{self, Entry, Fate};
 use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, STACK_PREFIX, until_interrupted};
 use crate::cloud::aws::Aws;
-use crate::cloud::{Cloud, StackView};
+use crate::cloud::{Cloud, Packages, Presence, StackView};
 use crate::error::Error;
 use crate::output::Output;
+use crate::packages;
 use crate::settings::DestroySettings;
 use crate::stack;
 
@@ -24,7 +26,7 @@ pub(crate) fn run(settings: &DestroySettings, output: &mut Output) -> Result<(),
 }
 
 async fn destroy(
-    cloud: &impl Cloud,
+    cloud: &(impl Cloud + Packages + Presence),
     region: &str,
     settings: &DestroySettings,
     output: &mut Output,
@@ -34,17 +36,16 @@ async fn destroy(
     let mut gone = Vec::new();
     if let Some(stack) = found.filter(|it| !it.status.is_gone()) {
         stack::check_owner(&stack, &name, CHAT_OWNER)?;
-        let resources = cloud.resources(&stack.id).await?;
+        let resources = cloud.resources(&stack.id).await?.len();
         output.step(&format!(
             "`{name}` of the account {} in {region} goes, with its {} resources, the rooms and the page",
             stack.account(),
-            resources.len()
+            resources
         ))?;
         if settings.asks {
             confirm(settings, output).await?;
         }
-        stack::delete(cloud, &name, CHAT_OWNER, output).await?;
-        gone.extend(resources);
+        gone.extend(delete(cloud, &stack, &name, CHAT_OWNER, settings, output).await?);
     } else {
         output.step(&format!(
             "there is no stack `{name}` in {region}: nothing to destroy"
@@ -54,24 +55,50 @@ async fn destroy(
     let is_ours = |it: &StackView| stack::check_owner(it, ARTIFACTS_STACK, ARTIFACTS_OWNER).is_ok();
     if is_last && let Some(artifacts) = cloud.find(ARTIFACTS_STACK).await?.filter(is_ours) {
         output.step("no chat is left in this Region: the bucket of packages goes too")?;
-        gone.extend(cloud.resources(&artifacts.id).await?);
-        stack::delete(cloud, ARTIFACTS_STACK, ARTIFACTS_OWNER, output).await?;
+        let name = ARTIFACTS_STACK;
+        gone.extend(delete(cloud, &artifacts, name, ARTIFACTS_OWNER, settings, output).await?);
+    } else {
+        packages::remove_all(cloud, &settings.stage).await?;
     }
+    tell(settings, &name, &gone, output)?;
+    receipt::check(&name, &gone)
+}
+
+/// Deletes a stack, and looks for what was in it.
+async fn delete(
+    cloud: &(impl Cloud + Presence),
+    stack: &StackView,
+    name: &str,
+    owner: &'static str,
+    settings: &DestroySettings,
+    output: &mut Output,
+) -> Result<Vec<Entry>, Error> {
+    let resources = cloud.resources(&stack.id).await?;
+    stack::delete(cloud, name, owner, &settings.terms, output).await?;
+    output.step(&format!("`{name}` is deleted: looking for what was in it"))?;
+    Ok(receipt::of(cloud, &stack.id, resources).await?)
+}
+
+/// The receipt.
+fn tell(
+    settings: &DestroySettings,
+    name: &str,
+    gone: &[Entry],
+    output: &mut Output,
+) -> Result<(), Error> {
     if settings.json {
-        let gone: Vec<_> = gone
-            .iter()
-            .map(|it| json!({"resource": it.resource, "type": it.kind, "id": it.physical_id}))
-            .collect();
-        let result = json!({"event": "result", "stack": name, "gone": gone});
+        let (left, gone): (Vec<_>, Vec<_>) = gone.iter().partition(|it| it.fate == Fate::Stays);
+        let [left, gone] =
+            [left, gone].map(|it| it.into_iter().map(Entry::json).collect::<Vec<_>>());
+        let result = json!({"event": "result", "stack": name, "gone": gone, "left": left});
         output.data(&format!("{result}\n"))?;
         return Ok(());
     }
     if !gone.is_empty() {
-        output.step("gone:")?;
+        output.note("what has become of it:");
     }
-    for it in gone {
-        let id = it.physical_id.unwrap_or_default();
-        output.step(&format!("  {} ({}) {id}", it.resource, it.kind))?;
+    for entry in gone {
+        output.note(&entry.line());
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::build::{self, Sources};
 use crate::error::Error;
 use crate::output::{Notes, Output};
 use crate::settings::DevSettings;
-use crate::site;
+use crate::site::{self, Chat, Extent, SiteError};
 use crate::template;
 
 /// Runs the stack until the user ends it.
@@ -82,6 +82,11 @@ async fn start(
     )
     .await?;
     publish(&stack);
+    if let Err(fault) = verify(settings, &stack).await {
+        logs.show();
+        stack.stop().await;
+        return Err(fault.into());
+    }
     Ok(stack)
 }
 
@@ -115,6 +120,18 @@ fn publish(stack: &Stack) {
         let content_type = content_type(site::CONFIG_KEY);
         site.put(site::CONFIG_KEY, Object { content_type, body });
     }
+}
+
+/// Looks at the chat from outside, as `deploy` does. What goes wrong on purpose is no reason not to
+/// start, and a message would use up strikes: the page, which nothing of that is for, is all then.
+async fn verify(settings: &DevSettings, stack: &Stack) -> Result<(), SiteError> {
+    let extent = if settings.faults.is_none() && settings.account_concurrency.is_none() {
+        Extent::Whole
+    } else {
+        Extent::Page
+    };
+    let (site, websocket) = (&stack.site_url(), &stack.websocket_url());
+    site::verify_here(Chat { site, websocket }, extent).await
 }
 
 fn announce(settings: &DevSettings, stack: &Stack, output: &mut Output) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use crate::cloud::{StackView, Stacks};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::UrlsSettings;
+use crate::site::Chat;
 use crate::stack;
 use crate::template::StageName;
 
@@ -59,6 +60,14 @@ impl Urls {
             site: required(stage, stack, "SiteUrl")?,
             websocket: required(stage, stack, "WebSocketUrl")?,
         })
+    }
+
+    /// To be looked at.
+    pub(super) fn chat(&self) -> Chat<'_> {
+        Chat {
+            site: &self.site,
+            websocket: &self.websocket,
+        }
     }
 
     /// For people.

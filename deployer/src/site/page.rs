@@ -1,19 +1,54 @@
 //! The files of the page as objects, and what of them is new to a bucket.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
 use include_dir::{Dir, include_dir};
 use local::content_type;
+use serde_json::json;
 
 use super::{CONFIG_KEY, SiteError, config};
 use crate::cloud::{NewObject, StoredObject};
+use crate::template::Cdn;
 
 /// Browsers ask each time, so that a new deploy shows at once. CloudFront keeps what it has until it is
 /// told to forget it.
-const CACHE_CONTROL: &str = "max-age=0, s-maxage=31536000, must-revalidate";
+const CACHED_AT_EDGES: &str = "max-age=0, s-maxage=31536000, must-revalidate";
+
+/// Without CloudFront nobody could be told: a cache on the way would show the old page for a year.
+const CACHED_NOWHERE: &str = "max-age=0, must-revalidate";
 
 const INDEX: &str = "index.html";
+
+/// Who serves the objects of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// This distribution, which adds the headers that protect the page.
+    Distribution(String),
+    /// The bucket itself, without such headers: the page brings its policy itself.
+    Website {
+        /// Its Content-Security-Policy.
+        policy: String,
+    },
+}
+
+impl Host {
+    /// The setting that it comes from.
+    pub(crate) fn cdn(&self) -> Cdn {
+        match self {
+            Self::Distribution(_) => Cdn::On,
+            Self::Website { .. } => Cdn::Off,
+        }
+    }
+
+    fn cache_control(&self) -> &'static str {
+        match self {
+            Self::Distribution(_) => CACHED_AT_EDGES,
+            Self::Website { .. } => CACHED_NOWHERE,
+        }
+    }
+}
 
 /// The page as it was when the program was built.
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../wwwroot");
@@ -88,6 +123,54 @@ impl Page {
         self.0.push((CONFIG_KEY.to_owned(), config));
         self
     }
+
+    /// The page as it has to be for who serves it.
+    pub(super) fn on(mut self, host: &Host) -> Self {
+        if let Host::Website { policy } = host {
+            for (_, body) in self.0.iter_mut().filter(|(key, _)| key == INDEX) {
+                *body = with_policy(body, policy).into();
+            }
+        }
+        self
+    }
+
+    /// What the objects say of themselves besides their content, by what it depends on, as a text that
+    /// differs where any of it does.
+    pub(super) fn rules(&self, host: &Host) -> String {
+        let extension = |key: &str| match key.rsplit_once('.') {
+            Some((_, extension)) => extension.to_owned(),
+            None => key.to_owned(),
+        };
+        let types: BTreeMap<_, _> = self
+            .0
+            .iter()
+            .map(|(key, _)| (extension(key), content_type(key)))
+            .collect();
+        json!({"cache-control": host.cache_control(), "content-type": types}).to_string()
+    }
+}
+
+/// An HTML page with a Content-Security-Policy at the head of its head: it holds for what comes after.
+fn with_policy(html: &[u8], policy: &str) -> Vec<u8> {
+    let escaped = policy.replace('&', "&amp;").replace('"', "&quot;");
+    let meta = format!("<meta http-equiv=\"Content-Security-Policy\" content=\"{escaped}\">");
+    let at = end_of_tag(html, "<head")
+        .or_else(|| end_of_tag(html, "<!doctype"))
+        .unwrap_or_default();
+    let (before, after) = html.split_at(at);
+    [before, b"\n  ", meta.as_bytes(), after].concat()
+}
+
+/// Where the first tag that begins so ends.
+fn end_of_tag(html: &[u8], beginning: &str) -> Option<usize> {
+    let length = beginning.len();
+    let at = html.windows(length + 1).position(|window| {
+        // Not `<header>`.
+        window[..length].eq_ignore_ascii_case(beginning.as_bytes())
+            && !window[length].is_ascii_alphanumeric()
+    })?;
+    let end = html[at..].iter().position(|byte| *byte == b'>')?;
+    Some(at + end + 1)
 }
 
 /// What it takes to make a bucket hold a page, in this order.
@@ -102,8 +185,9 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    /// Between a page and what is in a bucket.
-    pub(super) fn new(page: Page, stored: &[StoredObject]) -> Self {
+    /// Between a page and what is in a bucket. `trusted` is whether the objects there are known to say
+    /// of themselves what they should: a list does not tell, and they are sent again otherwise.
+    pub(super) fn new(page: Page, host: &Host, stored: &[StoredObject], trusted: bool) -> Self {
         let is_stale = |it: &&StoredObject| !page.0.iter().any(|(key, _)| *key == it.key);
         let mut difference = Self {
             stale: stored
@@ -115,11 +199,11 @@ impl Difference {
         };
         for (key, body) in page.0 {
             let md5 = format!("{:x}", md5::compute(&body));
-            if stored.iter().any(|it| it.key == key && it.md5 == md5) {
+            if trusted && stored.iter().any(|it| it.key == key && it.md5 == md5) {
                 continue;
             }
             let names_others = key == INDEX || key == CONFIG_KEY;
-            let object = object(key, body);
+            let object = object(key, body, host);
             if names_others {
                 difference.last.push(object);
             } else {
@@ -135,10 +219,46 @@ impl Difference {
     }
 }
 
-fn object(key: String, body: Bytes) -> NewObject {
+/// The keys of what a publish would send and remove.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Edits {
+    /// Sent.
+    pub(crate) send: Vec<String>,
+    /// Removed.
+    pub(crate) remove: Vec<String>,
+}
+
+impl Edits {
+    /// Of a page that is nowhere yet, or for another host: all of it.
+    pub(crate) fn of_all(page: Page) -> Self {
+        let mut send: Vec<_> = page.0.into_iter().map(|(key, _)| key).collect();
+        send.sort();
+        Self {
+            send,
+            remove: Vec::new(),
+        }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn of(difference: Difference) -> Self {
+        let objects = difference.first.into_iter().chain(difference.last);
+        let mut send: Vec<_> = objects.map(|it| it.key).collect();
+        send.sort();
+        Self {
+            send,
+            remove: difference.stale,
+        }
+    }
+}
+
+fn object(key: String, body: Bytes, host: &Host) -> NewObject {
     NewObject {
         content_type: content_type(&key),
-        cache_control: Some(CACHE_CONTROL),
+        cache_control: Some(host.cache_control()),
         key,
         body,
     }
@@ -147,6 +267,16 @@ fn object(key: String, body: Bytes) -> NewObject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn cloudfront() -> Host {
+        Host::Distribution("distribution".to_owned())
+    }
+
+    fn website() -> Host {
+        Host::Website {
+            policy: "default-src 'none'; img-src \"&".to_owned(),
+        }
+    }
 
     fn page(files: &[(&str, &'static str)]) -> Page {
         let file = |(key, body): &(&str, &'static str)| ((*key).to_owned(), Bytes::from(*body));
@@ -178,7 +308,8 @@ mod tests {
             stored("style.css", "old"),
             stored("gone.js", "old"),
         ];
-        let difference = Difference::new(page.with_config("wss://chat"), &bucket);
+        let page = page.with_config("wss://chat");
+        let difference = Difference::new(page, &cloudfront(), &bucket, true);
         assert_eq!(keys(&difference.first), ["style.css", "added.js"]);
         assert_eq!(keys(&difference.last), ["index.html", "config.json"]);
         assert_eq!(difference.stale, ["gone.js"]);
@@ -192,7 +323,9 @@ mod tests {
             stored("index.html", "a"),
             stored("config.json", r#"{"server":"wss://chat"}"#),
         ];
-        assert!(Difference::new(page, &bucket).is_none());
+        assert!(Difference::new(page.clone(), &cloudfront(), &bucket, true).is_none());
+        let untrusted = Difference::new(page, &cloudfront(), &bucket, false);
+        assert_eq!(keys(&untrusted.last), ["index.html", "config.json"]);
     }
 
     #[test]
@@ -205,10 +338,50 @@ mod tests {
             ("icon.svg", "image/svg+xml; charset=utf-8"),
             ("data", "application/octet-stream"),
         ] {
-            let object = object(key.to_owned(), Bytes::new());
-            assert_eq!(object.content_type, content_type, "{key}");
-            let expected = "max-age=0, s-maxage=31536000, must-revalidate";
-            assert_eq!(object.cache_control, Some(expected), "{key}");
+            for (host, cached) in [
+                (
+                    cloudfront(),
+                    "max-age=0, s-maxage=31536000, must-revalidate",
+                ),
+                (website(), "max-age=0, must-revalidate"),
+            ] {
+                let object = object(key.to_owned(), Bytes::new(), &host);
+                assert_eq!(object.content_type, content_type, "{key}");
+                assert_eq!(object.cache_control, Some(cached), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_rules_differ_with_what_objects_say_of_themselves_and_not_with_their_content() {
+        let one = page(&[("index.html", "a"), ("a.js", "a")]);
+        let rules = one.rules(&cloudfront());
+        let same = page(&[("index.html", "b"), ("b.js", "c"), ("a/c.js", "c")]);
+        assert_eq!(same.rules(&cloudfront()), rules);
+        assert_ne!(one.rules(&website()), rules);
+        let more = page(&[("index.html", "a"), ("a.js", "a"), ("data", "a")]);
+        assert_ne!(more.rules(&cloudfront()), rules);
+    }
+
+    #[test]
+    fn without_cloudfront_the_page_brings_its_policy_before_all_that_it_is_for() {
+        const META: &str = "\n  <meta http-equiv=\"Content-Security-Policy\" \
+             content=\"default-src 'none'; img-src &quot;&amp;\">";
+        for (before, after) in [
+            ("<!doctype html>\n<html><HEAD lang=en>", "<script>"),
+            ("<!DOCTYPE html>", "<html><header><head"),
+            ("<!doctype html>", "<p>hi"),
+            ("", "hi"),
+        ] {
+            let html = format!("{before}{after}");
+            let page = Page(vec![
+                (INDEX.to_owned(), html.clone().into()),
+                ("other.html".to_owned(), html.clone().into()),
+            ]);
+            assert_eq!(page.clone().on(&cloudfront()), page);
+            let page = page.on(&website());
+            assert_eq!(page.0[0].1, format!("{before}{META}{after}"));
+            assert_eq!(page.0[1].1, html);
         }
     }
 

@@ -1,12 +1,11 @@
-//! Publishing a page to a bucket behind a distribution.
+//! Publishing a page to a bucket, and to the edges of the distribution in front of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::page::Difference;
-use super::{Page, SiteError};
+use super::{Edits, Host, Page, SiteError};
 use crate::cloud::{Buckets, CloudError, Distributions, NewObject};
 use crate::output::Output;
 use crate::wait::Patience;
@@ -17,12 +16,16 @@ const PUTS_AT_ONCE: usize = 8;
 /// An invalidation takes a minute, in the worst case a quarter of an hour.
 const INVALIDATION_LIMIT: Duration = Duration::from_mins(20);
 
-/// In the bucket from before the first change until the edges have forgotten the old page. Found by the
-/// next deploy, it tells that one was cut off: without it, a page that was sent but never shown would
-/// look finished.
-const MARKER: &str = ".chatctl-publishing";
+/// How often people are told that it is still waited for.
+const TOLD_EVERY: Duration = Duration::from_secs(15);
 
-/// Makes a bucket hold a page and nothing else, and the distribution show it. Gives whether there was
+/// In the bucket from when the page there is whole and shown until the next change of it. Without it a
+/// page that was sent but never shown would look finished. Its content is what the objects say of
+/// themselves, type and cache header, which a list of them does not tell: its own MD5, which the list
+/// does tell, is compared instead of each of them.
+const MARK: &str = ".chatctl-published";
+
+/// Makes a bucket hold a page and nothing else, and whoever serves it show it. Gives whether there was
 /// anything to do.
 ///
 /// # Errors
@@ -30,15 +33,18 @@ const MARKER: &str = ".chatctl-publishing";
 pub(crate) async fn publish(
     cloud: &(impl Buckets + Distributions),
     bucket: &str,
-    distribution: &str,
+    host: &Host,
     page: Page,
     output: &mut Output,
 ) -> Result<bool, SiteError> {
-    let mut stored = cloud.objects(bucket, "").await?;
-    let was_cut_off = stored.iter().any(|it| it.key == MARKER);
-    stored.retain(|it| it.key != MARKER);
-    let difference = Difference::new(page, &stored);
-    if difference.is_none() && !was_cut_off {
+    let since = Instant::now();
+    let Plan {
+        difference,
+        rules,
+        is_marked,
+        is_whole,
+    } = Plan::new(cloud, bucket, host, page).await?;
+    if difference.is_none() && is_whole {
         output.step("page: nothing to change")?;
         return Ok(false);
     }
@@ -47,23 +53,79 @@ pub(crate) async fn publish(
         difference.first.len() + difference.last.len(),
         difference.stale.len()
     ))?;
-    cloud.put(bucket, marker()).await?;
+    if is_marked {
+        cloud.remove(bucket, &[MARK.to_owned()]).await?;
+    }
     put_all(cloud, bucket, difference.first).await?;
     put_all(cloud, bucket, difference.last).await?;
     if !difference.stale.is_empty() {
         cloud.remove(bucket, &difference.stale).await?;
     }
-    output.step("page: CloudFront forgets the old one (about a minute)")?;
-    invalidate(cloud, distribution).await?;
-    cloud.remove(bucket, &[MARKER.to_owned()]).await?;
+    if let Host::Distribution(distribution) = host {
+        output.step("page: CloudFront forgets the old one (about a minute)")?;
+        invalidate(cloud, distribution, INVALIDATION_LIMIT, output).await?;
+    }
+    cloud.put(bucket, new_mark(rules)).await?;
+    output.step(&format!(
+        "page: published in {:.1} s",
+        since.elapsed().as_secs_f64()
+    ))?;
     Ok(true)
 }
 
-fn marker() -> NewObject {
+/// The keys of what [`publish`] would send and remove.
+///
+/// # Errors
+/// [`CloudError`], if AWS does not say what is in the bucket.
+pub(crate) async fn edits(
+    cloud: &impl Buckets,
+    bucket: &str,
+    host: &Host,
+    page: Page,
+) -> Result<Edits, CloudError> {
+    let plan = Plan::new(cloud, bucket, host, page).await?;
+    Ok(Edits::of(plan.difference))
+}
+
+/// What there is to do.
+struct Plan {
+    difference: Difference,
+    /// What the objects are to say of themselves: the mark's content.
+    rules: String,
+    /// Whether the bucket has a mark, whatever it says.
+    is_marked: bool,
+    /// Whether it says that the page there was whole, shown, and by the same rules.
+    is_whole: bool,
+}
+
+impl Plan {
+    async fn new(
+        cloud: &impl Buckets,
+        bucket: &str,
+        host: &Host,
+        page: Page,
+    ) -> Result<Self, CloudError> {
+        let page = page.on(host);
+        let rules = page.rules(host);
+        let mut stored = cloud.objects(bucket, "").await?;
+        let mark = stored.iter().position(|it| it.key == MARK);
+        let mark = mark.map(|index| stored.remove(index));
+        let is_marked = mark.is_some();
+        let is_whole = mark.is_some_and(|it| it.md5 == format!("{:x}", md5::compute(&rules)));
+        Ok(Self {
+            difference: Difference::new(page, host, &stored, is_whole),
+            rules,
+            is_marked,
+            is_whole,
+        })
+    }
+}
+
+fn new_mark(rules: String) -> NewObject {
     NewObject {
-        key: MARKER.to_owned(),
-        body: Bytes::new(),
-        content_type: "text/plain".to_owned(),
+        key: MARK.to_owned(),
+        body: rules.into(),
+        content_type: "application/json".to_owned(),
         cache_control: Some("no-store"),
     }
 }
@@ -80,13 +142,16 @@ async fn put_all(
         .await
 }
 
-async fn invalidate(cloud: &impl Distributions, distribution: &str) -> Result<(), SiteError> {
+async fn invalidate(
+    cloud: &impl Distributions,
+    distribution: &str,
+    limit: Duration,
+    output: &mut Output,
+) -> Result<(), SiteError> {
+    let since = Instant::now();
     let id = cloud.invalidate(distribution).await?;
-    let mut patience = Patience::new(
-        INVALIDATION_LIMIT,
-        Duration::from_millis(500),
-        Duration::from_secs(5),
-    );
+    let mut patience = Patience::new(limit, Duration::from_millis(500), Duration::from_secs(5));
+    let mut told = TOLD_EVERY;
     let mut last = None;
     loop {
         match cloud.is_invalidated(distribution, &id).await {
@@ -98,12 +163,22 @@ async fn invalidate(cloud: &impl Distributions, distribution: &str) -> Result<()
             Err(error) => return Err(error.into()),
         }
         if !patience.pause().await {
-            return Err(SiteError::NotInvalidated {
-                limit: INVALIDATION_LIMIT,
-                last,
-            });
+            return Err(SiteError::NotInvalidated { limit, last });
+        }
+        let elapsed = since.elapsed();
+        if elapsed >= told {
+            told = elapsed + TOLD_EVERY;
+            output.step(&still_waiting(elapsed, limit))?;
         }
     }
+}
+
+fn still_waiting(elapsed: Duration, limit: Duration) -> String {
+    format!(
+        "page: CloudFront still forgets the old one, {} s so far ({} at most)",
+        elapsed.as_secs(),
+        humantime::format_duration(limit)
+    )
 }
 
 #[cfg(test)]
@@ -119,6 +194,7 @@ mod tests {
         objects: RefCell<BTreeMap<String, String>>,
         calls: RefCell<Vec<String>>,
         calls_left: Cell<usize>,
+        is_slow: bool,
     }
 
     impl Fake {
@@ -127,6 +203,7 @@ mod tests {
                 objects: RefCell::default(),
                 calls: RefCell::default(),
                 calls_left: Cell::new(usize::MAX),
+                is_slow: false,
             }
         }
 
@@ -136,10 +213,6 @@ mod tests {
             self.calls_left.set(left);
             self.calls.borrow_mut().push(what);
             Ok(())
-        }
-
-        fn keys(&self) -> Vec<String> {
-            self.objects.borrow().keys().cloned().collect()
         }
     }
 
@@ -180,14 +253,35 @@ mod tests {
         }
 
         async fn is_invalidated(&self, _: &str, _: &str) -> Result<bool, CloudError> {
+            if self.is_slow {
+                return Err(CloudError::of_answer("GetInvalidation", "Throttling", "no"));
+            }
+            Ok(true)
+        }
+
+        async fn is_deployed(&self, _: &str) -> Result<bool, CloudError> {
             Ok(true)
         }
     }
 
-    async fn published(fake: &Fake) -> Result<bool, SiteError> {
+    fn cloudfront() -> Host {
+        Host::Distribution("distribution".to_owned())
+    }
+
+    fn website() -> Host {
+        Host::Website {
+            policy: "default-src 'none'".to_owned(),
+        }
+    }
+
+    async fn published_on(fake: &Fake, host: &Host) -> Result<bool, SiteError> {
         let page = Page::embedded().with_config("wss://chat");
         let mut output = Output::to_nobody();
-        publish(fake, "bucket", "distribution", page, &mut output).await
+        publish(fake, "bucket", host, page, &mut output).await
+    }
+
+    async fn published(fake: &Fake) -> Result<bool, SiteError> {
+        published_on(fake, &cloudfront()).await
     }
 
     #[tokio::test]
@@ -208,13 +302,98 @@ mod tests {
             let fake = Fake::new();
             fake.calls_left.set(cut);
             assert!(published(&fake).await.is_err(), "{cut}");
-            let was_touched = !fake.objects.borrow().is_empty();
-            fake.calls_left.set(usize::MAX);
-            fake.calls.borrow_mut().clear();
-            assert!(published(&fake).await.unwrap(), "{cut}");
-            assert_eq!(fake.keys(), whole.keys(), "{cut}");
-            let invalidated = fake.calls.borrow().contains(&"invalidate".to_owned());
-            assert!(invalidated || !was_touched, "{cut}");
+            is_finished_by_the_next_one(&fake, &whole, &format!("cut off at {cut}")).await;
         }
+    }
+
+    #[tokio::test]
+    async fn so_is_a_change_that_is_cut_off_anywhere() {
+        let whole = Fake::new();
+        published(&whole).await.unwrap();
+        let changed = || {
+            let fake = Fake::new();
+            let mut objects = whole.objects.borrow().clone();
+            objects.insert("style.css".to_owned(), "old".to_owned());
+            objects.insert("stale.js".to_owned(), "old".to_owned());
+            *fake.objects.borrow_mut() = objects;
+            fake
+        };
+        let fake = changed();
+        published(&fake).await.unwrap();
+        let expected = [
+            "list",
+            "remove .chatctl-published",
+            "put style.css",
+            "remove stale.js",
+            "invalidate",
+            "put .chatctl-published",
+        ];
+        assert_eq!(*fake.calls.borrow(), expected);
+        // Before the second call nothing is touched.
+        for cut in 2..expected.len() {
+            let fake = changed();
+            fake.calls_left.set(cut);
+            assert!(published(&fake).await.is_err(), "{cut}");
+            is_finished_by_the_next_one(&fake, &whole, &format!("cut off at {cut}")).await;
+        }
+    }
+
+    async fn is_finished_by_the_next_one(fake: &Fake, whole: &Fake, when: &str) {
+        fake.calls_left.set(usize::MAX);
+        fake.calls.borrow_mut().clear();
+        assert!(published(fake).await.unwrap(), "{when}");
+        assert_eq!(*fake.objects.borrow(), *whole.objects.borrow(), "{when}");
+        let invalidated = fake.calls.borrow().contains(&"invalidate".to_owned());
+        assert!(invalidated, "{when}");
+    }
+
+    #[tokio::test]
+    async fn objects_of_which_the_headers_alone_change_are_sent_again() {
+        let fake = Fake::new();
+        published_on(&fake, &website()).await.unwrap();
+        let by_website = fake.objects.borrow().clone();
+        let calls = fake.calls.take();
+        assert!(!calls.contains(&"invalidate".to_owned()), "{calls:?}");
+        assert!(!published_on(&fake, &website()).await.unwrap());
+        assert_eq!(fake.calls.take(), ["list"]);
+
+        assert!(published(&fake).await.unwrap());
+        let calls = fake.calls.take();
+        for key in by_website.keys() {
+            assert!(calls.contains(&format!("put {key}")), "{key}: {calls:?}");
+        }
+        assert_ne!(
+            fake.objects.borrow()["index.html"],
+            by_website["index.html"]
+        );
+        assert_eq!(fake.objects.borrow()["main.js"], by_website["main.js"]);
+
+        assert!(published_on(&fake, &website()).await.unwrap());
+        assert_eq!(*fake.objects.borrow(), by_website);
+    }
+
+    #[tokio::test]
+    async fn an_invalidation_is_waited_for_no_longer_than_it_may_take() {
+        let fake = Fake {
+            is_slow: true,
+            ..Fake::new()
+        };
+        let limit = Duration::from_millis(1);
+        let waited = invalidate(&fake, "distribution", limit, &mut Output::to_nobody()).await;
+        let Err(SiteError::NotInvalidated {
+            last: Some(last), ..
+        }) = waited
+        else {
+            panic!("{waited:?}");
+        };
+        assert!(matches!(*last, CloudError::Throttled { .. }), "{last}");
+    }
+
+    #[test]
+    fn who_waits_is_told_for_how_long() {
+        assert_eq!(
+            still_waiting(Duration::from_secs(31), INVALIDATION_LIMIT),
+            "page: CloudFront still forgets the old one, 31 s so far (20m at most)"
+        );
     }
 }

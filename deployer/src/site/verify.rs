@@ -1,12 +1,13 @@
 //! Whether the page and the chat work where they are: seen from outside, as a person would.
 
+use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::header::{HOST, HeaderValue, ORIGIN};
+use hyper::header::{HOST, HeaderValue, ORIGIN, PROXY_AUTHORIZATION};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::dial::{Connection, Dialer};
+use super::dial::{Connection, Dialer, Line};
 use super::{CONFIG_KEY, SiteError, config};
 use crate::output::Output;
 use crate::wait::Patience;
@@ -22,14 +23,20 @@ use crate::wait::Patience;
 /// A new distribution's name and a new API need some minutes until they are known everywhere.
 const LIMIT: Duration = Duration::from_mins(10);
 
+/// On this machine everything answers before it is looked at.
+const LIMIT_HERE: Duration = Duration::from_secs(10);
+
 /// One try, with two cold functions.
 const TRY_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a socket's other end may take to agree to the end.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What is wrong with a chat.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// No connection.
-    #[error("`{url}` cannot be reached: {source}")]
+    #[error("`{url}` cannot be reached")]
     Unreachable {
         /// Where to.
         url: String,
@@ -37,7 +44,7 @@ pub(crate) enum Fault {
         source: io::Error,
     },
     /// The page's host does not speak HTTP.
-    #[error("`{url}`: {source}")]
+    #[error("`{url}` does not speak HTTP")]
     Http {
         /// Where.
         url: String,
@@ -53,7 +60,7 @@ pub(crate) enum Fault {
         answer: String,
     },
     /// The socket is refused or broke off.
-    #[error("the socket: {0}")]
+    #[error("the socket does not work")]
     Socket(#[source] Box<tungstenite::Error>),
     /// The socket was closed.
     #[error("the socket was closed before it had a `{expected}`")]
@@ -68,52 +75,132 @@ pub(crate) enum Fault {
         frame: Value,
     },
     /// One try took too long.
-    #[error("no answer within {}", humantime::format_duration(TRY_LIMIT))]
-    Silence,
+    #[error("{what} did not answer within {}", humantime::format_duration(*.limit))]
+    Silence {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        limit: Duration,
+    },
 }
 
-/// Fetches the page and its configuration, and passes a message both ways in a room of its own. Tried
-/// until it works or the deadline has passed. Gives how long a message took.
+/// A chat to be looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chat<'a> {
+    /// Where its page is.
+    pub(crate) site: &'a str,
+    /// Where its socket is.
+    pub(crate) websocket: &'a str,
+}
+
+/// How much of a chat is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The page's configuration: enough to tell that what was there is there still.
+    Configuration,
+    /// The page as well.
+    Page,
+    /// Also two sockets, and a message both ways in a room of its own, which is left again.
+    Whole,
+}
+
+/// Looks at a chat from outside until it works or the deadline has passed.
 ///
 /// # Errors
 /// [`SiteError::NotWorking`], with what the last try said.
 pub(crate) async fn verify(
-    site_url: &str,
-    websocket_url: &str,
+    chat: Chat<'_>,
+    extent: Extent,
     output: &mut Output,
-) -> Result<Duration, SiteError> {
-    output.step("verifying: the page, its configuration, two sockets and a message both ways")?;
-    let mut patience = Patience::new(LIMIT, Duration::from_millis(500), Duration::from_secs(10));
+) -> Result<(), SiteError> {
+    let since = Instant::now();
+    output.step(match extent {
+        Extent::Configuration => "verifying: the page's configuration",
+        Extent::Page => "verifying: the page and its configuration",
+        Extent::Whole => {
+            "verifying: the page, its configuration, two sockets and a message both ways"
+        }
+    })?;
+    let took = until_it_works(chat, extent, LIMIT).await;
+    let took = took.map_err(|last| SiteError::NotWorking { limit: LIMIT, last })?;
+    let took = took.map(|it| {
+        format!(
+            "; a message took {} ms from one socket to the other",
+            it.as_millis()
+        )
+    });
+    output.step(&format!(
+        "verified in {:.1} s{}",
+        since.elapsed().as_secs_f64(),
+        took.unwrap_or_default()
+    ))?;
+    Ok(())
+}
+
+/// The same for a chat on this machine, without a word.
+///
+/// # Errors
+/// [`SiteError::NotWorkingHere`], with what the last try said.
+pub(crate) async fn verify_here(chat: Chat<'_>, extent: Extent) -> Result<(), SiteError> {
+    let looked = until_it_works(chat, extent, LIMIT_HERE).await;
+    looked
+        .map(drop)
+        .map_err(|last| SiteError::NotWorkingHere { last })
+}
+
+/// Gives how long a message took, if one was sent, or else what was wrong at last.
+async fn until_it_works(
+    chat: Chat<'_>,
+    extent: Extent,
+    limit: Duration,
+) -> Result<Option<Duration>, Box<Fault>> {
+    let dialer = Dialer::new();
+    let mut patience = Patience::new(limit, Duration::from_millis(500), Duration::from_secs(10));
+    let try_limit = limit.min(TRY_LIMIT);
     loop {
-        let tried = tokio::time::timeout(TRY_LIMIT, look(site_url, websocket_url)).await;
-        let last = match tried.unwrap_or(Err(Fault::Silence)) {
-            Ok(round_trip) => return Ok(round_trip),
+        let now = Cell::new("the page");
+        let tried = tokio::time::timeout(try_limit, look(&dialer, chat, extent, &now)).await;
+        let silence = Fault::Silence {
+            what: now.get(),
+            limit: try_limit,
+        };
+        let last = match tried.unwrap_or(Err(silence)) {
+            Ok(took) => return Ok(took),
             Err(fault) => Box::new(fault),
         };
         if !patience.pause().await {
-            return Err(SiteError::NotWorking { limit: LIMIT, last });
+            return Err(last);
         }
     }
 }
 
-async fn look(site_url: &str, websocket_url: &str) -> Result<Duration, Fault> {
-    let unreachable = |source| Fault::Unreachable {
-        url: site_url.to_owned(),
-        source,
-    };
-    let dialer = Dialer::new().map_err(unreachable)?;
-    get(&dialer, site_url).await?;
-    let config_url = format!("{site_url}{CONFIG_KEY}");
-    let found = get(&dialer, &config_url).await?;
-    if found != config(websocket_url).as_bytes() {
+/// One try. `now` is what is looked at.
+async fn look(
+    dialer: &Dialer,
+    chat: Chat<'_>,
+    extent: Extent,
+    now: &Cell<&'static str>,
+) -> Result<Option<Duration>, Fault> {
+    if extent != Extent::Configuration {
+        get(dialer, chat.site).await?;
+    }
+    now.set("the page's configuration");
+    let config_url = format!("{}{CONFIG_KEY}", chat.site);
+    let found = get(dialer, &config_url).await?;
+    if found != config(chat.websocket).as_bytes() {
         return Err(Fault::Answer {
             url: config_url,
             answer: "with another chat's configuration".to_owned(),
         });
     }
-    let origin = site_url.trim_end_matches('/');
-    let mut ann = Socket::open(&dialer, websocket_url, origin).await?;
-    let mut bob = Socket::open(&dialer, websocket_url, origin).await?;
+    if extent != Extent::Whole {
+        return Ok(None);
+    }
+    now.set("the socket");
+    let origin = chat.site.trim_end_matches('/');
+    let mut ann = Socket::open(dialer, chat.websocket, origin).await?;
+    let mut bob = Socket::open(dialer, chat.websocket, origin).await?;
+    now.set("the chat");
     ann.send(json!({"type": "create", "name": "chatctl-1"}))
         .await?;
     let room = ann.next("joined").await?["room"].clone();
@@ -121,7 +208,11 @@ async fn look(site_url: &str, websocket_url: &str) -> Result<Duration, Fault> {
         .await?;
     bob.next("joined").await?;
     pass(&mut ann, &mut bob, "there").await?;
-    pass(&mut bob, &mut ann, "back").await
+    let took = pass(&mut bob, &mut ann, "back").await?;
+    // One after the other, so that neither makes the other's functions start once more.
+    bob.leave().await?;
+    ann.leave().await?;
+    Ok(Some(took))
 }
 
 /// Says something on one socket, hears it on the other.
@@ -142,16 +233,26 @@ async fn get(dialer: &Dialer, url: &str) -> Result<Bytes, Fault> {
         source,
     };
     let uri: Uri = url.parse().map_err(io::Error::other).map_err(unreachable)?;
-    let stream = dialer.connect(&uri).await.map_err(unreachable)?;
+    let authority = uri
+        .authority()
+        .map_or("", hyper::http::uri::Authority::as_str);
+    let request = Request::builder().header(HOST, authority);
+    let (request, stream) = match dialer.line(&uri).await.map_err(unreachable)? {
+        Line::ToHost(stream) => (request.uri(uri.path()), stream),
+        Line::ToProxy(stream, None) => (request.uri(&uri), stream),
+        Line::ToProxy(stream, Some(authorization)) => {
+            let request = request.header(PROXY_AUTHORIZATION, authorization);
+            (request.uri(&uri), stream)
+        }
+    };
+    let request = request
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)
+        .map_err(unreachable)?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(broken)?;
     // Whatever ends the connection ends the request as well.
     let connection = tokio::spawn(connection);
-    let request = Request::get(uri.path())
-        .header(HOST, uri.host().unwrap_or_default())
-        .body(Empty::<Bytes>::new())
-        .map_err(io::Error::other)
-        .map_err(unreachable)?;
     let response = sender.send_request(request).await.map_err(broken)?;
     let status = response.status();
     let body = response.into_body().collect().await.map_err(broken)?;
@@ -208,8 +309,27 @@ impl Socket {
         }
         Err(Fault::Closed { expected })
     }
+
+    /// Goes back to the lobby and hangs up, so that the server need not find out by itself.
+    async fn leave(&mut self) -> Result<(), Fault> {
+        self.send(json!({"type": "leave"})).await?;
+        self.next("left").await?;
+        let closing = async {
+            self.0.close(None).await?;
+            while let Some(message) = self.0.next().await {
+                message?;
+            }
+            Ok::<_, tungstenite::Error>(())
+        };
+        // All is proven by now: an end that the other side does not agree to is an end as well.
+        drop(tokio::time::timeout(CLOSE_LIMIT, closing).await);
+        Ok(())
+    }
 }
 
 fn broken(error: tungstenite::Error) -> Fault {
     Fault::Socket(Box::new(error))
 }
+
+#[cfg(test)]
+mod tests;

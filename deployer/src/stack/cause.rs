@@ -1,49 +1,107 @@
-//! Why a stack failed: the one event that set off all the others, and what to do about it. Pure.
+//! Why a stack failed: the one thing that set off all the others, and what to do about it. Pure.
 
-use crate::cloud::StackEvent;
+use crate::cloud::{Failure, StackEvent, denied_action};
 
 /// The type of the stack itself among its resources.
 pub(crate) const STACK: &str = "AWS::CloudFormation::Stack";
 
-/// The failure that came first, leaving out resources that were only stopped because of it. The
-/// stack's own failure counts where no resource has one. `events` are the oldest first.
-pub(crate) fn root_cause(events: &[StackEvent]) -> Option<&StackEvent> {
-    let failures = || {
-        last_operation(events)
-            .iter()
-            .filter(|event| is_cause(event))
-    };
-    failures()
-        .find(|event| event.kind != STACK)
-        .or_else(|| failures().next())
+/// A resource and what it failed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// Its name in the template, or the stack's.
+    pub(crate) resource: String,
+    /// Its type.
+    pub(crate) kind: String,
+    /// In AWS's words.
+    pub(crate) reason: String,
 }
 
-/// A failure that began a rollback was followed by events of its own: all since the user's call.
-fn last_operation(events: &[StackEvent]) -> &[StackEvent] {
-    let is_start = |event: &StackEvent| {
-        event.kind == STACK
-            && event.reason.as_deref() == Some("User Initiated")
-            && event.status.ends_with("_IN_PROGRESS")
+/// The root of what AWS itself calls failures, the oldest first. With the `token` of a request only its
+/// own count, for others are of an earlier one; else those of the last operation that did more than
+/// undo another.
+pub(crate) fn root_failure(failures: &[Failure], token: Option<&str>) -> Option<Cause> {
+    let last = || {
+        let done = failures.iter().rfind(|it| !it.is_rollback);
+        done.or(failures.last()).map(|it| it.operation.as_str())
     };
-    let start = events.iter().rposition(is_start).unwrap_or_default();
+    let operation = if token.is_none() { last() } else { None };
+    let counts = |it: &&Failure| match token {
+        Some(_) => it.token.as_deref() == token,
+        None => Some(it.operation.as_str()) == operation,
+    };
+    let causes = || {
+        failures
+            .iter()
+            .filter(counts)
+            .filter(|it| !is_consequence(&it.reason))
+    };
+    let root = causes().find(|it| it.kind != STACK);
+    root.or_else(|| causes().next()).map(|it| Cause {
+        resource: it.resource.clone(),
+        kind: it.kind.clone(),
+        reason: it.reason.clone(),
+    })
+}
+
+/// The failure that came first, leaving out resources that were only stopped because of it. The
+/// stack's own failure counts where no resource has one. `events` are the oldest first.
+pub(crate) fn root_event(events: &[StackEvent]) -> Option<Cause> {
+    let failures = || last_operation(events).iter().filter(|it| is_cause(it));
+    let root = failures().find(|event| event.kind != STACK);
+    root.or_else(|| failures().next()).map(|event| Cause {
+        resource: event.resource.clone(),
+        kind: event.kind.clone(),
+        reason: event.reason.clone().unwrap_or_else(|| event.status.clone()),
+    })
+}
+
+/// A failure that began a rollback was followed by events of its own: all since the user's call. The
+/// undoing of a failed update is a call of the user's, too, and not what failed.
+pub(crate) fn last_operation(events: &[StackEvent]) -> &[StackEvent] {
+    let start = events.iter().rposition(StackEvent::begins_operation);
+    let start = start.unwrap_or_default();
     &events[start..]
 }
 
 fn is_cause(event: &StackEvent) -> bool {
-    let reason = event.reason.as_deref().unwrap_or_default().to_lowercase();
+    let reason = event.reason.as_deref().unwrap_or_default();
     // A stack that begins to roll back tells why, and does not call that a failure.
-    let rolls_back =
-        event.kind == STACK && event.status.contains("ROLLBACK_IN_PROGRESS") && !reason.is_empty();
-    (event.status.ends_with("_FAILED") || rolls_back) && !reason.contains("cancelled")
+    let rolls_back = event.kind == STACK
+        && event.status.contains("ROLLBACK_IN_PROGRESS")
+        && !["", "User Initiated"].contains(&reason);
+    (event.status.ends_with("_FAILED") || rolls_back) && !is_consequence(reason)
+}
+
+/// Whether something failed only because something else did.
+fn is_consequence(reason: &str) -> bool {
+    reason.to_lowercase().contains("cancelled")
 }
 
 /// What the user can do about a failure that AWS explains so.
-pub(crate) fn hint(reason: &str) -> &'static str {
-    let reason = reason.to_lowercase();
+pub(crate) fn hint(reason: &str) -> String {
+    if let Some(action) = denied_action(reason).filter(|it| *it != "s3:PutBucketPolicy") {
+        return format!(
+            "ask whoever manages the account for the permission `{action}`, then run the same command \
+             again"
+        );
+    }
+    general_hint(&reason.to_lowercase()).to_owned()
+}
+
+fn general_hint(reason: &str) -> &'static str {
     let says = |phrases: &[&str]| phrases.iter().any(|it| reason.contains(it));
-    if says(&["account must be verified", "your account must be"]) {
+    if says(&["blockpublicpolicy", "block public access"]) {
+        "the account, or its organization, blocks public buckets (S3, `Block Public Access settings \
+         for this account`), and `--cdn off` needs one: deploy with `--cdn on`, or have that block \
+         lifted"
+    } else if says(&["putbucketpolicy"]) {
+        // Often AWS says no more than that, whatever the reason is.
+        "ask whoever manages the account to allow `s3:PutBucketPolicy`, and with `--cdn off` also \
+         whether it blocks public buckets (S3, `Block Public Access settings for this account`); \
+         then run the same command again"
+    } else if says(&["account must be verified", "your account must be"]) {
         "AWS has to verify the account before it may make CloudFront distributions: ask AWS \
-         Support, then run the same command again"
+         Support, and deploy with `--cdn off` until then"
     } else if says(&["not authorized", "access denied", "accessdenied"]) {
         "ask whoever manages the account for the permission, then run the same command again"
     } else if says(&["unreservedconcurrentexecution", "concurrentexecutions"]) {
@@ -52,10 +110,17 @@ pub(crate) fn hint(reason: &str) -> &'static str {
     } else if says(&["limit", "quota", "too many"]) {
         "delete what is not needed any more, or ask for more under Service Quotas, then run the \
          same command again"
-    } else if says(&["already exists", "already owned"]) {
+    } else if says(&["already exists", "already owned", "name is not available"]) {
         "something else has that name: delete it, or take another `--stage`"
     } else if says(&["not empty", "bucketnotempty"]) {
         "run the same command again: the bucket is emptied first"
+    } else if says(&[
+        "template",
+        "unresolved",
+        "invalid value",
+        "unsupported property",
+    ]) {
+        "correct `cloudformation/` and run the same command again"
     } else {
         "correct that and run the same command again; what is left of the failure is cleared away"
     }
@@ -110,7 +175,7 @@ mod tests {
                 "The following resource(s) failed",
             ),
         ];
-        assert_eq!(root_cause(&events).unwrap().resource, "Table");
+        assert_eq!(root_event(&events).unwrap().resource, "Table");
     }
 
     #[test]
@@ -124,9 +189,58 @@ mod tests {
                 "bucket already exists",
             ),
         ];
-        let cause = root_cause(&events).unwrap();
-        assert_eq!(cause.reason.as_deref(), Some("bucket already exists"));
-        assert_eq!(root_cause(&events[..1]), None);
+        let cause = root_event(&events).unwrap();
+        assert_eq!(cause.reason, "bucket already exists");
+        assert_eq!(root_event(&events[..1]), None);
+    }
+
+    fn failure(operation: &str, token: Option<&str>, resource: &str, reason: &str) -> Failure {
+        Failure {
+            operation: operation.to_owned(),
+            is_rollback: operation.starts_with("undo"),
+            token: token.map(str::to_owned),
+            resource: resource.to_owned(),
+            kind: "AWS::IAM::Role".to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_failures_of_the_request_that_was_made_explain_it() {
+        let failures = [
+            failure("1", Some("earlier"), "Old", "of an earlier request"),
+            failure("2", Some("ours"), "Role", "Resource creation cancelled"),
+            failure("2", Some("ours"), "Table", "the real one"),
+            failure("2", Some("ours"), "Api", "a later one"),
+        ];
+        let root = |token| root_failure(&failures, token).map(|it| it.resource);
+        assert_eq!(root(Some("ours")).as_deref(), Some("Table"));
+        assert_eq!(root(Some("another")), None);
+        assert_eq!(root_failure(&failures[..2], Some("ours")), None);
+    }
+
+    #[test]
+    fn whoever_made_no_request_is_told_of_the_last_operation_that_was_not_the_undoing_of_one() {
+        let failures = [
+            failure("1", None, "Old", "of an earlier operation"),
+            failure("2", None, "Table", "the real one"),
+            failure("undo 2", None, "Role", "cannot be undone"),
+        ];
+        let root = |failures| root_failure(failures, None).map(|it| it.resource);
+        assert_eq!(root(&failures[..]).as_deref(), Some("Table"));
+        assert_eq!(root(&failures[2..]).as_deref(), Some("Role"));
+        assert_eq!(root(&[]), None);
+    }
+
+    #[test]
+    fn the_undoing_that_somebody_asked_for_is_no_cause() {
+        let events = [event(
+            "chat-dev",
+            STACK,
+            "UPDATE_ROLLBACK_IN_PROGRESS",
+            "User Initiated",
+        )];
+        assert_eq!(root_event(&events), None);
     }
 
     #[test]
@@ -137,9 +251,18 @@ mod tests {
                 "permission",
             ),
             (
+                "User: x is not authorized to perform: s3:PutBucketPolicy on resource: y because \
+                 public policies are blocked by the BlockPublicPolicy block public access setting",
+                "the account, or its organization, blocks public buckets",
+            ),
+            (
+                "API: s3:PutBucketPolicy Access Denied",
+                "also whether it blocks public buckets",
+            ),
+            (
                 "Access denied for operation 'AWS::CloudFront::Distribution: Your account must be \
                  verified before you can add new CloudFront resources",
-                "Support",
+                "`--cdn off`",
             ),
             (
                 "decreases account's UnreservedConcurrentExecution below",

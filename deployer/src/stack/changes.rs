@@ -31,6 +31,20 @@ pub(crate) fn word(action: Action) -> &'static str {
     words(action).1
 }
 
+/// What an action does, in a sentence.
+pub(crate) fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Modify => "change",
+        Action::MayReplace => "perhaps replace",
+        other => word(other),
+    }
+}
+
+/// Whether a resource is sure to be replaced by another.
+pub(crate) fn replaces(changes: &[Change]) -> bool {
+    changes.iter().any(|it| it.action == Action::Replace)
+}
+
 /// The changes that destroy data, or may.
 pub(crate) fn losing_data(changes: &[Change]) -> Vec<&Change> {
     let loses = |change: &&Change| {

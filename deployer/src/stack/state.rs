@@ -14,9 +14,11 @@ pub(crate) enum OnDeploy {
     Create,
     /// Update it.
     Update,
+    /// Go on with an update that failed and was left so, or undo it.
+    Resume,
     /// Wait for what goes on, then look again.
     Wait,
-    /// Delete it, which nobody misses, and look again: a first change set was never executed.
+    /// Make it: a first change set was never executed, and a new one takes its place.
     StartOver,
     /// Tell why it failed, delete it and look again: it never came up.
     DeleteFailed,
@@ -63,6 +65,11 @@ impl Status {
         self.0 == "DELETE_COMPLETE"
     }
 
+    /// Whether an update failed and was neither finished nor undone.
+    pub(crate) fn is_left_failed(&self) -> bool {
+        self.0 == "UPDATE_FAILED"
+    }
+
     /// Whether the stack is as it was asked for.
     pub(crate) fn is_good(&self) -> bool {
         ["CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"].contains(&self.as_str())
@@ -84,10 +91,9 @@ pub(crate) fn on_deploy(status: Option<&Status>) -> OnDeploy {
         "DELETE_COMPLETE" => OnDeploy::Create,
         "REVIEW_IN_PROGRESS" => OnDeploy::StartOver,
         _ if status.is_transient() => OnDeploy::Wait,
-        // UPDATE_FAILED: an update without rollback. The next one goes on from there.
+        "UPDATE_FAILED" => OnDeploy::Resume,
         "CREATE_COMPLETE"
         | "UPDATE_COMPLETE"
-        | "UPDATE_FAILED"
         | "UPDATE_ROLLBACK_COMPLETE"
         | "IMPORT_COMPLETE"
         | "IMPORT_ROLLBACK_COMPLETE" => OnDeploy::Update,
@@ -136,7 +142,7 @@ mod tests {
             OnDestroy::Wait,
         ),
         ("UPDATE_COMPLETE", OnDeploy::Update, OnDestroy::Delete),
-        ("UPDATE_FAILED", OnDeploy::Update, OnDestroy::Delete),
+        ("UPDATE_FAILED", OnDeploy::Resume, OnDestroy::Delete),
         (
             "UPDATE_ROLLBACK_IN_PROGRESS",
             OnDeploy::Wait,

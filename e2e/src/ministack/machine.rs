@@ -41,7 +41,7 @@ impl<'a> Machine<'a> {
     async fn new(ministack: &'a Ministack, address: Ipv4Addr, account: String) -> Self {
         let machine = Self {
             ministack,
-            proxy: Proxy::start(ministack.port, address).await,
+            proxy: Proxy::start(ministack.ports, address).await,
             address,
             account,
         };

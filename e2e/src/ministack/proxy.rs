@@ -1,4 +1,5 @@
-//! A proxy for `CONNECT` that knows AWS's names alone, and sends all of them to MiniStack.
+//! A proxy that knows AWS's names alone, and sends all of them to MiniStack: tunnels for what is
+//! encrypted, and requests for websites of buckets, which have no TLS.
 
 use std::io::{Error, Result};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,8 +10,19 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 const DOMAINS: [&str; 2] = [".amazonaws.com", ".cloudfront.net"];
+/// What the hosts of buckets' websites have in their names.
+const WEBSITE: &str = ".s3-website";
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The ports that MiniStack listens on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ports {
+    /// With TLS.
+    pub(super) tls: u16,
+    /// Without, for websites.
+    pub(super) website: u16,
+}
 
 /// The proxy. It ends with this value.
 pub(super) struct Proxy {
@@ -19,9 +31,9 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it on a free port, in front of the one that MiniStack listens on. What goes through it
+    /// Starts it on a free port, in front of those that MiniStack listens on. What goes through it
     /// comes from the loopback address `from`.
-    pub(super) async fn start(ministack: u16, from: Ipv4Addr) -> Self {
+    pub(super) async fn start(ministack: Ports, from: Ipv4Addr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("bound");
@@ -45,6 +57,11 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
+    /// Connects to it, to ask it for what is not encrypted.
+    pub(super) async fn plain(&self) -> Result<TcpStream> {
+        TcpStream::connect(self.address).await
+    }
+
     /// Connects through it.
     pub(super) async fn connect(&self, host: &str) -> Result<TcpStream> {
         let mut stream = TcpStream::connect(self.address).await?;
@@ -65,19 +82,26 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(mut client: TcpStream, ministack: u16, from: Ipv4Addr) -> Result<()> {
+async fn serve(mut client: TcpStream, ministack: Ports, from: Ipv4Addr) -> Result<()> {
     let request = head(&mut client).await?;
-    if !is_for_aws(&request) {
+    let (port, forwarded) = if is_for_aws(&request) {
+        (ministack.tls, None)
+    } else if let Some(request) = for_a_website(&request) {
+        (ministack.website, Some(request))
+    } else {
         let refusal = "HTTP/1.1 403 Not a host of AWS\r\nContent-Length: 0\r\n\r\n";
         return client.write_all(refusal.as_bytes()).await;
-    }
-    let Ok(mut server) = reach(ministack, from).await else {
+    };
+    let Ok(mut server) = reach(port, from).await else {
         let refusal = "HTTP/1.1 502 MiniStack is gone\r\nContent-Length: 0\r\n\r\n";
         return client.write_all(refusal.as_bytes()).await;
     };
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await?;
+    match forwarded {
+        Some(request) => server.write_all(request.as_bytes()).await?,
+        None => client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await?,
+    }
     copy_bidirectional(&mut client, &mut server).await?;
     Ok(())
 }
@@ -114,6 +138,26 @@ fn is_for_aws(request: &str) -> bool {
     host.is_some_and(|host| DOMAINS.iter().any(|domain| host.ends_with(domain)))
 }
 
+/// A request for a bucket's website as the website itself wants it, and the last one of its connection.
+fn for_a_website(request: &str) -> Option<String> {
+    let (line, headers) = request.split_once("\r\n")?;
+    let mut words = line.split(' ');
+    let (method, url) = (words.next()?, words.next()?.strip_prefix("http://")?);
+    let (host, path) = url.split_once('/')?;
+    if !host.contains(WEBSITE) || !DOMAINS.iter().any(|domain| host.ends_with(domain)) {
+        return None;
+    }
+    let kept = headers
+        .lines()
+        .filter(|it| !it.is_empty() && !it.to_lowercase().contains("connection:"));
+    let line = format!("{method} /{path} HTTP/1.1");
+    let lines: Vec<_> = std::iter::once(line.as_str())
+        .chain(kept)
+        .chain(["Connection: close", "", ""])
+        .collect();
+    Some(lines.join("\r\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +179,23 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_for_aws(request), is_let_through, "{request}");
+        }
+    }
+    #[test]
+    fn a_website_is_asked_in_its_own_words() {
+        let host = "Host: b.s3-website-us-east-1.amazonaws.com";
+        let asked = format!(
+            "GET http://b.s3-website-us-east-1.amazonaws.com/a.js HTTP/1.1\r\n{host}\r\n\
+             Proxy-Connection: keep-alive\r\n\r\n"
+        );
+        let expected = format!("GET /a.js HTTP/1.1\r\n{host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(for_a_website(&asked), Some(expected));
+        for request in [
+            "GET http://b.s3.us-east-1.amazonaws.com/ HTTP/1.1\r\n\r\n",
+            "GET http://b.s3-website.example.org/ HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\n",
+        ] {
+            assert_eq!(for_a_website(request), None, "{request}");
         }
     }
 }

@@ -4,20 +4,25 @@
 //!
 //! | `pk` | `sk` | what | attributes |
 //! | --- | --- | --- | --- |
-//! | `CONNECTION#<id>` | `CONNECTION` | an open connection | `room`, `name`, `name_key` |
-//! | `ROOM#<room>` | `ROOM` | a created room | |
-//! | `ROOM#<room>` | `MEMBER#<id>` | a connection in the room | `name` |
-//! | `ROOM#<room>` | `NAME#<name key>` | a name held in the room | `holder` |
+//! | `CONNECTION#<id>` | `CONNECTION` | an open connection | `room`, `member`, `name` |
+//! | `ROOM#<room>` | `ROOM` | the room's head | `rev`, `tail`, `roster`, `announced` |
+//! | `ROOM#<room>` | `ROOM#MEMBER#<member>` | a member | `connection`, `name` |
+//! | `ROOM#<room>` | `NAME#<name key>` | a name held in the room | `holder`, `member` |
+//! | `ROOM#<room>` | `MSG#<seq>` | a message | `member`, `id`, `nonce`, `from`, `text`, `at` |
+//! | `ROOM#<room>` | `SENT#<member>#<id>` | that a message of this id was sent | `floor` |
 //!
 //! All have `expires`, the table's TTL attribute, in seconds since 1970-01-01 UTC. DynamoDB removes
 //! such items within days (its Developer Guide, “Using time to live”), so every read and condition
-//! here compares it with now.
+//! here compares it with now, except for messages, whose visible time is shorter (`chat/message.rs`).
 //!
 //! A connection moves in one transaction over its own items alone: joins of different connections
 //! never touch the same item, so they never conflict. Deleting the connection's item first, and
-//! requiring it in every transaction, makes a closed connection stay closed.
+//! requiring it in every transaction, makes a closed connection stay closed. Everything else is a
+//! plain conditional write.
 
-use std::collections::HashMap;
+mod item;
+mod step;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -25,23 +30,27 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, Put, ReturnValue,
-    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    CancellationReason, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 
 use super::{AwsConfig, OPERATION_TIMEOUT, timeouts};
 use crate::chat::{Name, Room, RoomCode};
 use crate::config::Settings;
-use crate::ports::{Connection, ConnectionId, Entry, Member, PortError, Seen, Store, Timestamp};
-
-const CONNECTION: &str = "CONNECTION";
-const ROOM: &str = "ROOM";
-const MEMBER_PREFIX: &str = "MEMBER#";
-const NAME_PREFIX: &str = "NAME#";
+use crate::ports::{
+    Connection, ConnectionId, Entry, Head, Member, MemberId, Message, Move, Part, PortError, Store,
+    Timestamp, Touched, View,
+};
+use item::{
+    CONNECTION_ATTRIBUTE, FLOOR_ATTRIBUTE, Item, Key, MEMBER_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE,
+    message_sk, name_sk, number, room_pk, seconds, text,
+};
+use step::{is_condition, refusal};
 
 /// No item, or one past its time.
 const ABSENT: &str = "attribute_not_exists(pk) OR expires <= :now";
@@ -53,7 +62,7 @@ const CONFLICT_TRIES: u32 = 5;
 /// Half of the longest wait after the first such conflict; it doubles.
 const CONFLICT_WAIT: Duration = Duration::from_millis(10);
 
-/// Connections, rooms and names in a DynamoDB table.
+/// Connections, rooms, names and messages in a DynamoDB table.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
     client: Client,
@@ -99,23 +108,28 @@ impl DynamoStore {
         Ok(())
     }
 
-    /// Deletes an item, if `holder` is given only one that it holds; `None` when there is none such.
-    async fn delete(
-        &self,
-        key: Key,
-        holder: Option<&ConnectionId>,
-    ) -> Result<Option<Item>, PortError> {
-        let mut delete = self
+    async fn get(&self, key: Key, attempt: &'static str) -> Result<Option<Item>, PortError> {
+        let get = self
             .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.into_map()))
+            .consistent_read(true);
+        let output = get.send().await;
+        let output = output.map_err(|error| PortError::new(attempt, error))?;
+        Ok(output.item.map(Item))
+    }
+
+    fn delete(&self, key: Key) -> DeleteItemFluentBuilder {
+        self.client
             .delete_item()
             .table_name(&self.table)
             .set_key(Some(key.into_map()))
-            .return_values(ReturnValue::AllOld);
-        if let Some(holder) = holder {
-            delete = delete
-                .condition_expression("holder = :holder")
-                .expression_attribute_values(":holder", text(holder.as_str()));
-        }
+            .return_values(ReturnValue::AllOld)
+    }
+
+    /// Deletes an item; `None` when there is none, or its condition is not fulfilled.
+    async fn deleted(&self, delete: DeleteItemFluentBuilder) -> Result<Option<Item>, PortError> {
         let mut conflicts = Conflicts::default();
         loop {
             let error = match delete.clone().send().await {
@@ -132,34 +146,61 @@ impl DynamoStore {
         }
     }
 
-    /// Removes a membership and, if it is still the member's, the name.
-    async fn delete_member(&self, id: &ConnectionId, seen: Seen<'_>) -> Result<(), PortError> {
-        self.delete(Key::member(seen.room, id), None).await?;
-        if let Some(name) = seen.name {
-            self.delete(Key::name(seen.room, name.key()), Some(id))
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// All items of a room whose sort key starts with `prefix`, past their time or not.
-    async fn query(&self, room: &Room, prefix: &str) -> Result<Vec<Item>, PortError> {
-        let mut pages = self
-            .client
+    fn query(&self, room: &Room) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
             .expression_attribute_values(":pk", text(room_pk(room)))
+    }
+
+    /// All items of a room whose sort key starts with `prefix`, past their time or not.
+    async fn all(&self, room: &Room, prefix: &str) -> Result<Vec<Item>, PortError> {
+        let query = self
+            .query(room)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
             .expression_attribute_values(":prefix", text(prefix))
-            .set_limit(self.page_items_max)
-            .into_paginator()
-            .send();
+            .set_limit(self.page_items_max);
+        self.pages(query, usize::MAX).await
+    }
+
+    /// At most `limit` messages of which the keys are within `part`.
+    async fn messages(
+        &self,
+        room: &Room,
+        part: Part,
+        limit: usize,
+    ) -> Result<Vec<Item>, PortError> {
+        let (first, last) = match part {
+            Part::After(u64::MAX) | Part::Before(0) => return Ok(Vec::new()),
+            Part::After(after) => (after + 1, u64::MAX),
+            Part::Before(before) => (0, before - 1),
+        };
+        let limit_of_page = i32::try_from(limit).unwrap_or(i32::MAX);
+        let query = self
+            .query(room)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":first", text(message_sk(first)))
+            .expression_attribute_values(":last", text(message_sk(last)))
+            .scan_index_forward(matches!(part, Part::After(_)))
+            .limit(
+                self.page_items_max
+                    .unwrap_or(limit_of_page)
+                    .min(limit_of_page),
+            );
+        self.pages(query, limit).await
+    }
+
+    async fn pages(&self, query: QueryFluentBuilder, limit: usize) -> Result<Vec<Item>, PortError> {
+        let mut pages = query.into_paginator().send();
         let mut items = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| PortError::new("list a room", error))?;
+        while items.len() < limit
+            && let Some(page) = pages.next().await
+        {
+            let page = page.map_err(|error| PortError::new("read a room", error))?;
             items.extend(page.items.unwrap_or_default().into_iter().map(Item));
         }
+        items.truncate(limit);
         Ok(items)
     }
 
@@ -225,9 +266,12 @@ enum Transaction {
 
 impl Store for DynamoStore {
     async fn open(&self, id: &ConnectionId, expires: Timestamp) -> Result<(), PortError> {
-        let connection =
-            Item::new(Key::connection(id), expires).with(ROOM_ATTRIBUTE, &Room::Lobby.to_string());
-        let member = Item::new(Key::member(&Room::Lobby, id), expires);
+        let member = MemberId::of_connection(id);
+        let connection = Item::new(Key::connection(id), expires)
+            .with(ROOM_ATTRIBUTE, &Room::Lobby.to_string())
+            .with(MEMBER_ATTRIBUTE, member.as_str());
+        let member = Item::new(Key::member(&Room::Lobby, &member), expires)
+            .with(CONNECTION_ATTRIBUTE, id.as_str());
         // Should only one of the two be written, the handshake is refused: the next message to the
         // lobby finds such a member gone, and nothing ever asks for such a connection.
         futures_util::future::try_join(self.put(connection), self.put(member)).await?;
@@ -239,33 +283,42 @@ impl Store for DynamoStore {
         id: &ConnectionId,
         now: Timestamp,
     ) -> Result<Option<Connection>, PortError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::connection(id).into_map()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| PortError::new("read a connection", error))?;
-        let item = output.item.map(Item).filter(|item| item.expires() > now);
+        let item = self.get(Key::connection(id), "read a connection").await?;
+        let item = item.filter(|item| item.expires() > now);
         Ok(item.and_then(|item| item.connection(id)))
     }
 
-    async fn close(&self, id: &ConnectionId, seen: Option<Seen<'_>>) -> Result<(), PortError> {
-        let item = self.delete(Key::connection(id), None).await?;
-        let recorded = item.and_then(|item| item.connection(id));
-        let recorded = recorded.as_ref().map(|it| Seen {
-            room: &it.room,
-            name: it.name.as_ref(),
-        });
-        if let Some(recorded) = recorded {
-            self.delete_member(id, recorded).await?;
-        }
-        match seen {
-            Some(seen) if recorded != Some(seen) => self.delete_member(id, seen).await,
-            _ => Ok(()),
-        }
+    async fn drop_connection(&self, id: &ConnectionId) -> Result<Option<Connection>, PortError> {
+        let item = self.deleted(self.delete(Key::connection(id))).await?;
+        Ok(item.and_then(|item| item.connection(id)))
+    }
+
+    async fn drop_member(
+        &self,
+        room: &Room,
+        member: &MemberId,
+        connection: &ConnectionId,
+    ) -> Result<bool, PortError> {
+        let delete = self
+            .delete(Key::member(room, member))
+            .condition_expression("#connection = :connection")
+            .expression_attribute_names("#connection", CONNECTION_ATTRIBUTE)
+            .expression_attribute_values(":connection", text(connection.as_str()));
+        Ok(self.deleted(delete).await?.is_some())
+    }
+
+    async fn free_name(
+        &self,
+        room: &Room,
+        name: &Name,
+        connection: &ConnectionId,
+    ) -> Result<(), PortError> {
+        let delete = self
+            .delete(Key::name(room, name.key()))
+            .condition_expression("holder = :holder")
+            .expression_attribute_values(":holder", text(connection.as_str()));
+        self.deleted(delete).await?;
+        Ok(())
     }
 
     async fn create_room(
@@ -274,7 +327,9 @@ impl Store for DynamoStore {
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<bool, PortError> {
-        let item = Item::new(Key::room(code), expires);
+        let item = Item::new(Key::code(code), expires)
+            .with_number("rev", 0)
+            .with_number("tail", 0);
         let put = self
             .client
             .put_item()
@@ -291,21 +346,109 @@ impl Store for DynamoStore {
         }
     }
 
-    async fn extend_room(
+    async fn touch(
         &self,
-        code: &RoomCode,
+        room: &Room,
+        tail: u64,
         expires: Timestamp,
+        now: Timestamp,
+    ) -> Result<Touched, PortError> {
+        let not_ahead = "(attribute_not_exists(tail) OR tail <= :tail)";
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::room(room).into_map()))
+            .update_expression(
+                "SET expires = :expires, tail = :tail, rev = if_not_exists(rev, :zero)",
+            )
+            .expression_attribute_values(":expires", seconds(expires))
+            .expression_attribute_values(":tail", number(tail))
+            .expression_attribute_values(":zero", number(0))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        update = match room {
+            Room::Lobby => update.condition_expression(not_ahead),
+            Room::Coded(_) => update
+                .condition_expression(format!("{PRESENT} AND {not_ahead}"))
+                .expression_attribute_values(":now", seconds(now)),
+        };
+        let Err(error) = update.send().await else {
+            return Ok(Touched::Done);
+        };
+        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) =
+            error.as_service_error()
+        else {
+            return Err(PortError::new("find a room", error));
+        };
+        let known = failed.item.clone().map(Item);
+        let known = known.filter(|it| *room == Room::Lobby || it.expires() > now);
+        Ok(known.map_or(Touched::Absent, |it| Touched::Ahead {
+            tail: it.head().tail,
+        }))
+    }
+
+    async fn head(&self, room: &Room, now: Timestamp) -> Result<Option<Head>, PortError> {
+        let item = self.get(Key::room(room), "read a room").await?;
+        let item = item.filter(|item| item.expires() > now);
+        Ok(item.map(|item| item.head()))
+    }
+
+    async fn view(&self, room: &Room, now: Timestamp) -> Result<View, PortError> {
+        let items = self.all(room, ROOM).await?;
+        let mut present = items.iter().filter(|item| item.expires() > now);
+        let members = present.clone().filter_map(Item::member).collect();
+        let head = present.find(|item| item.is_head()).map(Item::head);
+        Ok(View { head, members })
+    }
+
+    async fn member(
+        &self,
+        room: &Room,
+        member: &MemberId,
+        now: Timestamp,
+    ) -> Result<Option<Member>, PortError> {
+        let item = self.get(Key::member(room, member), "read a member").await?;
+        let item = item.filter(|item| item.expires() > now);
+        Ok(item.and_then(|item| item.member()))
+    }
+
+    async fn enter(&self, step: Move<'_>, now: Timestamp) -> Result<Entry, PortError> {
+        Ok(match self.transact(self.parts(step, now)?).await? {
+            Transaction::Done => Entry::Done,
+            Transaction::Conflicted => Entry::Contended,
+            Transaction::Refused(reasons) => refusal(step, &reasons),
+        })
+    }
+
+    async fn name_keys(
+        &self,
+        room: &Room,
+        prefix: &str,
+        now: Timestamp,
+    ) -> Result<Vec<String>, PortError> {
+        let items = self.all(room, &name_sk(prefix)).await?;
+        let present = items.iter().filter(|item| item.expires() > now);
+        Ok(present.filter_map(Item::name_key).collect())
+    }
+
+    async fn announce(
+        &self,
+        room: &Room,
+        rev: u64,
+        roster: &str,
         now: Timestamp,
     ) -> Result<bool, PortError> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(Key::room(code).into_map()))
-            .update_expression("SET expires = :expires")
-            .condition_expression(PRESENT)
-            .expression_attribute_values(":expires", seconds(expires))
-            .expression_attribute_values(":now", seconds(now));
+            .set_key(Some(Key::room(room).into_map()))
+            .update_expression("SET rev = :next, roster = :roster, announced = :now")
+            .condition_expression("rev = :rev")
+            .expression_attribute_values(":rev", number(rev))
+            .expression_attribute_values(":next", number(rev + 1))
+            .expression_attribute_values(":roster", text(roster))
+            .expression_attribute_values(":now", number(now.millis()));
         match update.send().await {
             Ok(_) => Ok(true),
             Err(error)
@@ -316,295 +459,72 @@ impl Store for DynamoStore {
             {
                 Ok(false)
             }
-            Err(error) => Err(PortError::new("find a room", error)),
+            Err(error) => Err(PortError::new("count a change of members", error)),
         }
     }
 
-    async fn enter(
-        &self,
-        connection: &Connection,
-        room: &Room,
-        name: Option<&Name>,
-        now: Timestamp,
-    ) -> Result<Entry, PortError> {
-        let mut items = vec![self.move_connection(connection, room, name, now)?];
-        items.push(self.put_member(connection, room, name)?);
-        if connection.room != *room {
-            items.push(
-                self.delete_in_transaction(Key::member(&connection.room, &connection.id), None)?,
-            );
-        }
-        if let Some(former) = &connection.name
-            && (connection.room != *room || name.is_none_or(|name| name.key() != former.key()))
-        {
-            let key = Key::name(&connection.room, former.key());
-            items.push(self.delete_in_transaction(key, Some(&connection.id))?);
-        }
-        // Last, so that its cancellation reason is the last one.
-        if let Some(name) = name {
-            items.push(self.put_name(connection, room, name, now)?);
-        }
-        let reasons = match self.transact(items).await? {
-            Transaction::Done => return Ok(Entry::Done),
-            Transaction::Conflicted => return Ok(Entry::Contended),
-            Transaction::Refused(reasons) => reasons,
-        };
-        if reasons.first().is_some_and(is_condition) {
-            return Ok(Entry::Stale);
-        }
-        let holder = reasons.last().and_then(|reason| reason.item.clone());
-        let holder = holder.and_then(|item| Item(item).text(HOLDER_ATTRIBUTE));
-        Ok(holder.map_or(Entry::Stale, |holder| Entry::NameTaken {
-            holder: ConnectionId::new(holder),
-        }))
+    async fn newest(&self, room: &Room) -> Result<u64, PortError> {
+        let newest = self.messages(room, Part::Before(u64::MAX), 1).await?;
+        Ok(newest.first().and_then(Item::seq).unwrap_or(0))
     }
 
-    async fn members(&self, room: &Room, now: Timestamp) -> Result<Vec<Member>, PortError> {
-        let items = self.query(room, MEMBER_PREFIX).await?;
-        Ok(items
-            .iter()
-            .filter(|item| item.expires() > now)
-            .filter_map(Item::member)
-            .collect())
-    }
-
-    async fn name_keys(
+    async fn claim(
         &self,
         room: &Room,
-        prefix: &str,
+        message: &Message,
+        floor: u64,
         now: Timestamp,
-    ) -> Result<Vec<String>, PortError> {
-        let items = self.query(room, &format!("{NAME_PREFIX}{prefix}")).await?;
-        let present = items.iter().filter(|item| item.expires() > now);
-        let keys = present.filter_map(|item| item.text("sk"));
-        Ok(keys
-            .filter_map(|key| Some(key.strip_prefix(NAME_PREFIX)?.to_owned()))
-            .collect())
-    }
-}
-
-/// The parts of the transaction that moves a connection.
-impl DynamoStore {
-    fn move_connection(
-        &self,
-        connection: &Connection,
-        room: &Room,
-        name: Option<&Name>,
-        now: Timestamp,
-    ) -> Result<TransactWriteItem, PortError> {
-        let mut update = Update::builder()
+    ) -> Result<Option<u64>, PortError> {
+        let id = message.id.as_deref().unwrap_or_default();
+        let item = Item::new(Key::claim(room, &message.member, id), message.expires)
+            .with_number(FLOOR_ATTRIBUTE, floor);
+        let put = self
+            .client
+            .put_item()
             .table_name(&self.table)
-            .set_key(Some(Key::connection(&connection.id).into_map()))
-            .expression_attribute_names("#room", ROOM_ATTRIBUTE)
-            .expression_attribute_names("#name", NAME_ATTRIBUTE)
+            .set_item(Some(item.0))
+            .condition_expression(ABSENT)
             .expression_attribute_values(":now", seconds(now))
-            .expression_attribute_values(":room", text(room.to_string()))
-            .expression_attribute_values(":from", text(connection.room.to_string()));
-        update = match name {
-            Some(name) => update
-                .update_expression("SET #room = :room, #name = :name")
-                .expression_attribute_values(":name", text(name.shown())),
-            None => update.update_expression("SET #room = :room REMOVE #name"),
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else {
+            return Ok(None);
         };
-        let unchanged = match &connection.name {
-            Some(former) => {
-                update = update.expression_attribute_values(":former", text(former.shown()));
-                "#name = :former"
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                let before = failed.item.clone().map(Item);
+                let floor = before.and_then(|it| it.number(FLOOR_ATTRIBUTE));
+                let unread = || PortError::new("read when a message was first sent", error);
+                floor.map(Some).ok_or_else(unread)
             }
-            None => "attribute_not_exists(#name)",
-        };
-        let condition = format!("{PRESENT} AND #room = :from AND {unchanged}");
-        let update = update
-            .condition_expression(condition)
-            .build()
-            .map_err(unbuilt)?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            _ => Err(PortError::new("record that a message is sent", error)),
+        }
     }
 
-    fn put_member(
-        &self,
-        connection: &Connection,
-        room: &Room,
-        name: Option<&Name>,
-    ) -> Result<TransactWriteItem, PortError> {
-        let mut item = Item::new(Key::member(room, &connection.id), connection.expires);
-        if let Some(name) = name {
-            item = item.with(NAME_ATTRIBUTE, name.shown());
-        }
-        let put = Put::builder()
+    async fn append(&self, room: &Room, message: &Message) -> Result<bool, PortError> {
+        let put = self
+            .client
+            .put_item()
             .table_name(&self.table)
-            .set_item(Some(item.0))
-            .build();
-        Ok(TransactWriteItem::builder()
-            .put(put.map_err(unbuilt)?)
-            .build())
-    }
-
-    fn put_name(
-        &self,
-        connection: &Connection,
-        room: &Room,
-        name: &Name,
-        now: Timestamp,
-    ) -> Result<TransactWriteItem, PortError> {
-        let item = Item::new(Key::name(room, name.key()), connection.expires)
-            .with(HOLDER_ATTRIBUTE, connection.id.as_str());
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item.0))
-            .condition_expression(format!("{ABSENT} OR holder = :me"))
-            .expression_attribute_values(":now", seconds(now))
-            .expression_attribute_values(":me", text(connection.id.as_str()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build();
-        Ok(TransactWriteItem::builder()
-            .put(put.map_err(unbuilt)?)
-            .build())
-    }
-
-    fn delete_in_transaction(
-        &self,
-        key: Key,
-        holder: Option<&ConnectionId>,
-    ) -> Result<TransactWriteItem, PortError> {
-        let mut delete = Delete::builder()
-            .table_name(&self.table)
-            .set_key(Some(key.into_map()));
-        if let Some(holder) = holder {
-            delete = delete
-                .condition_expression("attribute_not_exists(pk) OR holder = :holder")
-                .expression_attribute_values(":holder", text(holder.as_str()));
-        }
-        Ok(TransactWriteItem::builder()
-            .delete(delete.build().map_err(unbuilt)?)
-            .build())
-    }
-}
-
-fn unbuilt(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
-    PortError::new("build a request to DynamoDB", error)
-}
-
-const ROOM_ATTRIBUTE: &str = "room";
-const NAME_ATTRIBUTE: &str = "name";
-const HOLDER_ATTRIBUTE: &str = "holder";
-const EXPIRES_ATTRIBUTE: &str = "expires";
-
-/// An item's primary key.
-struct Key {
-    pk: String,
-    sk: String,
-}
-
-impl Key {
-    fn connection(id: &ConnectionId) -> Self {
-        Self {
-            pk: format!("{CONNECTION}#{id}"),
-            sk: CONNECTION.to_owned(),
+            .set_item(Some(Item::of_message(room, message).0))
+            .condition_expression("attribute_not_exists(pk)");
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if refused(&error, PutItemError::is_conditional_check_failed_exception) => {
+                Ok(false)
+            }
+            Err(error) => Err(PortError::new("keep a message", error)),
         }
     }
 
-    fn room(code: &RoomCode) -> Self {
-        Self {
-            pk: room_pk(&Room::Coded(code.clone())),
-            sk: ROOM.to_owned(),
-        }
+    async fn page(&self, room: &Room, part: Part, limit: usize) -> Result<Vec<Message>, PortError> {
+        let items = self.messages(room, part, limit).await?;
+        Ok(items.iter().filter_map(Item::message).collect())
     }
-
-    fn member(room: &Room, id: &ConnectionId) -> Self {
-        Self {
-            pk: room_pk(room),
-            sk: format!("{MEMBER_PREFIX}{id}"),
-        }
-    }
-
-    fn name(room: &Room, key: &str) -> Self {
-        Self {
-            pk: room_pk(room),
-            sk: format!("{NAME_PREFIX}{key}"),
-        }
-    }
-
-    fn into_map(self) -> HashMap<String, AttributeValue> {
-        HashMap::from([
-            ("pk".to_owned(), text(self.pk)),
-            ("sk".to_owned(), text(self.sk)),
-        ])
-    }
-}
-
-fn room_pk(room: &Room) -> String {
-    match room {
-        Room::Lobby => format!("{ROOM}#{room}"),
-        Room::Coded(code) => format!("{ROOM}#{}", code.symbols()),
-    }
-}
-
-/// An item with its attributes. What cannot be read counts as not there.
-struct Item(HashMap<String, AttributeValue>);
-
-impl Item {
-    fn new(key: Key, expires: Timestamp) -> Self {
-        let mut attributes = key.into_map();
-        attributes.insert(EXPIRES_ATTRIBUTE.to_owned(), seconds(expires));
-        Self(attributes)
-    }
-
-    fn with(mut self, attribute: &str, value: &str) -> Self {
-        self.0.insert(attribute.to_owned(), text(value));
-        self
-    }
-
-    fn text(&self, attribute: &str) -> Option<String> {
-        self.0.get(attribute)?.as_s().ok().cloned()
-    }
-
-    fn expires(&self) -> Timestamp {
-        let number = self
-            .0
-            .get(EXPIRES_ATTRIBUTE)
-            .and_then(|value| value.as_n().ok());
-        Timestamp::from_seconds(number.and_then(|number| number.parse().ok()).unwrap_or(0))
-    }
-
-    fn name(&self) -> Option<Name> {
-        self.text(NAME_ATTRIBUTE).map(Name::recorded)
-    }
-
-    fn connection(&self, id: &ConnectionId) -> Option<Connection> {
-        Some(Connection {
-            id: id.clone(),
-            room: Room::parse(&self.text(ROOM_ATTRIBUTE)?)?,
-            name: self.name(),
-            expires: self.expires(),
-        })
-    }
-
-    fn member(&self) -> Option<Member> {
-        let id = self.text("sk")?.strip_prefix(MEMBER_PREFIX)?.to_owned();
-        Some(Member {
-            id: ConnectionId::new(id),
-            name: self.name(),
-            expires: self.expires(),
-        })
-    }
-}
-
-fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-fn seconds(time: Timestamp) -> AttributeValue {
-    AttributeValue::N(time.seconds().to_string())
 }
 
 /// Whether a condition was not fulfilled, as opposed to a call that failed.
 fn refused<E: Debug>(error: &SdkError<E>, is_condition: impl Fn(&E) -> bool) -> bool {
     error.as_service_error().is_some_and(is_condition)
-}
-
-fn is_condition(reason: &CancellationReason) -> bool {
-    reason.code() == Some("ConditionalCheckFailed")
 }
 
 /// Reasons that pass by themselves (DynamoDB's API reference, `TransactWriteItems`).

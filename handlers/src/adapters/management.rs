@@ -1,17 +1,19 @@
 //! The outbox on API Gateway's `@connections`.
 
-use aws_sdk_apigatewaymanagement::Client;
+use aws_sdk_apigatewaymanagement::config::retry::RetryConfig;
+use aws_sdk_apigatewaymanagement::config::timeout::TimeoutConfig;
 use aws_sdk_apigatewaymanagement::config::{BehaviorVersion, Builder};
 use aws_sdk_apigatewaymanagement::error::SdkError;
 use aws_sdk_apigatewaymanagement::operation::get_connection::GetConnectionError;
 use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
 use aws_sdk_apigatewaymanagement::primitives::Blob;
+use aws_sdk_apigatewaymanagement::{Client, Config};
 
-use super::{AwsConfig, POST_TIMEOUT, timeouts};
+use super::{AwsConfig, LOOK_TIMEOUT, POST_TIMEOUT, timeouts};
 use crate::ports::{ConnectionId, Delivery, Outbox, PortError};
 
-/// Posts frames through `@connections`. The SDK retries what is throttled (429) or fails (5xx), each
-/// connection by itself.
+/// Posts frames through `@connections`, each once. The SDK does not retry: its retries share one budget,
+/// so that some receivers that are throttled would take it from all others.
 #[derive(Clone, Debug)]
 pub struct ManagementOutbox {
     client: Client,
@@ -26,7 +28,7 @@ impl ManagementOutbox {
             .region(config.region.clone())
             .credentials_provider(config.credentials.clone())
             .http_client(config.http_client.clone())
-            .timeout_config(timeouts(POST_TIMEOUT))
+            .timeout_config(timeouts(LOOK_TIMEOUT))
             .endpoint_url(endpoint)
             .build();
         Self {
@@ -43,6 +45,16 @@ impl Outbox for ManagementOutbox {
             .post_to_connection()
             .connection_id(to.as_str())
             .data(data)
+            .customize()
+            .config_override(
+                Config::builder()
+                    .retry_config(RetryConfig::disabled())
+                    .timeout_config(
+                        TimeoutConfig::builder()
+                            .operation_timeout(POST_TIMEOUT)
+                            .build(),
+                    ),
+            )
             .send()
             .await
         {

@@ -27,9 +27,11 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A call with the SDK's retries, well below the 29 s that API Gateway waits for an integration.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// A post with the SDK's retries. The sender waits for its own message as long as the slowest receiver
-/// takes, so one that cannot be reached by then is given up.
-const POST_TIMEOUT: Duration = Duration::from_secs(3);
+/// Looking at one connection, with the SDK's retries.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// One post. The sender waits for its own message as long as the slowest receiver takes.
+const POST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the clients of both services have in common; they share one connection pool.
 #[expect(missing_debug_implementations, reason = "holds credentials")]

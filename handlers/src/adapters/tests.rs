@@ -14,7 +14,8 @@ use crate::chat::memory::{MemoryOutbox, MemoryStore};
 use crate::chat::{Chat, Name, Room, RoomCode};
 use crate::config::{Credentials, Function, Settings};
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Entry, Outbox, Seen, Store, Timestamp,
+    Clock, Connection, ConnectionId, Delivery, Entry, Head, Member, MemberId, Message, Move,
+    Outbox, Part, Store, Timestamp, Touched,
 };
 use crate::protocol::ServerFrame;
 
@@ -22,6 +23,14 @@ const TABLE: &str = "chat";
 
 /// An embedded DynamoDB with the template's keys, and a store on it.
 async fn dynamo() -> (Database, DynamoStore) {
+    let (database, endpoint) = served().await;
+    let settings = settings(&endpoint);
+    let store = DynamoStore::new(&aws_config(&settings, &[]), &settings).with_pages_of(2);
+    (database, store)
+}
+
+/// An embedded DynamoDB with the template's keys, and where it is.
+async fn served() -> (Database, String) {
     let database = Database::memory().expect("a database");
     let create = json!({
         "TableName": TABLE,
@@ -45,9 +54,7 @@ async fn dynamo() -> (Database, DynamoStore) {
     let served =
         dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending());
     tokio::spawn(served);
-    let settings = settings(&endpoint);
-    let store = DynamoStore::new(&aws_config(&settings, &[]), &settings).with_pages_of(2);
-    (database, store)
+    (database, endpoint)
 }
 
 fn settings(endpoint: &str) -> Settings {
@@ -101,18 +108,77 @@ async fn read(store: &impl Store, connection: &str) -> Option<Connection> {
 }
 
 async fn enter(store: &impl Store, it: &Connection, room: &Room, as_name: Option<&str>) -> Entry {
-    let as_name = as_name.map(name);
-    store
-        .enter(it, room, as_name.as_ref(), NOW)
+    let member = format!("member {}", it.id);
+    enter_as(store, it, room, as_name, &member, None).await
+}
+
+async fn enter_as(
+    store: &impl Store,
+    connection: &Connection,
+    room: &Room,
+    as_name: Option<&str>,
+    member: &str,
+    resumed: Option<&Member>,
+) -> Entry {
+    let (name, member) = (as_name.map(name), MemberId::new(member));
+    let step = Move {
+        connection,
+        room,
+        member: &member,
+        name: name.as_ref(),
+        resumed,
+    };
+    store.enter(step, NOW).await.expect("entered or not")
+}
+
+/// Everything that a connection has goes, as the rules do it.
+async fn close(store: &impl Store, connection: &str) {
+    let record = store
+        .drop_connection(&id(connection))
         .await
-        .expect("entered or not")
+        .expect("dropped");
+    if let Some(it) = record {
+        let dropped = store.drop_member(&it.room, &it.member, &it.id).await;
+        assert!(dropped.expect("dropped"), "{connection}");
+        if let Some(name) = &it.name {
+            store
+                .free_name(&it.room, name, &it.id)
+                .await
+                .expect("freed");
+        }
+    }
+}
+
+fn message(seq: u64, text: &str) -> Message {
+    Message {
+        seq,
+        member: MemberId::new("m"),
+        id: None,
+        nonce: format!("nonce of {text}"),
+        from: "ann".to_owned(),
+        text: text.to_owned(),
+        at: Timestamp::from_millis(NOW.millis() + seq),
+        expires: LATER,
+    }
+}
+
+async fn head(store: &impl Store, room: &Room, now: Timestamp) -> Option<Head> {
+    let view = store.view(room, now).await.expect("read");
+    let head = store.head(room, now).await.expect("read");
+    assert_eq!(view.head, head);
+    head
+}
+
+async fn page(store: &impl Store, part: Part, limit: usize) -> Vec<u64> {
+    let page = store.page(&room(1), part, limit).await.expect("read");
+    page.iter().map(|it| it.seq).collect()
 }
 
 async fn member_ids(store: &impl Store, room: &Room, now: Timestamp) -> Vec<String> {
-    let members = store.members(room, now).await.expect("members");
+    let members = store.view(room, now).await.expect("members").members;
     let mut ids: Vec<_> = members
         .into_iter()
-        .map(|member| member.id.to_string())
+        .map(|member| member.connection.to_string())
         .collect();
     ids.sort();
     ids
@@ -126,10 +192,7 @@ async fn opening_puts_a_connection_into_the_lobby_and_closing_takes_it_out(store
     );
     assert_eq!(member_ids(store, &Room::Lobby, NOW).await, ["a="]);
     for _ in 0..2 {
-        store
-            .close(&id("a="), None)
-            .await
-            .expect("closed, also twice");
+        close(store, "a=").await;
         assert_eq!(read(store, "a=").await, None);
         assert_eq!(member_ids(store, &Room::Lobby, NOW).await, [""; 0]);
     }
@@ -179,7 +242,8 @@ async fn a_taken_name_tells_its_holder_and_changes_nothing(store: &impl Store) {
     let (ann, bob) = (opened(store, "a").await, opened(store, "b").await);
     enter(store, &ann, &room(1), Some("Ann")).await;
     let entry = enter(store, &bob, &room(1), Some("aNN")).await;
-    assert_eq!(entry, Entry::NameTaken { holder: id("a") });
+    let (holder, member) = (id("a"), MemberId::new("member a"));
+    assert_eq!(entry, Entry::NameTaken { holder, member });
     assert_eq!(read(store, "b").await, Some(bob));
     assert_eq!(member_ids(store, &room(1), NOW).await, ["a"]);
 }
@@ -209,7 +273,7 @@ async fn entering_as_no_longer_read_is_stale_and_changes_nothing(store: &impl St
         "moved meanwhile under the same name"
     );
     let moved = read(store, "a").await.expect("there");
-    store.close(&id("a"), None).await.expect("closed");
+    close(store, "a").await;
     assert_eq!(
         enter(store, &moved, &room(2), Some("ann")).await,
         Entry::Stale,
@@ -249,13 +313,15 @@ async fn what_is_past_its_time_counts_as_absent_in_reads_and_conditions(store: &
         store.name_keys(&room(1), "", LATER).await.expect("names"),
         [""; 0]
     );
-    assert_eq!(
-        store
-            .enter(&moved, &room(2), None, LATER)
-            .await
-            .expect("an answer"),
-        Entry::Stale
-    );
+    let to_the_second = Move {
+        connection: &moved,
+        room: &room(2),
+        member: &moved.member,
+        name: None,
+        resumed: None,
+    };
+    let late = store.enter(to_the_second, LATER).await;
+    assert_eq!(late.expect("an answer"), Entry::Stale);
 
     let much_later = LATER.after(Duration::from_mins(1));
     store.open(&id("b"), much_later).await.expect("opened");
@@ -264,7 +330,14 @@ async fn what_is_past_its_time_counts_as_absent_in_reads_and_conditions(store: &
         .await
         .expect("read")
         .expect("open");
-    let entry = store.enter(&bob, &room(1), Some(&name("ann")), LATER).await;
+    let step = Move {
+        connection: &bob,
+        room: &room(1),
+        member: &MemberId::new("member b"),
+        name: Some(&name("ann")),
+        resumed: None,
+    };
+    let entry = store.enter(step, LATER).await;
     assert_eq!(
         entry.expect("an answer"),
         Entry::Done,
@@ -272,72 +345,203 @@ async fn what_is_past_its_time_counts_as_absent_in_reads_and_conditions(store: &
     );
 }
 
-async fn closing_removes_what_was_seen_even_without_the_connections_own_record(store: &impl Store) {
+async fn what_another_connection_holds_is_not_removed(store: &impl Store) {
     let ann = opened(store, "a").await;
     enter(store, &ann, &room(1), Some("ann")).await;
-    let bob = opened(store, "b").await;
-    enter(store, &bob, &room(1), Some("bob")).await;
-    let (first, bobs) = (room(1), name("bob"));
-    let seen = Seen {
-        room: &first,
-        name: Some(&bobs),
-    };
-    store.close(&id("a"), Some(seen)).await.expect("closed");
-    assert_eq!(member_ids(store, &room(1), NOW).await, ["b"]);
+    let member = MemberId::new("member a");
+    let dropped = store.drop_member(&room(1), &member, &id("b")).await;
+    assert!(!dropped.expect("an answer"));
+    let freed = store.free_name(&room(1), &name("ann"), &id("b")).await;
+    freed.expect("not freed and no error");
+    assert_eq!(member_ids(store, &room(1), NOW).await, ["a"]);
     let names = store.name_keys(&room(1), "", NOW).await.expect("names");
-    assert_eq!(names, ["bob"], "a name that somebody else holds stays");
+    assert_eq!(names, ["ann"]);
 }
 
-async fn a_code_is_made_once_extended_while_it_lives_and_made_again_after(store: &impl Store) {
+async fn a_resumed_member_is_on_the_new_connection_and_the_old_one_is_closed(store: &impl Store) {
+    let ann = opened(store, "old").await;
+    enter_as(store, &ann, &room(1), Some("ann"), "m", None).await;
+    let member = store.member(&room(1), &MemberId::new("m"), NOW).await;
+    let resumed = member.expect("read").expect("there");
+    assert_eq!(
+        (&resumed.connection, resumed.has_joined()),
+        (&id("old"), true)
+    );
+
+    let new = opened(store, "new").await;
+    let without = enter_as(store, &new, &room(1), Some("ann"), "m", None).await;
+    assert_eq!(
+        without,
+        Entry::Stale,
+        "the member is there, and was not read"
+    );
+    let entry = enter_as(store, &new, &room(1), Some("Anna"), "m", Some(&resumed)).await;
+    assert_eq!(entry, Entry::Done);
+    assert_eq!(read(store, "old").await, None);
+    assert_eq!(member_ids(store, &room(1), NOW).await, ["new"]);
+    assert_eq!(member_ids(store, &Room::Lobby, NOW).await, [""; 0]);
+    let names = store.name_keys(&room(1), "", NOW).await.expect("names");
+    assert_eq!(names, ["anna"], "the former one is free");
+
+    let third = opened(store, "third").await;
+    let entry = enter_as(store, &third, &room(1), Some("ann"), "m", Some(&resumed)).await;
+    assert_eq!(entry, Entry::Stale, "somebody else was faster");
+    assert_eq!(member_ids(store, &room(1), NOW).await, ["new"]);
+}
+
+async fn a_member_takes_back_a_name_that_its_old_connection_left_behind(store: &impl Store) {
+    let ann = opened(store, "old").await;
+    enter_as(store, &ann, &room(1), Some("ann"), "m", None).await;
+    store.drop_connection(&id("old")).await.expect("dropped");
+    let member = MemberId::new("m");
+    let dropped = store.drop_member(&room(1), &member, &id("old")).await;
+    assert!(dropped.expect("dropped"), "and its name is still there");
+    let (new, other) = (opened(store, "new").await, opened(store, "other").await);
+    let taken = enter_as(store, &other, &room(1), Some("ann"), "other", None).await;
+    assert!(matches!(taken, Entry::NameTaken { .. }), "{taken:?}");
+    let entry = enter_as(store, &new, &room(1), Some("ann"), "m", None).await;
+    assert_eq!(entry, Entry::Done);
+    store
+        .free_name(&room(1), &name("ann"), &id("old"))
+        .await
+        .expect("late");
+    let names = store.name_keys(&room(1), "", NOW).await.expect("names");
+    assert_eq!(
+        names,
+        ["ann"],
+        "the removal that comes late does not take it"
+    );
+}
+
+async fn a_code_is_made_once_kept_while_it_lives_and_made_again_after(store: &impl Store) {
     let (first, second) = (code(1), code(2));
-    assert!(
-        !store
-            .extend_room(&first, LATER, NOW)
-            .await
-            .expect("an answer")
+    let place = Room::Coded(first.clone());
+    let touch = |tail, expires, now| store.touch(&place, tail, expires, now);
+    let create = |code, expires, now| store.create_room(code, expires, now);
+    assert_eq!(
+        touch(0, LATER, NOW).await.expect("an answer"),
+        Touched::Absent
     );
-    assert!(
-        store
-            .create_room(&first, LATER, NOW)
-            .await
-            .expect("an answer")
-    );
-    assert!(
-        !store
-            .create_room(&first, LATER, NOW)
-            .await
-            .expect("an answer")
-    );
-    assert!(
-        store
-            .create_room(&second, LATER, NOW)
-            .await
-            .expect("an answer")
-    );
+    assert_eq!(head(store, &place, NOW).await, None);
+    assert!(create(&first, LATER, NOW).await.expect("an answer"));
+    assert!(!create(&first, LATER, NOW).await.expect("an answer"));
+    assert!(create(&second, LATER, NOW).await.expect("an answer"));
+    assert_eq!(head(store, &place, NOW).await, Some(Head::default()));
     let longer = LATER.after(Duration::from_secs(10));
-    assert!(
-        store
-            .extend_room(&first, longer, NOW)
-            .await
-            .expect("an answer")
+    assert_eq!(
+        touch(0, longer, NOW).await.expect("an answer"),
+        Touched::Done
     );
+    assert!(!create(&first, longer, LATER).await.expect("an answer"));
+    assert_eq!(
+        touch(0, longer, longer).await.expect("an answer"),
+        Touched::Absent
+    );
+    assert_eq!(head(store, &place, longer).await, None);
+    let made = create(&first, longer.after(Duration::from_secs(1)), longer);
+    assert!(made.await.expect("an answer"));
+}
+
+async fn a_rooms_tail_only_grows_and_its_rev_counts_one_by_one(store: &impl Store) {
+    for place in [room(1), Room::Lobby] {
+        if place != Room::Lobby {
+            let made = store.create_room(&code(1), LATER, NOW).await;
+            assert!(made.expect("an answer"));
+        }
+        let touch = async |tail| {
+            store
+                .touch(&place, tail, LATER, NOW)
+                .await
+                .expect("an answer")
+        };
+        assert_eq!(touch(0).await, Touched::Done, "{place}");
+        assert_eq!(touch(7).await, Touched::Done);
+        assert_eq!(touch(7).await, Touched::Done);
+        assert_eq!(touch(6).await, Touched::Ahead { tail: 7 });
+
+        let announce = async |rev| {
+            store
+                .announce(&place, rev, "two", NOW)
+                .await
+                .expect("an answer")
+        };
+        assert!(!announce(1).await);
+        assert!(announce(0).await);
+        assert!(!announce(0).await, "somebody was faster");
+        assert!(announce(1).await);
+        assert_eq!(touch(8).await, Touched::Done);
+        let expected = Head {
+            rev: 2,
+            tail: 8,
+            roster: "two".to_owned(),
+            announced: NOW,
+        };
+        assert_eq!(head(store, &place, NOW).await, Some(expected), "{place}");
+    }
     assert!(
         !store
-            .create_room(&first, longer, LATER)
+            .announce(&room(2), 0, "", NOW)
             .await
-            .expect("an answer")
+            .expect("an answer"),
+        "no such room"
     );
-    assert!(
-        !store
-            .extend_room(&first, longer, longer)
-            .await
-            .expect("an answer")
+}
+
+async fn a_place_is_taken_once_and_messages_read_back_in_order(store: &impl Store) {
+    assert_eq!(store.newest(&room(1)).await.expect("read"), 0);
+    for seq in [1, 2, 3, 4, 5, 9, 10, 11] {
+        let mut it = message(seq, &format!("text {seq}"));
+        it.id = (seq == 3).then(|| "an id".to_owned());
+        assert!(store.append(&room(1), &it).await.expect("an answer"));
+        let read = store.page(&room(1), Part::After(seq - 1), 1).await;
+        assert_eq!(read.expect("read"), [it]);
+    }
+    let taken = store.append(&room(1), &message(9, "another")).await;
+    assert!(!taken.expect("an answer"));
+    assert_eq!(store.newest(&room(1)).await.expect("read"), 11);
+    assert_eq!(store.newest(&room(2)).await.expect("read"), 0);
+    assert_eq!(
+        page(store, Part::After(0), 100).await,
+        [1, 2, 3, 4, 5, 9, 10, 11]
     );
-    assert!(
+    assert_eq!(
+        page(store, Part::After(2), 3).await,
+        [3, 4, 5],
+        "over pages of two"
+    );
+    assert_eq!(page(store, Part::After(5), 1).await, [9]);
+    assert_eq!(page(store, Part::After(11), 5).await, [0; 0]);
+    assert_eq!(page(store, Part::After(u64::MAX), 5).await, [0; 0]);
+    assert_eq!(page(store, Part::Before(u64::MAX), 3).await, [11, 10, 9]);
+    assert_eq!(page(store, Part::Before(4), 100).await, [3, 2, 1]);
+    assert_eq!(page(store, Part::Before(1), 5).await, [0; 0]);
+    assert_eq!(page(store, Part::Before(0), 5).await, [0; 0]);
+    let texts = store.page(&room(1), Part::After(8), 1).await.expect("read");
+    assert_eq!(texts[0].text, "text 9", "the first one stays");
+}
+
+async fn a_claim_tells_of_the_first_one_of_the_same_member_and_id(store: &impl Store) {
+    let it = |member: &str, sent: &str| Message {
+        member: MemberId::new(member),
+        id: Some(sent.to_owned()),
+        ..message(1, "text")
+    };
+    let claim = async |place: &Room, it: Message, floor, now| {
         store
-            .create_room(&first, longer.after(Duration::from_secs(1)), longer)
+            .claim(place, &it, floor, now)
             .await
             .expect("an answer")
+    };
+    assert_eq!(claim(&room(1), it("m", "1"), 7, NOW).await, None);
+    assert_eq!(claim(&room(1), it("m", "1"), 9, NOW).await, Some(7));
+    assert_eq!(claim(&room(1), it("m", "1"), 9, NOW).await, Some(7));
+    assert_eq!(claim(&room(1), it("m", "2"), 9, NOW).await, None);
+    assert_eq!(claim(&room(1), it("n", "1"), 9, NOW).await, None);
+    assert_eq!(claim(&room(2), it("m", "1"), 9, NOW).await, None);
+    assert_eq!(
+        claim(&room(1), it("m", "1"), 9, LATER).await,
+        None,
+        "past its time"
     );
 }
 
@@ -392,8 +596,13 @@ contract! {
     entering_as_no_longer_read_is_stale_and_changes_nothing,
     entering_twice_with_the_same_values_is_done_twice,
     what_is_past_its_time_counts_as_absent_in_reads_and_conditions,
-    closing_removes_what_was_seen_even_without_the_connections_own_record,
-    a_code_is_made_once_extended_while_it_lives_and_made_again_after,
+    what_another_connection_holds_is_not_removed,
+    a_resumed_member_is_on_the_new_connection_and_the_old_one_is_closed,
+    a_member_takes_back_a_name_that_its_old_connection_left_behind,
+    a_code_is_made_once_kept_while_it_lives_and_made_again_after,
+    a_rooms_tail_only_grows_and_its_rev_counts_one_by_one,
+    a_place_is_taken_once_and_messages_read_back_in_order,
+    a_claim_tells_of_the_first_one_of_the_same_member_and_id,
     members_and_names_are_listed_over_all_pages,
 }
 
@@ -406,7 +615,7 @@ async fn closed_connections_leave_no_item_in_the_table() {
     }
     assert_eq!(items(&database), 9);
     for connection in ["a", "b", "c"] {
-        store.close(&id(connection), None).await.expect("closed");
+        close(&store, connection).await;
     }
     assert_eq!(items(&database), 0);
 }
@@ -437,6 +646,7 @@ async fn of_many_who_want_one_name_at_once_exactly_one_gets_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn fifty_of_one_name_who_speak_in_the_lobby_at_once_are_all_heard() {
     let (_database, store) = dynamo().await;
+    let store = store.with_pages_of(1_000);
     let ids: Vec<_> = (0..50).map(|number| id(&format!("c{number}"))).collect();
     let now = SystemClock.now();
     for id in &ids {
@@ -459,7 +669,7 @@ async fn fifty_of_one_name_who_speak_in_the_lobby_at_once_are_all_heard() {
     let mut names = BTreeSet::new();
     for answer in futures_util::future::join_all(answers).await {
         match answer {
-            ServerFrame::Message { from, .. } => names.insert(from),
+            ServerFrame::Message { said, .. } => names.insert(said.from),
             other => panic!("muted: {other:?}"),
         };
     }
@@ -552,17 +762,13 @@ const DENIED: &str = r#"{"__type":"com.amazon.coral.service#AccessDeniedExceptio
 #[tokio::test]
 async fn a_delete_that_meets_a_transaction_is_tried_again_and_not_for_ever() {
     let wire = Wire::answering(&[(400, CONFLICT), (400, CONFLICT), (200, "{}")]).await;
-    wire.store()
-        .close(&id("a"), None)
-        .await
-        .expect("closed in the end");
+    let dropped = wire.store().drop_connection(&id("a")).await;
+    dropped.expect("dropped in the end");
     assert_eq!(wire.calls(), 3);
 
     let wire = Wire::answering(&[(400, CONFLICT)]).await;
-    wire.store()
-        .close(&id("a"), None)
-        .await
-        .expect_err("given up");
+    let given_up = wire.store().drop_connection(&id("a")).await;
+    given_up.expect_err("given up");
     assert_eq!(wire.calls(), 5);
 }
 
@@ -571,6 +777,7 @@ async fn a_move_that_meets_another_transaction_is_tried_again_and_in_the_end_con
     let connection = Connection {
         id: id("a"),
         room: Room::Lobby,
+        member: MemberId::new("a"),
         name: None,
         expires: LATER,
     };
@@ -595,30 +802,38 @@ async fn reads_ask_for_the_last_write() {
     wire.store().connection(&id("a"), NOW).await.expect("read");
     assert_eq!(wire.only_request()["ConsistentRead"], true);
     let wire = Wire::answering(&[(200, r#"{"Items":[],"Count":0}"#)]).await;
-    wire.store().members(&room(1), NOW).await.expect("read");
+    wire.store().view(&room(1), NOW).await.expect("read");
     assert_eq!(wire.only_request()["ConsistentRead"], true);
+    let wire = Wire::answering(&[(200, r#"{"Items":[],"Count":0}"#)]).await;
+    wire.store().newest(&room(1)).await.expect("read");
+    let request = wire.only_request();
+    assert_eq!(
+        (&request["ConsistentRead"], &request["Limit"]),
+        (&json!(true), &json!(1))
+    );
 }
 
 #[tokio::test]
 async fn a_denied_call_is_an_error_at_once() {
     let wire = Wire::answering(&[(400, DENIED)]).await;
-    let error = wire
-        .store()
-        .close(&id("a"), None)
-        .await
-        .expect_err("denied");
+    let denied = wire.store().drop_connection(&id("a")).await;
+    let error = denied.expect_err("denied");
     assert!(format!("{error:?}").contains("AccessDenied"), "{error:?}");
     assert_eq!(wire.calls(), 1);
 }
 
 #[tokio::test]
-async fn a_throttled_post_is_tried_again_and_one_for_a_gone_connection_is_not() {
-    let wire = Wire::answering(&[(429, THROTTLED), (200, "")]).await;
-    assert!(matches!(
-        wire.outbox().post(&id("a="), "{}").await,
-        Delivery::Delivered
-    ));
-    assert_eq!(wire.calls(), 2);
+async fn a_post_is_made_once_and_says_whether_the_connection_is_gone() {
+    let wire = Wire::answering(&[(429, THROTTLED), (500, "{}"), (200, "")]).await;
+    for expected in ["failed", "failed", "delivered"] {
+        let delivery = match wire.outbox().post(&id("a="), "{}").await {
+            Delivery::Delivered => "delivered",
+            Delivery::Gone => "gone",
+            Delivery::Failed(_) => "failed",
+        };
+        assert_eq!(delivery, expected);
+    }
+    assert_eq!(wire.calls(), 3);
 
     let wire = Wire::answering(&[(410, r#"{"message":"Gone"}"#)]).await;
     assert!(matches!(
@@ -659,4 +874,169 @@ async fn an_unreachable_table_is_an_error_and_not_an_absence() {
         Delivery::Failed(_)
     ));
     assert!(outbox.is_connected(&id("a")).await.is_err());
+}
+
+/// Stands before a database, asks for what each call consumes, and adds it up.
+#[derive(Clone, Default)]
+struct Meter(Arc<Mutex<Consumed>>);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Consumed {
+    calls: Vec<String>,
+    reads: f64,
+    writes: f64,
+}
+
+impl Meter {
+    /// Gives the endpoint that measures the calls to `target`.
+    async fn before(&self, target: String) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        let meter = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("accepted");
+                tokio::spawn(meter.clone().measure(stream, target.clone()));
+            }
+        });
+        endpoint
+    }
+
+    /// One call, after which the connection ends.
+    async fn measure(self, stream: tokio::net::TcpStream, target: String) {
+        let mut stream = tokio::io::BufReader::new(stream);
+        let (head, body) = read_http(&mut stream).await;
+        let target_header = head
+            .lines()
+            .find(|line| line.contains("DynamoDB_20120810."));
+        let operation = target_header.and_then(|line| line.trim().rsplit('.').next());
+        let operation = operation.expect("an operation").to_owned();
+        let mut request: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        request["ReturnConsumedCapacity"] = json!("TOTAL");
+        let body = request.to_string();
+        let kept = head.lines().filter(|line| {
+            let line = line.to_ascii_lowercase();
+            !line.starts_with("content-length:") && !line.starts_with("connection:")
+        });
+        let kept: Vec<&str> = kept.filter(|line| !line.is_empty()).collect();
+        let length = body.len();
+        let forwarded = format!(
+            "{}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}",
+            kept.join("\r\n")
+        );
+        let address = target.trim_start_matches("http://");
+        let upstream = tokio::net::TcpStream::connect(address)
+            .await
+            .expect("there");
+        let mut upstream = tokio::io::BufReader::new(upstream);
+        let sent = upstream.get_mut().write_all(forwarded.as_bytes()).await;
+        sent.expect("sent");
+        let (head, body) = read_http(&mut upstream).await;
+        self.count(operation, &serde_json::from_slice(&body).expect("JSON"));
+        let status = head.lines().next().unwrap_or_default();
+        let length = body.len();
+        let head = format!("{status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+        let answer = [head.as_bytes(), &body].concat();
+        stream.get_mut().write_all(&answer).await.expect("answered");
+    }
+
+    fn count(&self, operation: String, answer: &serde_json::Value) {
+        // A transaction tells it for each table.
+        let tables = answer["ConsumedCapacity"].as_array();
+        let mut each = tables.map_or_else(
+            || vec![&answer["ConsumedCapacity"]],
+            |it| it.iter().collect(),
+        );
+        let each = each.drain(..).map(|it| it["CapacityUnits"].as_f64());
+        let units: Option<f64> = each.sum();
+        let units = units.expect("the database tells what a call consumes");
+        let mut consumed = self.0.lock().expect("no test panicked");
+        if operation == "Query" || operation == "GetItem" {
+            consumed.reads += units;
+        } else {
+            consumed.writes += units;
+        }
+        consumed.calls.push(operation);
+        consumed.calls.sort();
+    }
+
+    fn take(&self) -> Consumed {
+        std::mem::take(&mut self.0.lock().expect("no test panicked"))
+    }
+}
+
+/// The head, with the empty line, and the body of an HTTP message.
+async fn read_http(stream: &mut tokio::io::BufReader<tokio::net::TcpStream>) -> (String, Vec<u8>) {
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let start = head.len();
+        let bytes = stream.read_line(&mut head).await.expect("a line");
+        let line = head[start..].to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length");
+        }
+        if bytes <= 2 {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.expect("a body");
+    (head, body)
+}
+
+/// What a message costs beside its deliveries when its `room` is given and nobody else writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_message_costs_two_reads_and_two_writes_at_most() {
+    let (_database, target) = served().await;
+    let meter = Meter::default();
+    let endpoint = meter.before(target).await;
+    let settings = settings(&endpoint);
+    let store = DynamoStore::new(&aws_config(&settings, &[]), &settings);
+    let chat = Chat::new(
+        store.clone(),
+        MemoryOutbox::default(),
+        SystemClock,
+        OsRandomness,
+        Duration::from_hours(24),
+    );
+    let ask = async |from: &str, frame: serde_json::Value| {
+        let reply = chat.answer(&id(from), &frame.to_string()).await.to_json();
+        serde_json::from_str::<serde_json::Value>(&reply).expect("JSON")
+    };
+    for connection in ["a", "b", "c"] {
+        let opened = crate::chat::arrive(&store, &SystemClock, &id(connection)).await;
+        opened.expect("opened");
+    }
+    let room = ask("a", json!({"type": "create", "name": "ann"})).await["room"].clone();
+    for (connection, name) in [("b", "bob"), ("c", "cem")] {
+        let joined = ask(
+            connection,
+            json!({"type": "join", "room": room, "name": name}),
+        )
+        .await;
+        assert_eq!(joined["type"], "joined", "{joined}");
+    }
+    let text = "x".repeat(500);
+    let costs = |calls: &[&str], reads: f64, writes: f64| Consumed {
+        calls: calls.iter().map(|it| (*it).to_owned()).collect(),
+        reads,
+        writes,
+    };
+    for number in 1..4 {
+        meter.take();
+        let it = json!({"type": "message", "room": room, "id": format!("{number}"), "text": text});
+        assert_eq!(ask("a", it).await["seq"], 2 * number - 1);
+        let expected = costs(&["PutItem", "PutItem", "Query", "Query"], 2.0, 2.0);
+        assert_eq!(meter.take(), expected, "with an id");
+        let it = json!({"type": "message", "room": room, "text": text});
+        assert_eq!(ask("b", it).await["seq"], 2 * number);
+        let expected = costs(&["PutItem", "Query", "Query"], 2.0, 1.0);
+        assert_eq!(meter.take(), expected, "without");
+    }
+    let it = json!({"type": "message", "text": text});
+    assert_eq!(ask("c", it).await["seq"], 7);
+    let expected = costs(&["GetItem", "PutItem", "Query", "Query"], 3.0, 1.0);
+    assert_eq!(meter.take(), expected, "without the room");
 }

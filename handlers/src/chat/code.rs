@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Crockford's base32 alphabet: no I, L, O or U, so that nothing looks like 1 or 0 or spells a word.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+pub(super) const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 const SYMBOLS: usize = 10;
 const SYMBOLS_A_GROUP: usize = 5;

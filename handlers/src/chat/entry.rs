@@ -1,66 +1,222 @@
-//! Entering rooms, and who has which name there.
+//! Entering rooms and leaving them, and who has which name there.
 
 use std::collections::HashSet;
 
+use super::identity::Resume;
 use super::name::NUMBER_MAX;
-use super::{Chat, Failure, Name, Room, RoomCode};
-use crate::log;
-use crate::ports::{Connection, ConnectionId, Entry, Outbox, PortError, Seen, Store};
-use crate::protocol::{Code, MEMBERS_LISTED_MAX, Refusal, ServerFrame};
+use super::presence::{News, listed, names, rev};
+use super::{
+    CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race, name_needed,
+    no_such_room,
+};
+use crate::ports::{
+    Connection, ConnectionId, Entry, Member, MemberId, Move, Outbox, Part, Store, Touched, View,
+};
+use crate::protocol::{Code, Refusal, ServerFrame};
 
 /// How often a step that lost a race is tried again. Each loss means that another one won, so this
 /// many in a row are never bad luck alone.
 const TRIES: u32 = 8;
 
+/// The newest messages that somebody gets who comes in for the first time.
+const FIRST_PAGE: usize = 50;
+
+/// What a client brings along when it comes back.
+#[derive(Default)]
+pub(super) struct Return {
+    pub(super) after: Option<u64>,
+    pub(super) resume: Option<String>,
+}
+
+/// A move that was made.
+struct Moved {
+    from: Connection,
+    resumed: Option<Member>,
+    name: Name,
+}
+
 impl<S: Store, O: Outbox> Chat<S, O> {
+    pub(super) async fn create(
+        &self,
+        sender: &ConnectionId,
+        name: &str,
+    ) -> Result<ServerFrame, Failure> {
+        let name = Name::parse(name)?;
+        self.connection(sender).await?;
+        let room = Room::Coded(self.new_room().await?);
+        self.enter(sender, &room, &name, Return::default()).await
+    }
+
+    pub(super) async fn join(
+        &self,
+        sender: &ConnectionId,
+        room: &str,
+        name: &str,
+        back: Return,
+    ) -> Result<ServerFrame, Failure> {
+        let name = Name::parse(name)?;
+        self.connection(sender).await?;
+        let room = Room::parse(room).ok_or_else(no_such_room)?;
+        self.keep(&room).await?;
+        self.enter(sender, &room, &name, back).await
+    }
+
     /// Makes a room with a code that no other room has.
-    pub(super) async fn new_room(&self) -> Result<RoomCode, Failure> {
+    async fn new_room(&self) -> Result<RoomCode, Failure> {
         for _ in 0..TRIES {
             let mut bytes = [0; RoomCode::RANDOM_BYTES];
             self.randomness.fill(&mut bytes)?;
             let code = RoomCode::from_random(bytes);
             let now = self.clock.now();
-            if self
-                .store
-                .create_room(&code, now.after(self.room_ttl), now)
-                .await?
-            {
+            let expires = now.after(self.history + CONNECTION_TTL + GRACE);
+            if self.store.create_room(&code, expires, now).await? {
                 return Ok(code);
             }
         }
-        Err(lost_every_race("find a free room code"))
+        Err(lost_every_race("find a free room code", TRIES).into())
     }
 
-    /// Moves the connection to `room` and tells it who is there. Of several frames of a connection
-    /// at once, each is carried out, in some order.
-    pub(super) async fn enter(
+    /// Keeps a room for as long as the connection that enters now can last, and its history besides.
+    ///
+    /// It also records which message is the newest. Messages are removed when their time is over, and
+    /// their places must not be given away again. Everyone who sends has come through here, less than
+    /// a connection's lifetime ago; a message's record lives longer than that. So when it goes, the
+    /// room has a record of it or of a later one.
+    async fn keep(&self, room: &Room) -> Result<(), Failure> {
+        let mut tail = self.store.newest(room).await?;
+        for _ in 0..TRIES {
+            let now = self.clock.now();
+            let expires = now.after(self.history + CONNECTION_TTL + GRACE);
+            let touched = self
+                .store
+                .touch(room, tail, expires, now.after(GRACE))
+                .await?;
+            match touched {
+                Touched::Done => return Ok(()),
+                Touched::Absent => return Err(no_such_room().into()),
+                Touched::Ahead { tail: known } => tail = known,
+            }
+        }
+        Err(lost_every_race("keep a room", TRIES).into())
+    }
+
+    /// Moves the connection to `room` and tells it who is there and what was said. Of several frames
+    /// of a connection at once, each is carried out, in some order.
+    async fn enter(
         &self,
         sender: &ConnectionId,
         room: &Room,
         name: &Name,
+        back: Return,
     ) -> Result<ServerFrame, Failure> {
+        let known = back.resume.as_deref().and_then(Resume::parse);
+        let returns = known.is_some();
+        let resume = match known {
+            Some(known) => known,
+            None => Resume::random(&*self.randomness)?,
+        };
         let mut settled = Err(Failure::Overtaken);
         for _ in 0..TRIES {
-            let connection = self.connection(sender).await?;
-            settled = self.settle(&connection, room, name).await;
+            let from = self.connection(sender).await?;
+            settled = self.step(from, room, name, &resume.member(), returns).await;
             if !matches!(settled, Err(Failure::Overtaken)) {
                 break;
             }
         }
-        let name = settled?;
-        let members = self.store.members(room, self.clock.now()).await?;
-        let mut names: Vec<&Name> = members
-            .iter()
-            .filter_map(|member| member.name.as_ref())
-            .collect();
-        names.sort_by_key(|name| name.key());
-        let count = names.len();
-        Ok(ServerFrame::Joined {
+        let moved = settled?;
+        let view = self.tell_of(&moved, room).await?;
+        self.joined(room, &moved.name, resume, &view, back.after)
+            .await
+    }
+
+    async fn step(
+        &self,
+        from: Connection,
+        room: &Room,
+        name: &Name,
+        member: &MemberId,
+        returns: bool,
+    ) -> Result<Moved, Failure> {
+        let resumed = if returns && from.member != *member {
+            let resumed = self.store.member(room, member, self.clock.now()).await?;
+            resumed.filter(|it| it.connection != from.id)
+        } else {
+            None
+        };
+        let step = Move {
+            connection: &from,
+            room,
+            member,
+            name: None,
+            resumed: resumed.as_ref(),
+        };
+        let name = self.settle(step, name).await?;
+        Ok(Moved {
+            from,
+            resumed,
+            name,
+        })
+    }
+
+    /// Announces what the others saw of a move, and gives the room as it is then.
+    async fn tell_of(&self, moved: &Moved, room: &Room) -> Result<View, Failure> {
+        let Moved {
+            from,
+            resumed,
+            name,
+        } = moved;
+        let here = from.room == *room;
+        if let Some(left) = &from.name
+            && (!here || (resumed.is_some() && left != name))
+        {
+            self.mention(&from.room, &News::left(left)).await;
+        }
+        let was = match resumed {
+            Some(member) => member.name.as_ref(),
+            None => from.name.as_ref().filter(|_| here),
+        };
+        let news = match was {
+            None => News::joined(name),
+            Some(was) if was.shown() == name.shown() => {
+                return Ok(self.store.view(room, self.clock.now()).await?);
+            }
+            Some(was) => News::renamed(was, name),
+        };
+        Ok(self.tell(room, &news, Some(&from.id)).await?)
+    }
+
+    async fn joined(
+        &self,
+        room: &Room,
+        name: &Name,
+        resume: Resume,
+        view: &View,
+        after: Option<u64>,
+    ) -> Result<ServerFrame, Failure> {
+        let tail = view.head.as_ref().map_or(0, |head| head.tail);
+        let (part, limit) = match after {
+            Some(after) => (Some(Part::After(after)), super::history::LIMIT_MAX),
+            None => (None, FIRST_PAGE),
+        };
+        let mut window = self.window(room, tail, part, limit).await?;
+        let names = names(view);
+        let mut frame = ServerFrame::Joined {
             room: room.to_string(),
             name: name.shown().to_owned(),
-            members: listed(&names, &name),
-            count,
-        })
+            resume: resume.into_secret(),
+            members: listed(&names, Some(name)),
+            count: names.len(),
+            rev: rev(view),
+            seq: window.seq,
+            oldest: window.oldest,
+            messages: Vec::new(),
+            more: false,
+        };
+        let fitting = window.fit(&frame);
+        if let ServerFrame::Joined { messages, more, .. } = &mut frame {
+            (*messages, *more) = fitting;
+        }
+        Ok(frame)
     }
 
     /// Gives a nameless connection in the lobby the name that it says it has, or the next best.
@@ -69,20 +225,23 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         connection: Connection,
         from: Option<&str>,
     ) -> Result<Connection, Failure> {
-        let from = from.ok_or_else(|| {
-            Refusal::new(
-                Code::NameNeeded,
-                "say who you are: send `from` with your first message, or `join` with a `name`",
-            )
-        })?;
-        match self
-            .settle(&connection, &Room::Lobby, &Name::parse(from)?)
-            .await
-        {
-            Ok(name) => Ok(Connection {
-                name: Some(name),
-                ..connection
-            }),
+        let wanted = Name::parse(from.ok_or_else(name_needed)?)?;
+        self.keep(&Room::Lobby).await?;
+        let step = Move {
+            connection: &connection,
+            room: &Room::Lobby,
+            member: &connection.member,
+            name: None,
+            resumed: None,
+        };
+        match self.settle(step, &wanted).await {
+            Ok(name) => {
+                self.mention(&Room::Lobby, &News::joined(&name)).await;
+                Ok(Connection {
+                    name: Some(name),
+                    ..connection
+                })
+            }
             Err(Failure::Overtaken) => {
                 let connection = self.connection(&connection.id).await?;
                 if connection.name.is_some() {
@@ -95,43 +254,80 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         }
     }
 
+    /// Another name in the same room, for the same member.
+    pub(super) async fn rename(
+        &self,
+        sender: &ConnectionId,
+        name: &str,
+    ) -> Result<ServerFrame, Failure> {
+        let wanted = Name::parse(name)?;
+        for _ in 0..TRIES {
+            let connection = self.connection(sender).await?;
+            let room = connection.room.clone();
+            if connection.name.is_none() {
+                self.keep(&room).await?;
+            }
+            let step = Move {
+                connection: &connection,
+                room: &room,
+                member: &connection.member,
+                name: None,
+                resumed: None,
+            };
+            let name = match self.settle(step, &wanted).await {
+                Err(Failure::Overtaken) => continue,
+                settled => settled?,
+            };
+            let news = match &connection.name {
+                Some(was) => News::renamed(was, &name),
+                None => News::joined(&name),
+            };
+            let view = self.tell(&room, &news, Some(sender)).await?;
+            return Ok(news.frame(&room, &view));
+        }
+        Err(lost_every_race("rename a member", TRIES).into())
+    }
+
     /// Back to the lobby, nameless.
     pub(super) async fn leave(&self, sender: &ConnectionId) -> Result<ServerFrame, Failure> {
         for _ in 0..TRIES {
             let connection = self.connection(sender).await?;
-            let now = self.clock.now();
-            match self
-                .store
-                .enter(&connection, &Room::Lobby, None, now)
-                .await?
-            {
-                Entry::Done => {
-                    return Ok(ServerFrame::Left {
-                        room: connection.room.to_string(),
-                    });
-                }
-                Entry::Stale | Entry::Contended | Entry::NameTaken { .. } => {}
+            let step = Move {
+                connection: &connection,
+                room: &Room::Lobby,
+                member: &MemberId::of_connection(sender),
+                name: None,
+                resumed: None,
+            };
+            let entry = self.store.enter(step, self.clock.now()).await?;
+            if entry != Entry::Done {
+                continue;
             }
+            if let Some(name) = &connection.name {
+                self.mention(&connection.room, &News::left(name)).await;
+            }
+            return Ok(ServerFrame::Left {
+                room: connection.room.to_string(),
+            });
         }
-        Err(lost_every_race("leave a room"))
+        Err(lost_every_race("leave a room", TRIES).into())
     }
 
-    /// Enters a room under `name` or, in the lobby, under that name with a number.
-    async fn settle(
-        &self,
-        connection: &Connection,
-        room: &Room,
-        wanted: &Name,
-    ) -> Result<Name, Failure> {
+    /// Enters a room under `wanted` or, in the lobby, under that name with a number.
+    async fn settle(&self, step: Move<'_>, wanted: &Name) -> Result<Name, Failure> {
+        let room = step.room;
         let mut name = wanted.clone();
         for refusals in 0..TRIES {
-            let now = self.clock.now();
-            match self.store.enter(connection, room, Some(&name), now).await? {
+            let step = Move {
+                name: Some(&name),
+                ..step
+            };
+            match self.store.enter(step, self.clock.now()).await? {
                 Entry::Done => return Ok(name),
                 Entry::Stale => return Err(Failure::Overtaken),
-                Entry::NameTaken { holder } => {
+                Entry::NameTaken { holder, member } => {
                     let checked = refusals > 0;
-                    if checked || self.holds(room, &holder, &name).await? {
+                    if checked || self.holds(room, &name, holder, member).await? {
                         name = self.another_name(room, wanted, refusals).await?;
                     }
                 }
@@ -141,34 +337,29 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 Entry::Contended => {}
             }
         }
-        Err(lost_every_race("find a free name"))
+        Err(lost_every_race("find a free name", TRIES).into())
     }
 
     /// Whether the holder of a name is still there. One that is gone loses it.
     async fn holds(
         &self,
         room: &Room,
-        holder: &ConnectionId,
         name: &Name,
+        holder: ConnectionId,
+        member: MemberId,
     ) -> Result<bool, Failure> {
-        match self.outbox.is_connected(holder).await {
-            Ok(true) => Ok(true),
-            Ok(false) => {
-                self.store
-                    .close(
-                        holder,
-                        Some(Seen {
-                            room,
-                            name: Some(name),
-                        }),
-                    )
-                    .await?;
+        let gone = Member {
+            id: member,
+            connection: holder.clone(),
+            name: Some(name.clone()),
+            expires: self.clock.now(),
+        };
+        match self.free_from(room, name, &holder, gone).await? {
+            Some(left) => {
+                self.mourn(left).await;
                 Ok(false)
             }
-            Err(error) => {
-                log::error("the holder of a name counts as connected", &error);
-                Ok(true)
-            }
+            None => Ok(true),
         }
     }
 
@@ -206,31 +397,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             .map(|number| wanted.numbered(number))
             .filter(|name| !taken.contains(name.key()))
             .nth(skipped as usize)
-            .ok_or_else(|| lost_every_race("find a free number"))
+            .ok_or_else(|| lost_every_race("find a free number", TRIES).into())
     }
 }
 
 /// The widest range that a number is picked from.
 const RANGE_MAX: u32 = 4_096;
-
-/// The first names, and the own one among them even in a long list.
-fn listed(sorted: &[&Name], own: &Name) -> Vec<String> {
-    let mut listed: Vec<&Name> = sorted.iter().copied().take(MEMBERS_LISTED_MAX).collect();
-    if listed.len() == MEMBERS_LISTED_MAX
-        && !listed.iter().any(|name| name.key() == own.key())
-        && let Some(last) = listed.last_mut()
-    {
-        *last = own;
-    }
-    listed
-        .into_iter()
-        .map(|name| name.shown().to_owned())
-        .collect()
-}
-
-fn lost_every_race(attempt: &'static str) -> Failure {
-    Failure::Port(PortError::new(
-        attempt,
-        format!("another one was faster {TRIES} times in a row"),
-    ))
-}

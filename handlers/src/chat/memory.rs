@@ -3,11 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::task::Poll;
 
 use super::{Name, Room, RoomCode};
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Entry, Member, Outbox, PortError, Randomness, Seen,
-    Store, Timestamp,
+    Clock, Connection, ConnectionId, Delivery, Entry, Head, Member, MemberId, Message, Move,
+    Outbox, Part, PortError, Randomness, Store, Timestamp, Touched, View,
 };
 
 /// What a test calls when the rules reach a certain point.
@@ -23,10 +24,14 @@ pub(crate) struct MemoryStore(Rc<State>);
 #[derive(Default)]
 struct State {
     connections: RefCell<BTreeMap<ConnectionId, Connection>>,
-    rooms: RefCell<BTreeMap<String, Timestamp>>,
-    members: InRooms<ConnectionId, Option<Name>>,
-    names: InRooms<String, ConnectionId>,
+    heads: RefCell<BTreeMap<String, (Head, Timestamp)>>,
+    members: InRooms<MemberId, (ConnectionId, Option<Name>)>,
+    names: InRooms<String, (ConnectionId, MemberId)>,
+    messages: RefCell<BTreeMap<(String, u64), Message>>,
+    claims: InRooms<(MemberId, String), u64>,
     failing: Cell<bool>,
+    stepping: Cell<bool>,
+    calls: Cell<usize>,
     before_enter: RefCell<Option<Interference>>,
     contended: Cell<u32>,
 }
@@ -35,6 +40,17 @@ impl MemoryStore {
     /// Every call fails from now on, or works again.
     pub(crate) fn fail(&self, failing: bool) {
         self.0.failing.set(failing);
+    }
+
+    /// From now on every call waits to be polled once more before it does anything, so that a test can
+    /// stop between any two of them.
+    pub(crate) fn step(&self, stepping: bool) {
+        self.0.stepping.set(stepping);
+    }
+
+    /// How many calls there were.
+    pub(crate) fn calls(&self) -> usize {
+        self.0.calls.get()
     }
 
     /// Runs `interference` once, right before the next `enter`.
@@ -52,12 +68,40 @@ impl MemoryStore {
         self.0.connections.borrow_mut().remove(id);
     }
 
-    /// Renames a connection behind the rules' back.
-    pub(crate) fn overwrite(&self, connection: Connection) {
+    /// Removes everything that a connection had, as `$disconnect` does in the end.
+    pub(crate) fn forget(&self, id: &ConnectionId) {
+        self.lose_record(id);
         self.0
-            .connections
+            .members
             .borrow_mut()
-            .insert(connection.id.clone(), connection);
+            .retain(|_, ((it, _), _)| it != id);
+        self.0.names.borrow_mut().retain(|_, ((it, _), _)| it != id);
+    }
+
+    /// Puts a connection where it says to be, with its membership.
+    pub(crate) fn overwrite(&self, connection: Connection) {
+        let id = connection.id.clone();
+        let key = (connection.room.to_string(), connection.member.clone());
+        let value = ((id.clone(), connection.name.clone()), connection.expires);
+        self.0.members.borrow_mut().insert(key, value);
+        self.0.connections.borrow_mut().insert(id, connection);
+    }
+
+    /// Removes what is past its time, where `chosen` says so, as `DynamoDB` does some day.
+    pub(crate) fn sweep(&self, now: Timestamp, mut chosen: impl FnMut() -> bool) {
+        let mut messages = self.0.messages.borrow_mut();
+        messages.retain(|_, message| message.expires > now || !chosen());
+        let mut heads = self.0.heads.borrow_mut();
+        heads.retain(|_, (_, expires)| *expires > now || !chosen());
+        let mut claims = self.0.claims.borrow_mut();
+        claims.retain(|_, (_, expires)| *expires > now || !chosen());
+    }
+
+    /// All messages of a room that are there, in order.
+    pub(crate) fn messages(&self, room: &str) -> Vec<Message> {
+        let messages = self.0.messages.borrow();
+        let found = messages.iter().filter(|((in_room, _), _)| in_room == room);
+        found.map(|(_, message)| message.clone()).collect()
     }
 
     /// Everything that is stored about a connection, as text.
@@ -66,60 +110,76 @@ impl MemoryStore {
         let members = self.0.members.borrow();
         let names = self.0.names.borrow();
         let mut traces = Vec::new();
-        traces.extend(
-            connections
-                .get(id)
-                .map(|connection| format!("in {}", connection.room)),
-        );
-        traces.extend(
-            members
-                .keys()
-                .filter(|key| key.1 == *id)
-                .map(|key| format!("member of {}", key.0)),
-        );
-        let held = names.iter().filter(|(_, (holder, _))| holder == id);
+        let record = connections.get(id);
+        traces.extend(record.map(|connection| format!("in {}", connection.room)));
+        let memberships = members.iter().filter(|(_, ((it, _), _))| it == id);
+        traces.extend(memberships.map(|((room, _), _)| format!("member of {room}")));
+        let held = names.iter().filter(|(_, ((holder, _), _))| holder == id);
         traces.extend(held.map(|((room, key), _)| format!("holds {key} in {room}")));
         traces
     }
 
-    fn check(&self) -> Result<(), PortError> {
+    /// A call begins.
+    async fn called(&self) -> Result<(), PortError> {
+        self.0.calls.set(self.0.calls.get() + 1);
+        let mut waits = self.0.stepping.get();
+        std::future::poll_fn(|_| {
+            if std::mem::take(&mut waits) {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
         if self.0.failing.get() {
             return Err(PortError::new("reach the store", "secret cause"));
         }
         Ok(())
     }
 
-    fn drop_member(&self, id: &ConnectionId, seen: Seen<'_>) {
-        let room = seen.room.to_string();
-        self.0
-            .members
-            .borrow_mut()
-            .remove(&(room.clone(), id.clone()));
-        if let Some(name) = seen.name {
-            let key = (room, name.key().to_owned());
-            let mut names = self.0.names.borrow_mut();
-            if names.get(&key).is_some_and(|(holder, _)| holder == id) {
-                names.remove(&key);
-            }
+    fn remove_member(&self, room: &Room, member: &MemberId, connection: &ConnectionId) -> bool {
+        let key = (room.to_string(), member.clone());
+        let mut members = self.0.members.borrow_mut();
+        let there = members
+            .get(&key)
+            .is_some_and(|((it, _), _)| it == connection);
+        there && members.remove(&key).is_some()
+    }
+
+    fn remove_name(&self, room: &Room, name: &Name, connection: &ConnectionId) {
+        let key = (room.to_string(), name.key().to_owned());
+        let mut names = self.0.names.borrow_mut();
+        if names
+            .get(&key)
+            .is_some_and(|((holder, _), _)| holder == connection)
+        {
+            names.remove(&key);
         }
+    }
+
+    /// Whether the member that a step resumes is as it was read.
+    fn is_as_read(&self, step: &Move<'_>, now: Timestamp) -> bool {
+        let key = (step.room.to_string(), step.member.clone());
+        let members = self.0.members.borrow();
+        let there = members.get(&key).filter(|(_, expires)| *expires > now);
+        there.is_none_or(|((connection, _), _)| {
+            *connection == step.connection.id
+                || step.resumed.is_some_and(|it| it.connection == *connection)
+        })
     }
 }
 
 impl Store for MemoryStore {
     async fn open(&self, id: &ConnectionId, expires: Timestamp) -> Result<(), PortError> {
-        self.check()?;
-        let connection = Connection {
+        self.called().await?;
+        let member = MemberId::of_connection(id);
+        self.overwrite(Connection {
             id: id.clone(),
             room: Room::Lobby,
+            member,
             name: None,
             expires,
-        };
-        self.0
-            .connections
-            .borrow_mut()
-            .insert(id.clone(), connection);
-        let key = (Room::Lobby.to_string(), id.clone());
-        self.0.members.borrow_mut().insert(key, (None, expires));
+        });
         Ok(())
     }
 
@@ -128,31 +188,35 @@ impl Store for MemoryStore {
         id: &ConnectionId,
         now: Timestamp,
     ) -> Result<Option<Connection>, PortError> {
-        self.check()?;
-        Ok(self
-            .0
-            .connections
-            .borrow()
-            .get(id)
-            .filter(|it| it.expires > now)
-            .cloned())
+        self.called().await?;
+        let connections = self.0.connections.borrow();
+        let found = connections.get(id).filter(|it| it.expires > now);
+        Ok(found.cloned())
     }
 
-    async fn close(&self, id: &ConnectionId, seen: Option<Seen<'_>>) -> Result<(), PortError> {
-        self.check()?;
-        let removed = self.0.connections.borrow_mut().remove(id);
-        if let Some(Connection { room, name, .. }) = &removed {
-            self.drop_member(
-                id,
-                Seen {
-                    room,
-                    name: name.as_ref(),
-                },
-            );
-        }
-        if let Some(seen) = seen {
-            self.drop_member(id, seen);
-        }
+    async fn drop_connection(&self, id: &ConnectionId) -> Result<Option<Connection>, PortError> {
+        self.called().await?;
+        Ok(self.0.connections.borrow_mut().remove(id))
+    }
+
+    async fn drop_member(
+        &self,
+        room: &Room,
+        member: &MemberId,
+        connection: &ConnectionId,
+    ) -> Result<bool, PortError> {
+        self.called().await?;
+        Ok(self.remove_member(room, member, connection))
+    }
+
+    async fn free_name(
+        &self,
+        room: &Room,
+        name: &Name,
+        connection: &ConnectionId,
+    ) -> Result<(), PortError> {
+        self.called().await?;
+        self.remove_name(room, name, connection);
         Ok(())
     }
 
@@ -162,41 +226,84 @@ impl Store for MemoryStore {
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<bool, PortError> {
-        self.check()?;
-        let mut rooms = self.0.rooms.borrow_mut();
-        let free = rooms
-            .get(code.symbols())
-            .is_none_or(|expires| *expires <= now);
+        self.called().await?;
+        let key = Room::Coded(code.clone()).to_string();
+        let mut heads = self.0.heads.borrow_mut();
+        let free = heads.get(&key).is_none_or(|(_, expires)| *expires <= now);
         if free {
-            rooms.insert(code.symbols().to_owned(), expires);
+            heads.insert(key, (Head::default(), expires));
         }
         Ok(free)
     }
 
-    async fn extend_room(
+    async fn touch(
         &self,
-        code: &RoomCode,
+        room: &Room,
+        tail: u64,
         expires: Timestamp,
         now: Timestamp,
-    ) -> Result<bool, PortError> {
-        self.check()?;
-        let mut rooms = self.0.rooms.borrow_mut();
-        let present = rooms
-            .get(code.symbols())
-            .is_some_and(|expires| *expires > now);
-        if present {
-            rooms.insert(code.symbols().to_owned(), expires);
+    ) -> Result<Touched, PortError> {
+        self.called().await?;
+        let mut heads = self.0.heads.borrow_mut();
+        if *room == Room::Lobby {
+            heads.entry(room.to_string()).or_default();
+        } else if heads.get(&room.to_string()).is_none_or(|it| it.1 <= now) {
+            return Ok(Touched::Absent);
         }
-        Ok(present)
+        let Some((head, kept)) = heads.get_mut(&room.to_string()) else {
+            return Ok(Touched::Absent);
+        };
+        if head.tail > tail {
+            return Ok(Touched::Ahead { tail: head.tail });
+        }
+        (head.tail, *kept) = (tail, expires);
+        Ok(Touched::Done)
     }
 
-    async fn enter(
+    async fn head(&self, room: &Room, now: Timestamp) -> Result<Option<Head>, PortError> {
+        self.called().await?;
+        let heads = self.0.heads.borrow();
+        let found = heads.get(&room.to_string()).filter(|it| it.1 > now);
+        Ok(found.map(|(head, _)| head.clone()))
+    }
+
+    async fn view(&self, room: &Room, now: Timestamp) -> Result<View, PortError> {
+        let head = self.head(room, now).await?;
+        self.called().await?;
+        let room = room.to_string();
+        let members = self.0.members.borrow();
+        let present = members
+            .iter()
+            .filter(|((in_room, _), (_, expires))| *in_room == room && *expires > now);
+        let members = present.map(|((_, id), ((connection, name), expires))| Member {
+            id: id.clone(),
+            connection: connection.clone(),
+            name: name.clone(),
+            expires: *expires,
+        });
+        let members = members.collect();
+        Ok(View { head, members })
+    }
+
+    async fn member(
         &self,
-        connection: &Connection,
         room: &Room,
-        name: Option<&Name>,
+        member: &MemberId,
         now: Timestamp,
-    ) -> Result<Entry, PortError> {
+    ) -> Result<Option<Member>, PortError> {
+        self.called().await?;
+        let members = self.0.members.borrow();
+        let found = members.get(&(room.to_string(), member.clone()));
+        let present = found.filter(|(_, expires)| *expires > now);
+        Ok(present.map(|((connection, name), expires)| Member {
+            id: member.clone(),
+            connection: connection.clone(),
+            name: name.clone(),
+            expires: *expires,
+        }))
+    }
+
+    async fn enter(&self, step: Move<'_>, now: Timestamp) -> Result<Entry, PortError> {
         let interference = self.0.before_enter.borrow_mut().take();
         if let Some(interference) = interference {
             interference(self);
@@ -205,55 +312,50 @@ impl Store for MemoryStore {
             self.0.contended.set(fewer);
             return Ok(Entry::Contended);
         }
-        if self.connection(&connection.id, now).await?.as_ref() != Some(connection) {
+        self.called().await?;
+        let was = step.connection;
+        let current = self.0.connections.borrow().get(&was.id).cloned();
+        if current.filter(|it| it.expires > now).as_ref() != Some(was)
+            || !self.is_as_read(&step, now)
+        {
             return Ok(Entry::Stale);
         }
-        if let Some(name) = name {
-            let key = (room.to_string(), name.key().to_owned());
+        let room = step.room.to_string();
+        if let Some(name) = step.name {
+            let key = (room.clone(), name.key().to_owned());
             let mut names = self.0.names.borrow_mut();
-            if let Some((holder, expires)) = names.get(&key)
+            if let Some(((holder, member), expires)) = names.get(&key)
                 && *expires > now
-                && *holder != connection.id
+                && *holder != was.id
+                && member != step.member
             {
                 return Ok(Entry::NameTaken {
                     holder: holder.clone(),
+                    member: member.clone(),
                 });
             }
-            names.insert(key, (connection.id.clone(), connection.expires));
+            names.insert(key, ((was.id.clone(), step.member.clone()), was.expires));
         }
-        let former = Seen {
-            room: &connection.room,
-            name: connection.name.as_ref(),
+        let kept = |place: &Room, name: &Name| {
+            *place == *step.room && step.name.is_some_and(|it| it.key() == name.key())
         };
-        if connection.room != *room || former.name.map(Name::key) != name.map(Name::key) {
-            self.drop_member(&connection.id, former);
+        if let Some(name) = was.name.as_ref().filter(|name| !kept(&was.room, name)) {
+            self.remove_name(&was.room, name, &was.id);
         }
-        let key = (room.to_string(), connection.id.clone());
-        self.0
-            .members
-            .borrow_mut()
-            .insert(key, (name.cloned(), connection.expires));
+        self.remove_member(&was.room, &was.member, &was.id);
+        if let Some(resumed) = step.resumed {
+            self.lose_record(&resumed.connection);
+            if let Some(name) = resumed.name.as_ref().filter(|name| !kept(step.room, name)) {
+                self.remove_name(step.room, name, &resumed.connection);
+            }
+        }
         self.overwrite(Connection {
-            room: room.clone(),
-            name: name.cloned(),
-            ..connection.clone()
+            room: step.room.clone(),
+            member: step.member.clone(),
+            name: step.name.cloned(),
+            ..was.clone()
         });
         Ok(Entry::Done)
-    }
-
-    async fn members(&self, room: &Room, now: Timestamp) -> Result<Vec<Member>, PortError> {
-        self.check()?;
-        let members = self.0.members.borrow();
-        let present = members
-            .iter()
-            .filter(|((in_room, _), (_, expires))| *in_room == room.to_string() && *expires > now);
-        Ok(present
-            .map(|((_, id), (name, expires))| Member {
-                id: id.clone(),
-                name: name.clone(),
-                expires: *expires,
-            })
-            .collect())
     }
 
     async fn name_keys(
@@ -262,12 +364,83 @@ impl Store for MemoryStore {
         prefix: &str,
         now: Timestamp,
     ) -> Result<Vec<String>, PortError> {
-        self.check()?;
+        self.called().await?;
         let names = self.0.names.borrow();
         let held = names.iter().filter(|((in_room, key), (_, expires))| {
             *in_room == room.to_string() && key.starts_with(prefix) && *expires > now
         });
         Ok(held.map(|((_, key), _)| key.clone()).collect())
+    }
+
+    async fn announce(
+        &self,
+        room: &Room,
+        rev: u64,
+        roster: &str,
+        now: Timestamp,
+    ) -> Result<bool, PortError> {
+        self.called().await?;
+        let mut heads = self.0.heads.borrow_mut();
+        let Some((head, _)) = heads
+            .get_mut(&room.to_string())
+            .filter(|it| it.0.rev == rev)
+        else {
+            return Ok(false);
+        };
+        head.rev += 1;
+        roster.clone_into(&mut head.roster);
+        head.announced = now;
+        Ok(true)
+    }
+
+    async fn newest(&self, room: &Room) -> Result<u64, PortError> {
+        self.called().await?;
+        let newest = self.messages(&room.to_string());
+        Ok(newest.last().map_or(0, |message| message.seq))
+    }
+
+    async fn claim(
+        &self,
+        room: &Room,
+        message: &Message,
+        floor: u64,
+        now: Timestamp,
+    ) -> Result<Option<u64>, PortError> {
+        self.called().await?;
+        let id = message.id.clone().expect("only such are claimed");
+        let key = (room.to_string(), (message.member.clone(), id));
+        let mut claims = self.0.claims.borrow_mut();
+        let before = claims.get(&key).filter(|(_, expires)| *expires > now);
+        if let Some((floor, _)) = before {
+            return Ok(Some(*floor));
+        }
+        claims.insert(key, (floor, message.expires));
+        Ok(None)
+    }
+
+    async fn append(&self, room: &Room, message: &Message) -> Result<bool, PortError> {
+        self.called().await?;
+        let key = (room.to_string(), message.seq);
+        let mut messages = self.0.messages.borrow_mut();
+        let free = !messages.contains_key(&key);
+        if free {
+            messages.insert(key, message.clone());
+        }
+        Ok(free)
+    }
+
+    async fn page(&self, room: &Room, part: Part, limit: usize) -> Result<Vec<Message>, PortError> {
+        self.called().await?;
+        let mut messages = self.messages(&room.to_string());
+        match part {
+            Part::After(after) => messages.retain(|it| it.seq > after),
+            Part::Before(before) => {
+                messages.retain(|it| it.seq < before);
+                messages.reverse();
+            }
+        }
+        messages.truncate(limit);
+        Ok(messages)
     }
 }
 
@@ -281,6 +454,7 @@ struct Posts {
     gone: RefCell<BTreeSet<ConnectionId>>,
     failing: RefCell<BTreeSet<ConnectionId>>,
     blind: Cell<bool>,
+    attempts: Cell<usize>,
 }
 
 impl MemoryOutbox {
@@ -292,6 +466,16 @@ impl MemoryOutbox {
     /// Posts to the connection fail.
     pub(crate) fn failing(&self, id: &ConnectionId) {
         self.0.failing.borrow_mut().insert(id.clone());
+    }
+
+    /// Posts to the connection work again.
+    pub(crate) fn working(&self, id: &ConnectionId) {
+        self.0.failing.borrow_mut().remove(id);
+    }
+
+    /// How many posts were tried to those that are not gone.
+    pub(crate) fn attempts(&self) -> usize {
+        self.0.attempts.get()
     }
 
     /// Whether connections exist can no longer be found out.
@@ -312,6 +496,7 @@ impl Outbox for MemoryOutbox {
         if self.0.gone.borrow().contains(to) {
             return Delivery::Gone;
         }
+        self.0.attempts.set(self.0.attempts.get() + 1);
         if self.0.failing.borrow().contains(to) {
             return Delivery::Failed(PortError::new("post", "throttled"));
         }
@@ -347,18 +532,28 @@ impl Clock for SetClock {
     }
 }
 
-/// Randomness that repeats each value once before it goes on, so that codes collide.
+/// Randomness that repeats what is a room's code once before it goes on, so that codes collide.
 #[derive(Clone, Default)]
-pub(crate) struct Stuttering(Rc<Cell<u16>>);
+pub(crate) struct Stuttering {
+    codes: Rc<Cell<u32>>,
+    others: Rc<Cell<u32>>,
+}
 
 impl Randomness for Stuttering {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), PortError> {
-        let calls = self.0.get();
-        self.0.set(calls + 1);
-        let [high, low] = (calls / 2).to_be_bytes();
-        bytes.fill(0);
-        bytes[0] = high;
-        bytes[1] = low;
+        let stutters = bytes.len() == RoomCode::RANDOM_BYTES;
+        let calls = if stutters { &self.codes } else { &self.others };
+        let value = if stutters {
+            calls.get() / 2
+        } else {
+            calls.get()
+        };
+        calls.set(calls.get() + 1);
+        bytes.fill(u8::from(stutters));
+        // Five bits of each byte make a symbol.
+        for (place, byte) in bytes.iter_mut().take(4).enumerate() {
+            *byte = u8::try_from(value >> (5 * place) & 31).expect("five bits");
+        }
         Ok(())
     }
 }

@@ -5,10 +5,31 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::memory::{MemoryOutbox, MemoryStore, SetClock, Stuttering};
-use super::{CONNECTION_TTL, Chat, Name, TEXT_CHARS_MAX, arrive, depart};
-use crate::ports::{Clock, Connection, ConnectionId, Store};
+use super::{CONNECTION_TTL, Chat, Name, TEXT_CHARS_MAX, arrive};
+use crate::ports::{Clock, Connection, ConnectionId, MemberId};
 
-const ROOM_TTL: Duration = Duration::from_hours(24);
+const HISTORY: Duration = Duration::from_hours(24);
+
+mod guarantees;
+mod interleavings;
+mod model;
+
+/// Numbers that repeat by their seed (xorshift64*).
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(seed * 2 + 1)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let drawn = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33;
+        usize::try_from(drawn).expect("31 bits") % limit
+    }
+}
 
 struct World {
     store: MemoryStore,
@@ -28,7 +49,7 @@ impl World {
             outbox.clone(),
             clock.clone(),
             randomness,
-            ROOM_TTL,
+            HISTORY,
         );
         Self {
             store,
@@ -74,10 +95,15 @@ impl World {
 
     /// Who was posted something since the last time.
     fn receivers(&self) -> Vec<String> {
-        self.outbox
-            .take()
-            .into_iter()
-            .map(|(id, _)| id.to_string())
+        let messages = self.heard("message").into_iter();
+        messages.map(|(id, _)| id.to_string()).collect()
+    }
+
+    /// What was posted of one type since the last time; the rest is forgotten.
+    fn heard(&self, kind: &str) -> Vec<(ConnectionId, Value)> {
+        let posted = self.outbox.take().into_iter();
+        let read = posted.map(|(id, frame)| (id, serde_json::from_str(&frame).expect("JSON")));
+        read.filter(|(_, frame): &(_, Value)| frame["type"] == kind)
             .collect()
     }
 }
@@ -97,7 +123,8 @@ async fn a_message_without_anything_else_reaches_everyone_in_the_lobby_and_the_s
         .await;
 
     let expected = json!({
-        "type": "message", "room": "lobby", "from": "ann", "text": "hi", "at": 1_700_000_000_000_u64,
+        "type": "message", "room": "lobby", "seq": 1, "from": "ann", "text": "hi",
+        "at": 1_700_000_000_000_u64,
     });
     assert_eq!(reply, expected);
     let delivered = world.outbox.take();
@@ -138,7 +165,9 @@ async fn a_name_taken_in_the_lobby_gets_the_lowest_free_number() {
     }
     assert_eq!(names, ["ann", "ANN-2", "ann-3", "ann-4"]);
 
-    depart(&world.store, &ConnectionId::new("b"))
+    world
+        .chat
+        .depart(&ConnectionId::new("b"))
         .await
         .expect("the store works");
     let late = world.connect("e").await;
@@ -162,7 +191,7 @@ async fn a_taken_name_whose_holder_is_gone_is_free_again_in_the_lobby_and_in_a_r
         assert_eq!(joined["name"], "ann", "{joined}");
         assert_eq!(joined["count"], 1, "{joined}");
         assert_eq!(world.store.traces_of(&ghost), Vec::<String>::new());
-        depart(&world.store, &ann).await.expect("the store works");
+        world.chat.depart(&ann).await.expect("the store works");
     }
 }
 
@@ -214,10 +243,12 @@ async fn what_is_said_in_a_room_stays_among_its_members() {
     let joined = world
         .join(&bob, &room.to_lowercase().replace('-', " "), "bob")
         .await;
-    assert_eq!(
-        joined,
-        json!({"type": "joined", "room": room, "name": "bob", "members": ["ann", "bob"], "count": 2})
-    );
+    let expected = json!({
+        "type": "joined", "room": room, "name": "bob", "resume": joined["resume"],
+        "members": ["ann", "bob"], "count": 2, "rev": 2, "seq": 0, "oldest": 1, "messages": [],
+        "more": false,
+    });
+    assert_eq!(joined, expected);
 
     assert_eq!(world.say(&bob, "hi").await["room"], json!(room));
     assert_eq!(world.receivers(), ["a"]);
@@ -314,8 +345,8 @@ async fn a_closed_connection_leaves_no_trace_and_its_late_frames_revive_nothing(
     let world = World::new();
     let ann = world.connect("a").await;
     let room = world.create(&ann, "ann").await;
-    depart(&world.store, &ann).await.expect("the store works");
-    depart(&world.store, &ann).await.expect("again is no error");
+    world.chat.depart(&ann).await.expect("the store works");
+    world.chat.depart(&ann).await.expect("again is no error");
 
     for frame in [
         json!({"type": "message", "from": "ann", "text": "late"}),
@@ -341,8 +372,7 @@ async fn a_join_that_a_disconnect_overtakes_revives_nothing() {
     let gone = bob.clone();
     world.store.before_enter(move |store| {
         // Everything of the connection goes between the rules' read and their write.
-        let closed = futures_util::FutureExt::now_or_never(store.close(&gone, None));
-        closed.expect("never waits").expect("the store works");
+        store.forget(&gone);
     });
     assert_eq!(
         world.join(&bob, &room, "bob").await["code"],
@@ -359,6 +389,7 @@ async fn a_join_that_another_frame_of_the_connection_overtakes_is_carried_out_af
     let named = Connection {
         id: bob.clone(),
         room: super::Room::Lobby,
+        member: MemberId::of_connection(&bob),
         name: Some(Name::parse("bob").expect("a name")),
         expires: world.clock.now().after(CONNECTION_TTL),
     };
@@ -427,7 +458,7 @@ async fn a_connection_still_in_its_handshake_is_not_taken_for_gone() {
         ["in lobby", "member of lobby"]
     );
 
-    world.clock.advance(super::HANDSHAKE);
+    world.clock.advance(super::fan_out::HANDSHAKE);
     world.send(&ann, hi).await;
     assert_eq!(
         world.store.traces_of(&young),
@@ -443,6 +474,7 @@ async fn two_first_frames_at_once_settle_on_one_name() {
     let faster = Connection {
         id: ann.clone(),
         room: super::Room::Lobby,
+        member: MemberId::of_connection(&ann),
         name: Some(Name::parse("first").expect("a name")),
         expires: world.clock.now().after(CONNECTION_TTL),
     };
@@ -541,7 +573,7 @@ async fn a_room_lives_on_with_every_join_and_ends_after_the_last() {
         world.create(&ann, "ann").await
     };
     for day in 0..3 {
-        world.clock.advance(ROOM_TTL.mul_f64(0.9));
+        world.clock.advance(CONNECTION_TTL + HISTORY.mul_f64(0.9));
         let id = world.connect(&format!("d{day}")).await;
         assert_eq!(
             world.join(&id, &room, "ann").await["type"],
@@ -549,7 +581,7 @@ async fn a_room_lives_on_with_every_join_and_ends_after_the_last() {
             "day {day}"
         );
     }
-    world.clock.advance(ROOM_TTL);
+    world.clock.advance(CONNECTION_TTL + HISTORY);
     let late = world.connect("late").await;
     assert_eq!(
         world.join(&late, &room, "ann").await["code"],

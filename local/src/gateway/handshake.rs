@@ -58,7 +58,7 @@ impl Gateway {
         let names = peer.head.take_names();
         // A task of its own, because this request is dropped as soon as its client goes away, and
         // a function that has heard of a connection has to hear of its end.
-        tokio::spawn(async move {
+        self.serve_client(async move {
             gateway
                 .connect(&request, &names, address, answer, upgrade)
                 .await;

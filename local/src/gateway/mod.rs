@@ -25,13 +25,14 @@ mod throttle;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::connections::Connections;
 use self::throttle::Bucket;
@@ -79,7 +80,9 @@ pub(crate) struct Gateway {
     limits: Limits,
     throttle: Bucket,
     dice: Arc<Dice>,
-    stopping: AtomicBool,
+    /// Whoever serves a client, until it has left.
+    tasks: TaskTracker,
+    stopping: CancellationToken,
 }
 
 impl Gateway {
@@ -99,7 +102,8 @@ impl Gateway {
             limits,
             throttle,
             dice,
-            stopping: AtomicBool::new(false),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
         }
     }
 
@@ -128,12 +132,28 @@ impl Gateway {
 
     /// Closes every connection as “going away”, without telling the functions: they are stopping.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stopping.cancel();
+        self.tasks.close();
         self.connections.close_all();
     }
 
+    /// Waits, after [`Gateway::stop`], until every client has had its close frame or its answer.
+    pub(crate) async fn stopped(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// Waits until the stack is to stop.
+    pub(crate) async fn stopping(&self) {
+        self.stopping.cancelled().await;
+    }
+
+    /// Runs what serves a client.
+    pub(crate) fn serve_client(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
     fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.is_cancelled()
     }
 }
 

@@ -10,7 +10,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -26,6 +26,9 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// How long a client is given to take our last frames and the close, and then again to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// As much of that as a client gets while somebody waits for the stack to stop.
+const STOP_CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Bytes of one connection's messages that functions work on at the same time. Beyond it the
 /// connection is not read, so that a flood waits with its sender and not in our memory.
@@ -69,7 +72,19 @@ impl Gateway {
                 drop(timeout(CLOSE_TIMEOUT, linger(socket)).await);
             }
         };
+        let goodbye = async {
+            tokio::select! {
+                () = goodbye => {}
+                () = self.hurried() => {}
+            }
+        };
         tokio::join!(goodbye, self.ended(&connection, code, &reason));
+    }
+
+    /// Waits until whoever waits for the stack to stop should not have to wait any longer.
+    async fn hurried(&self) {
+        self.stopping().await;
+        sleep(STOP_CLOSE_TIMEOUT).await;
     }
 
     /// Forgets a connection and tells the `$disconnect` function.

@@ -9,4 +9,5 @@ mod functions;
 mod limits;
 mod management;
 mod sdks;
+mod stop;
 mod support;

@@ -2,43 +2,30 @@
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, MetadataDirective, Object, ObjectIdentifier};
 
 use super::{Aws, failed};
-use crate::cloud::{Buckets, CloudError, NewObject, StoredObject};
+use crate::cloud::{
+    Buckets, CloudError, NewObject, PACKAGE_TYPE, Packages, StoredObject, StoredPackage,
+};
 
 /// What one call deletes at most.
 const DELETED_AT_ONCE_MAX: usize = 1000;
 
 impl Buckets for Aws {
     async fn objects(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredObject>, CloudError> {
-        let mut objects = Vec::new();
-        let mut token = None;
-        loop {
-            let answer = self
-                .buckets
-                .list_objects_v2()
-                .bucket(bucket)
-                .prefix(prefix)
-                .set_continuation_token(token)
-                .send()
-                .await
-                .map_err(failed("s3:ListBucket"))?;
-            objects.extend(answer.contents().iter().map(|object| {
-                StoredObject {
-                    key: object.key().unwrap_or_default().to_owned(),
-                    md5: object
-                        .e_tag()
-                        .unwrap_or_default()
-                        .trim_matches('"')
-                        .to_owned(),
-                }
-            }));
-            token = answer.next_continuation_token;
-            if token.is_none() {
-                return Ok(objects);
-            }
-        }
+        let objects = self.list(bucket, prefix).await?;
+        Ok(objects
+            .iter()
+            .map(|object| StoredObject {
+                key: object.key().unwrap_or_default().to_owned(),
+                md5: object
+                    .e_tag()
+                    .unwrap_or_default()
+                    .trim_matches('"')
+                    .to_owned(),
+            })
+            .collect())
     }
 
     async fn put(&self, bucket: &str, object: NewObject) -> Result<(), CloudError> {
@@ -88,7 +75,55 @@ impl Buckets for Aws {
     }
 }
 
+impl Packages for Aws {
+    async fn packages(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredPackage>, CloudError> {
+        let objects = self.list(bucket, prefix).await?;
+        let written = |object: &Object| object.last_modified()?.to_millis().ok();
+        Ok(objects
+            .iter()
+            .map(|object| StoredPackage {
+                key: object.key().unwrap_or_default().to_owned(),
+                written_ms: written(object).unwrap_or_default(),
+            })
+            .collect())
+    }
+
+    async fn refresh(&self, bucket: &str, key: &str) -> Result<(), CloudError> {
+        // S3 copies an object onto itself only if something of it is said anew.
+        let call = self
+            .buckets
+            .copy_object()
+            .copy_source(format!("{bucket}/{key}"))
+            .bucket(bucket)
+            .key(key)
+            .metadata_directive(MetadataDirective::Replace)
+            .content_type(PACKAGE_TYPE);
+        call.send().await.map(drop).map_err(failed("s3:PutObject"))
+    }
+}
+
 impl Aws {
+    async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<Object>, CloudError> {
+        let mut objects = Vec::new();
+        let mut token = None;
+        loop {
+            let answer = self
+                .buckets
+                .list_objects_v2()
+                .bucket(bucket)
+                .prefix(prefix)
+                .set_continuation_token(token)
+                .send()
+                .await
+                .map_err(failed("s3:ListBucket"))?;
+            token = answer.next_continuation_token;
+            objects.extend(answer.contents.unwrap_or_default());
+            if token.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
     async fn delete_objects(
         &self,
         bucket: &str,

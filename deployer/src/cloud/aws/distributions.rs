@@ -45,4 +45,15 @@ impl Distributions for Aws {
             .invalidation()
             .is_some_and(|it| it.status() == "Completed"))
     }
+
+    async fn is_deployed(&self, distribution: &str) -> Result<bool, CloudError> {
+        let call = self.distributions.get_distribution().id(distribution);
+        let answer = call
+            .send()
+            .await
+            .map_err(failed("cloudfront:GetDistribution"))?;
+        Ok(answer
+            .distribution()
+            .is_some_and(|it| it.status() == "Deployed"))
+    }
 }

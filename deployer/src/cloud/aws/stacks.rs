@@ -2,14 +2,15 @@
 
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, Parameter, Replacement,
-    ResourceChange, Tag,
+    Capability, ChangeAction, ChangeSetStatus, ChangeSetType, DeploymentConfig,
+    DeploymentConfigMode, EventFilter, HookFailureMode, OperationEvent, OperationType, Parameter,
+    Replacement, ResourceChange, Tag,
 };
 
 use super::{Aws, failed, incomplete};
 use crate::cloud::{
-    Action, Change, CloudError, Proposal, ProposalView, StackEvent, StackResource, StackView,
-    Stacks, Wanted,
+    Action, Change, CloudError, Failure, Order, Proposal, ProposalView, StackEvent, StackResource,
+    StackView, Stacks, Subject, Wanted,
 };
 use crate::stack::Status;
 
@@ -43,6 +44,19 @@ impl Stacks for Aws {
                 .iter()
                 .filter_map(|it| Some((it.output_key()?.to_owned(), it.output_value()?.to_owned())))
                 .collect(),
+            parameters: stack
+                .parameters()
+                .iter()
+                .filter_map(|it| {
+                    let value = it.parameter_value()?.to_owned();
+                    Some((it.parameter_key()?.to_owned(), value))
+                })
+                .collect(),
+            tags: stack
+                .tags()
+                .iter()
+                .filter_map(|it| Some((it.key()?.to_owned(), it.value()?.to_owned())))
+                .collect(),
             owner: stack
                 .tags()
                 .iter()
@@ -51,7 +65,12 @@ impl Stacks for Aws {
         }))
     }
 
-    async fn propose(&self, wanted: &Wanted, is_new: bool) -> Result<Proposal, CloudError> {
+    async fn propose(
+        &self,
+        wanted: &Wanted,
+        is_new: bool,
+        order: &Order<'_>,
+    ) -> Result<Proposal, CloudError> {
         const CALL: &str = "cloudformation:CreateChangeSet";
         let parameters = wanted.parameters.iter().map(|(key, value)| {
             Parameter::builder()
@@ -81,7 +100,10 @@ impl Stacks for Aws {
             .template_body(&wanted.template)
             .set_parameters(Some(parameters.collect()))
             .set_tags(Some(tags.collect()))
-            .capabilities(Capability::CapabilityIam);
+            .capabilities(Capability::CapabilityIam)
+            .set_role_arn(order.terms.role_arn.clone())
+            .set_deployment_config(deployment_config(order))
+            .client_token(&order.token);
         let answer = match call.clone().send().await {
             // An earlier run was cut off before it could use or delete its own.
             Err(error) if error.code() == Some("AlreadyExistsException") => {
@@ -138,12 +160,16 @@ impl Stacks for Aws {
         }
     }
 
-    async fn execute(&self, proposal: &Proposal) -> Result<(), CloudError> {
+    async fn execute(&self, proposal: &Proposal, order: &Order<'_>) -> Result<(), CloudError> {
+        // In express mode the change set itself says whether a failure is kept.
+        let keeps_failure = order.keeps_failure && !order.terms.is_express;
         let call = self
             .stacks
             .execute_change_set()
             .change_set_name(&proposal.id)
-            .stack_name(&proposal.stack_id);
+            .stack_name(&proposal.stack_id)
+            .set_disable_rollback(keeps_failure.then_some(true))
+            .client_request_token(&order.token);
         let answer = call.send().await;
         answer
             .map(drop)
@@ -162,19 +188,71 @@ impl Stacks for Aws {
             .map_err(failed("cloudformation:DeleteChangeSet"))
     }
 
-    async fn delete(&self, stack: &str) -> Result<(), CloudError> {
-        let answer = self.stacks.delete_stack().stack_name(stack).send().await;
+    async fn delete(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError> {
+        let call = self
+            .stacks
+            .delete_stack()
+            .stack_name(stack)
+            .set_role_arn(order.terms.role_arn.clone())
+            .client_request_token(&order.token);
+        let answer = call.send().await;
         answer
             .map(drop)
             .map_err(failed("cloudformation:DeleteStack"))
     }
 
-    async fn continue_rollback(&self, stack: &str) -> Result<(), CloudError> {
-        let call = self.stacks.continue_update_rollback().stack_name(stack);
+    async fn continue_rollback(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError> {
+        let call = self
+            .stacks
+            .continue_update_rollback()
+            .stack_name(stack)
+            .set_role_arn(order.terms.role_arn.clone())
+            .client_request_token(&order.token);
         let answer = call.send().await;
         answer
             .map(drop)
             .map_err(failed("cloudformation:ContinueUpdateRollback"))
+    }
+
+    async fn roll_back(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError> {
+        let call = self
+            .stacks
+            .rollback_stack()
+            .stack_name(stack)
+            .set_role_arn(order.terms.role_arn.clone())
+            .client_request_token(&order.token);
+        let answer = call.send().await;
+        answer
+            .map(drop)
+            .map_err(failed("cloudformation:RollbackStack"))
+    }
+
+    async fn failures(&self, subject: Subject<'_>) -> Result<Vec<Failure>, CloudError> {
+        let mut events = Vec::new();
+        let mut token = None;
+        loop {
+            let call = self
+                .stacks
+                .describe_events()
+                .filters(EventFilter::builder().failed_events(true).build())
+                .set_next_token(token);
+            let call = match subject {
+                Subject::Stack(id) => call.stack_name(id),
+                // By its id alone: AWS takes a change set's name together with nothing.
+                Subject::Proposal(proposal) => call.change_set_name(&proposal.id),
+            };
+            let answer = call.send().await;
+            let answer = answer.map_err(failed("cloudformation:DescribeEvents"))?;
+            token = answer.next_token;
+            events.extend(answer.operation_events.unwrap_or_default());
+            if token.is_none() {
+                break;
+            }
+        }
+        // The newest come first.
+        events.reverse();
+        events.sort_by_key(|it| it.timestamp().map(|it| (it.secs(), it.subsec_nanos())));
+        Ok(events.iter().filter_map(failure).collect())
     }
 
     async fn events(
@@ -199,7 +277,7 @@ impl Stacks for Aws {
                 if Some(id) == after {
                     break 'pages;
                 }
-                events.push(StackEvent {
+                let event = StackEvent {
                     id: id.to_owned(),
                     resource: event.logical_resource_id().unwrap_or_default().to_owned(),
                     kind: event.resource_type().unwrap_or_default().to_owned(),
@@ -208,7 +286,12 @@ impl Stacks for Aws {
                         .map(|it| it.as_str().to_owned())
                         .unwrap_or_default(),
                     reason: event.resource_status_reason().map(str::to_owned),
-                });
+                };
+                let is_first = after.is_none() && event.begins_operation();
+                events.push(event);
+                if is_first {
+                    break 'pages;
+                }
             }
             token = answer.next_token;
             if token.is_none() {
@@ -278,6 +361,37 @@ fn change_set_name(wanted: &Wanted) -> String {
     let pairs = pairs.flat_map(|(key, value)| [key.as_str(), value]);
     let parts: Vec<_> = pairs.chain([wanted.template.as_str()]).collect();
     format!("chatctl-{:x}", md5::compute(parts.join("\0")))
+}
+
+/// Express mode alone keeps a failure unless it is told to undo it; then there is no update that it does
+/// not take, and no state that only it can leave.
+fn deployment_config(order: &Order<'_>) -> Option<DeploymentConfig> {
+    let config = DeploymentConfig::builder()
+        .mode(DeploymentConfigMode::Express)
+        .disable_rollback(order.keeps_failure);
+    order.terms.is_express.then(|| config.build())
+}
+
+/// A failure in our words, if the event tells why.
+fn failure(event: &OperationEvent) -> Option<Failure> {
+    let is_warning = [event.validation_failure_mode(), event.hook_failure_mode()]
+        .contains(&Some(&HookFailureMode::Warn));
+    let reason = event
+        .validation_status_reason()
+        .or(event.hook_status_reason())
+        .or(event.resource_status_reason())?;
+    let is_rollback = matches!(
+        event.operation_type(),
+        Some(OperationType::Rollback | OperationType::ContinueRollback)
+    );
+    (!is_warning).then(|| Failure {
+        operation: event.operation_id().unwrap_or_default().to_owned(),
+        is_rollback,
+        token: event.client_request_token().map(str::to_owned),
+        resource: event.logical_resource_id().unwrap_or_default().to_owned(),
+        kind: event.resource_type().unwrap_or_default().to_owned(),
+        reason: reason.to_owned(),
+    })
 }
 
 fn change(change: &ResourceChange) -> Change {

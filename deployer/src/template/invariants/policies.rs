@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{document, list, resources, section, variables, walk};
+use super::{alternatives, document, list, resources, section, variables, walk};
 use crate::template::Document;
 
 /// The only resources of policies that may hold a `*`, without the ARN's common beginning.
@@ -92,7 +92,8 @@ fn statements(document: &Document) -> Vec<(&str, &Map<String, Value>)> {
     for (id, resource) in section(document, "Resources") {
         walk(resource, &mut |fields| {
             if let Some(statement) = fields.get("Statement") {
-                found.extend(list(statement).into_iter().map(|it| (id.as_str(), it)));
+                let statements = alternatives(statement).into_iter().flat_map(list);
+                found.extend(statements.map(|it| (id.as_str(), it)));
             }
         });
     }

@@ -44,6 +44,19 @@ fn every_parameter_is_used_and_described() {
     }
 }
 
+#[test]
+fn every_condition_is_declared_and_used() {
+    let document = document();
+    let mut used = BTreeSet::new();
+    walk(document.as_value(), &mut |fields| {
+        // A policy has a field of that name, too, which is a mapping.
+        used.extend(fields.get("Condition").and_then(Value::as_str));
+        used.extend(fields.get("Fn::If").and_then(|it| it[0].as_str()));
+    });
+    let declared = section(&document, "Conditions").keys();
+    assert_eq!(used, declared.map(String::as_str).collect());
+}
+
 /// Every name of a parameter or resource that the document uses.
 fn references(document: &Document) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();

@@ -1,0 +1,319 @@
+//! What goes over the wire to CloudFormation, and what is made of its answers: the calls that no
+//! emulator answers as AWS does.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+
+use aws_credential_types::Credentials;
+use aws_sdk_cloudformation::config::retry::RetryConfig;
+
+use super::*;
+use crate::cloud::{Order, Presence, Proposal, StackResource, Stacks, Subject, Terms, Wanted};
+
+/// AWS on a port of this machine that gives these good answers, one a request, and tells the requests'
+/// bodies.
+fn aws(answers: Vec<String>) -> (Aws, Receiver<String>) {
+    aws_with(answers.into_iter().map(|it| (200, it)).collect())
+}
+
+/// The same, with the answers' statuses.
+fn aws_with(answers: Vec<(u16, String)>) -> (Aws, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, bodies) = channel();
+    std::thread::spawn(move || {
+        for (status, answer) in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                let line = line.trim().to_lowercase();
+                if let Some(value) = line.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            tell.send(String::from_utf8(body).unwrap()).unwrap();
+            let head = format!(
+                "HTTP/1.1 {status} x\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                answer.len()
+            );
+            stream.write_all((head + &answer).as_bytes()).unwrap();
+        }
+    });
+    let config = aws_config::SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .retry_config(RetryConfig::disabled())
+        .http_client(Builder::new().build_http())
+        .credentials_provider(
+            aws_credential_types::provider::SharedCredentialsProvider::new(Credentials::new(
+                "key", "secret", None, None, "test",
+            )),
+        )
+        .build();
+    (Aws::of(&config, "us-east-1".to_owned()), bodies)
+}
+
+fn answer(call: &str, content: &str) -> String {
+    format!("<{call}Response><{call}Result>{content}</{call}Result></{call}Response>")
+}
+
+#[tokio::test]
+async fn failures_come_from_all_pages_the_oldest_first_without_warnings() {
+    let newest = "<OperationEvents>\
+        <member><OperationId>2</OperationId><OperationType>ROLLBACK</OperationType>\
+        <LogicalResourceId>Role</LogicalResourceId><ResourceType>AWS::IAM::Role</ResourceType>\
+        <ResourceStatusReason>cannot be undone</ResourceStatusReason>\
+        <Timestamp>2026-11-01T00:00:03Z</Timestamp></member>\
+        <member><OperationId>1</OperationId><ValidationFailureMode>WARN</ValidationFailureMode>\
+        <ValidationStatusReason>only a warning</ValidationStatusReason>\
+        <Timestamp>2026-11-01T00:00:02Z</Timestamp></member>\
+        </OperationEvents><NextToken>more</NextToken>";
+    let oldest = "<OperationEvents>\
+        <member><OperationId>1</OperationId><OperationType>CREATE_STACK</OperationType>\
+        <ClientRequestToken>ours</ClientRequestToken>\
+        <LogicalResourceId>Table</LogicalResourceId><ResourceType>AWS::DynamoDB::Table</ResourceType>\
+        <ResourceStatusReason>no more tables</ResourceStatusReason>\
+        <Timestamp>2026-11-01T00:00:01Z</Timestamp></member></OperationEvents>";
+    let pages = [newest, oldest].map(|it| answer("DescribeEvents", it));
+    let (aws, bodies) = aws(pages.into());
+    let failures = aws.failures(Subject::Stack("arn:stack")).await.unwrap();
+    let told: Vec<_> = failures
+        .iter()
+        .map(|it| (it.resource.as_str(), it.token.as_deref(), it.is_rollback))
+        .collect();
+    assert_eq!(told, [("Table", Some("ours"), false), ("Role", None, true)]);
+    let first = bodies.recv().unwrap();
+    assert!(first.contains("StackName=arn%3Astack") && first.contains("Filters.FailedEvents=true"));
+    assert!(bodies.recv().unwrap().contains("NextToken=more"));
+}
+
+#[tokio::test]
+async fn an_early_validation_is_asked_for_by_the_change_set_alone() {
+    let found = "<OperationEvents><member><EventType>VALIDATION_ERROR</EventType>\
+        <LogicalResourceId>SiteBucket</LogicalResourceId><ResourceType>AWS::S3::Bucket</ResourceType>\
+        <ValidationFailureMode>FAIL</ValidationFailureMode><ValidationStatus>FAILED</ValidationStatus>\
+        <ValidationStatusReason>already exists</ValidationStatusReason></member></OperationEvents>";
+    let (aws, bodies) = aws(vec![answer("DescribeEvents", found)]);
+    let proposal = Proposal {
+        id: "arn:change-set".to_owned(),
+        stack_id: "arn:stack".to_owned(),
+    };
+    let failures = aws.failures(Subject::Proposal(&proposal)).await.unwrap();
+    assert_eq!(failures[0].reason, "already exists");
+    let body = bodies.recv().unwrap();
+    assert!(
+        body.contains("ChangeSetName=arn%3Achange-set") && !body.contains("StackName="),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn events_are_read_back_to_the_one_that_was_seen_or_to_the_beginning_of_the_operation() {
+    let event = |id: &str, status: &str, reason: &str| {
+        format!(
+            "<member><EventId>{id}</EventId><LogicalResourceId>chat-dev</LogicalResourceId>\
+             <ResourceType>AWS::CloudFormation::Stack</ResourceType>\
+             <ResourceStatus>{status}</ResourceStatus>\
+             <ResourceStatusReason>{reason}</ResourceStatusReason></member>"
+        )
+    };
+    let first = [
+        event("5", "UPDATE_COMPLETE", ""),
+        event("4", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", ""),
+    ];
+    let second = [
+        event("3", "UPDATE_IN_PROGRESS", "User Initiated"),
+        event("2", "CREATE_COMPLETE", ""),
+    ];
+    let pages = || {
+        let first = format!(
+            "<StackEvents>{}</StackEvents><NextToken>more</NextToken>",
+            first.concat()
+        );
+        // Its next page is never asked for.
+        let second = format!(
+            "<StackEvents>{}</StackEvents><NextToken>older</NextToken>",
+            second.concat()
+        );
+        [first, second]
+            .iter()
+            .map(|it| answer("DescribeStackEvents", it))
+            .collect()
+    };
+    for (after, expected) in [
+        (None, &["3", "4", "5"][..]),
+        (Some("4"), &["5"]),
+        (Some("2"), &["3", "4", "5"]),
+    ] {
+        let (aws, _bodies) = aws(pages());
+        let events = aws.events("arn:stack", after).await.unwrap();
+        let ids: Vec<_> = events.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(ids, expected, "{after:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_request_carries_its_token_the_role_and_how_to_go_about_it() {
+    let proposed = "<Id>arn:change-set</Id><StackId>arn:stack</StackId>";
+    let role_arn = Some("arn:aws:iam::123456789012:role/chat".to_owned());
+    for (is_express, keeps_failure) in [(false, false), (false, true), (true, false), (true, true)]
+    {
+        let (aws, bodies) = aws(vec![
+            answer("CreateChangeSet", proposed),
+            answer("ExecuteChangeSet", ""),
+            answer("RollbackStack", ""),
+            answer("ContinueUpdateRollback", ""),
+            answer("DeleteStack", ""),
+        ]);
+        let terms = Terms {
+            is_express,
+            role_arn: role_arn.clone(),
+        };
+        let mut order = Order::new(&terms);
+        order.keeps_failure = keeps_failure;
+        let wanted = Wanted {
+            name: "chat-dev".to_owned(),
+            template: "Resources: {}".to_owned(),
+            parameters: Vec::new(),
+            owner: "chat",
+            tags: Vec::new(),
+        };
+        let proposal = aws.propose(&wanted, false, &order).await.unwrap();
+        aws.execute(&proposal, &order).await.unwrap();
+        aws.roll_back("arn:stack", &order).await.unwrap();
+        aws.continue_rollback("arn:stack", &order).await.unwrap();
+        aws.delete("arn:stack", &order).await.unwrap();
+        let bodies: Vec<_> = bodies.iter().take(5).collect();
+        let case = format!("express {is_express}, keeps {keeps_failure}");
+
+        assert!(
+            bodies[0].contains(&format!("ClientToken={}", order.token)),
+            "{case}"
+        );
+        for body in &bodies[1..] {
+            let token = format!("ClientRequestToken={}", order.token);
+            assert!(body.contains(&token), "{case}: {body}");
+        }
+        let role = "RoleARN=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fchat";
+        for index in [0, 2, 3, 4] {
+            assert!(bodies[index].contains(role), "{case}: {}", bodies[index]);
+        }
+        let mode = format!(
+            "DeploymentConfig.Mode=EXPRESS&DeploymentConfig.DisableRollback={keeps_failure}"
+        );
+        assert_eq!(
+            bodies[0].contains(&mode),
+            is_express,
+            "{case}: {}",
+            bodies[0]
+        );
+        assert_eq!(bodies[0].contains("DeploymentConfig"), is_express, "{case}");
+        let is_said = keeps_failure && !is_express;
+        assert_eq!(
+            bodies[1].contains("DisableRollback=true"),
+            is_said,
+            "{case}"
+        );
+        assert_eq!(bodies[1].contains("DisableRollback"), is_said, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn resources_and_their_fates_come_from_all_pages() {
+    let page = |name: &str, status: &str, more: &str| {
+        let member = format!(
+            "<member><LogicalResourceId>{name}</LogicalResourceId>\
+             <PhysicalResourceId>id</PhysicalResourceId><ResourceType>AWS::IAM::Role</ResourceType>\
+             <ResourceStatus>{status}</ResourceStatus></member>"
+        );
+        let members = format!("<StackResourceSummaries>{member}</StackResourceSummaries>{more}");
+        answer("ListStackResources", &members)
+    };
+    let pages = || {
+        vec![
+            page("One", "DELETE_COMPLETE", "<NextToken>more</NextToken>"),
+            page("Two", "DELETE_SKIPPED", "<NextToken>more</NextToken>"),
+            page("Three", "CREATE_COMPLETE", ""),
+        ]
+    };
+    let (there, _bodies) = aws(pages());
+    let resources = there.resources("arn:stack").await.unwrap();
+    let names: Vec<_> = resources.iter().map(|it| it.resource.as_str()).collect();
+    assert_eq!(names, ["Three"]);
+    let (gone, _bodies) = aws(pages());
+    let fates = gone.fates("arn:stack").await.unwrap();
+    let fates: Vec<_> = fates
+        .iter()
+        .map(|(name, it)| (name.as_str(), it.as_str()))
+        .collect();
+    assert_eq!(
+        fates,
+        [
+            ("One", "DELETE_COMPLETE"),
+            ("Two", "DELETE_SKIPPED"),
+            ("Three", "CREATE_COMPLETE")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn each_service_is_understood_when_it_has_the_thing_when_not_and_when_it_does_not_tell() {
+    let denied = r#"{"__type":"AccessDeniedException","message":"no"}"#;
+    let absent = r#"{"__type":"ResourceNotFoundException","message":"no"}"#;
+    let xml =
+        |code: &str| format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>");
+    let (bucket, table, function) = (
+        "AWS::S3::Bucket",
+        "AWS::DynamoDB::Table",
+        "AWS::Lambda::Function",
+    );
+    let (distribution, control, policy) = (
+        "AWS::CloudFront::Distribution",
+        "AWS::CloudFront::OriginAccessControl",
+        "AWS::CloudFront::ResponseHeadersPolicy",
+    );
+    for (kind, status, body, expected) in [
+        (bucket, 200, String::new(), Some(true)),
+        (bucket, 404, String::new(), Some(false)),
+        (bucket, 403, String::new(), None),
+        (table, 200, "{}".to_owned(), Some(true)),
+        (table, 400, absent.to_owned(), Some(false)),
+        (table, 400, denied.to_owned(), None),
+        (function, 200, "{}".to_owned(), Some(true)),
+        (function, 404, absent.to_owned(), Some(false)),
+        (function, 403, denied.to_owned(), None),
+        (distribution, 404, xml("NoSuchDistribution"), Some(false)),
+        (distribution, 403, xml("AccessDenied"), None),
+        (control, 404, xml("NoSuchOriginAccessControl"), Some(false)),
+        (policy, 404, xml("NoSuchResponseHeadersPolicy"), Some(false)),
+    ] {
+        let (aws, _bodies) = aws_with(vec![(status, body)]);
+        let resource = StackResource {
+            resource: "It".to_owned(),
+            kind: kind.to_owned(),
+            physical_id: Some("id".to_owned()),
+        };
+        match (aws.is_there(&resource).await, expected) {
+            (Ok(found), Some(_)) => assert_eq!(found, expected, "{kind} {status}"),
+            (Err(CloudError::Denied { .. }), None) => {}
+            (other, _) => panic!("{kind} {status}: {other:?}"),
+        }
+    }
+    let (aws, _bodies) = aws(Vec::new());
+    let role = StackResource {
+        resource: "It".to_owned(),
+        kind: "AWS::IAM::Role".to_owned(),
+        physical_id: Some("id".to_owned()),
+    };
+    assert_eq!(aws.is_there(&role).await, Ok(None));
+}
