@@ -121,6 +121,42 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     await copied('link', `${stack.site}#room=${code}`);
   });
 
+  behaviour('where a browser can share and notify, it is asked on a click and not before', async () => {
+    const able = (page) =>
+      page.addInitScript(() => {
+        window.shared = [];
+        window.asked = 0;
+        window.notified = [];
+        navigator.share = async ({ url }) => window.shared.push(url);
+        window.Notification = class {
+          static async requestPermission() {
+            window.asked += 1;
+            return 'granted';
+          }
+
+          constructor(title, { body }) {
+            window.notified.push([title, body]);
+          }
+        };
+      });
+    const { ann, bob, code } = await twoInARoom({ prepare: able });
+    await ann.press('share');
+    await bob.says('seen');
+    await ann.hears('seen');
+    const told = () => ann.page.evaluate(() => [window.shared, window.asked, window.notified]);
+    assert.deepEqual(await told(), [[`${stack.site}#room=${code}`], 0, []]);
+    await ann.press('notify');
+    await ann.sees('action="notify"', 'Notifying you');
+    await ann.page.evaluate(() => {
+      Object.defineProperty(document, 'hidden', { get: () => true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    });
+    await bob.says('psst');
+    await ann.hears('psst');
+    assert.deepEqual((await told()).slice(1), [1, [[`bob · ${code}`, 'psst']]]);
+    assert.equal(await ann.page.title(), `(1) ${code} · Chat`);
+  });
+
   behaviour('in the lobby a taken name gets a number and both are heard', async () => {
     const name = unique('ann');
     const first = await arrive();
