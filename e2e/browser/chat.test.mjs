@@ -46,7 +46,7 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     return person;
   };
 
-  const behaviour = (name, steps) => test(name, { timeout: TEST_MS }, steps);
+  const behaviour = (name, steps, timeout = TEST_MS) => test(name, { timeout }, steps);
 
   /** A name that no other test, and nobody else on this site, has. */
   let names = 0;
@@ -677,7 +677,7 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     const counts = `${loading.length} while they load, ${scrolling.length} while they scroll, ${arriving.length} for a new one`;
     t.diagnostic(`${COUNT} messages, long tasks: ${counts}; the longest ${longest} ms`);
     assert.ok(longest < 500, `a task of ${longest} ms`);
-  });
+  }, 4 * TEST_MS);
 
   for (const width of [320, 390, 1280]) {
     behaviour(`nothing is wider than a window of ${width} px`, async () => {
