@@ -34,7 +34,7 @@ export function createRoomView(root, device, dispatch) {
 
   function renderHead(room) {
     const { name, status, renaming, count, panel } = room;
-    root.dataset.roomStatus = status;
+    setAttribute(root, 'data-room-status', status);
     set(find('[data-room-code]'), { textContent: words.placeName(room) });
     set(find('[data-own-name]'), { textContent: name });
     set(find('[data-you]'), { hidden: renaming !== null });

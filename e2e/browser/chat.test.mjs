@@ -46,7 +46,7 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     return person;
   };
 
-  const behaviour = (name, steps) => test(name, { timeout: TEST_MS }, steps);
+  const behaviour = (name, steps, timeout = TEST_MS) => test(name, { timeout }, steps);
 
   /** A name that no other test, and nobody else on this site, has. */
   let names = 0;
@@ -119,6 +119,42 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     };
     await copied('code', code);
     await copied('link', `${stack.site}#room=${code}`);
+  });
+
+  behaviour('where a browser can share and notify, it is asked on a click and not before', async () => {
+    const able = (page) =>
+      page.addInitScript(() => {
+        window.shared = [];
+        window.asked = 0;
+        window.notified = [];
+        navigator.share = async ({ url }) => window.shared.push(url);
+        window.Notification = class {
+          static async requestPermission() {
+            window.asked += 1;
+            return 'granted';
+          }
+
+          constructor(title, { body }) {
+            window.notified.push([title, body]);
+          }
+        };
+      });
+    const { ann, bob, code } = await twoInARoom({ prepare: able });
+    await ann.press('share');
+    await bob.says('seen');
+    await ann.hears('seen');
+    const told = () => ann.page.evaluate(() => [window.shared, window.asked, window.notified]);
+    assert.deepEqual(await told(), [[`${stack.site}#room=${code}`], 0, []]);
+    await ann.press('notify');
+    await ann.sees('action="notify"', 'Notifying you');
+    await ann.page.evaluate(() => {
+      Object.defineProperty(document, 'hidden', { get: () => true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    });
+    await bob.says('psst');
+    await ann.hears('psst');
+    assert.deepEqual((await told()).slice(1), [1, [[`bob · ${code}`, 'psst']]]);
+    assert.equal(await ann.page.title(), `(1) ${code} · Chat`);
   });
 
   behaviour('in the lobby a taken name gets a number and both are heard', async () => {
@@ -641,7 +677,7 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     const counts = `${loading.length} while they load, ${scrolling.length} while they scroll, ${arriving.length} for a new one`;
     t.diagnostic(`${COUNT} messages, long tasks: ${counts}; the longest ${longest} ms`);
     assert.ok(longest < 500, `a task of ${longest} ms`);
-  });
+  }, 4 * TEST_MS);
 
   for (const width of [320, 390, 1280]) {
     behaviour(`nothing is wider than a window of ${width} px`, async () => {

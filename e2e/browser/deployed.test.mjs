@@ -29,7 +29,7 @@ test('two windows create a room, join it by its code and talk both ways', { time
     const code = await ann.createRoom('ann');
     const bob = await Person.arrive(browser, site, { viewport: DESKTOP });
     await bob.joinRoom(code, 'bob');
-    await bob.sees('notice="here"', 'Here when you came: ann.');
+    await bob.sees('notice="here"', '2 are here');
     await ann.says('hello bob');
     await bob.hears('hello bob', { from: 'ann' });
     await bob.says('hello ann');
