@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{FalseyValueParser, TypedValueParser};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
 
 use crate::build::Architecture;
@@ -55,6 +55,10 @@ pub(crate) enum Command {
     /// Print where a deployed chat is
     #[command(after_help = URLS_EXAMPLES)]
     Urls(UrlsArgs),
+
+    /// Talk to a chat from outside and tell which promises it keeps
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
 
     /// Delete a deployed chat and all that is in it
     #[command(after_help = DESTROY_EXAMPLES)]
@@ -110,6 +114,18 @@ const URLS_EXAMPLES: &str = "\
 Examples:
   chatctl urls                        where the stage `dev` is
   chatctl urls --stage prod --json    as one JSON object, for programs";
+
+/// Shown below `chatctl verify --help`.
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  chatctl verify                 the stage `dev`, its page as well
+  chatctl verify --url ws://127.0.0.1:8765/dev
+                                 what `chatctl dev` runs, or anybody else
+  chatctl verify --stage prod --json
+                                 a JSON object a check, the result last
+
+Nobody is disturbed: it talks in rooms of its own and says nothing in the lobby.
+The exit code is 0 if all that was tried holds, and 1 if not.";
 
 /// Shown below `chatctl destroy --help`.
 const DESTROY_EXAMPLES: &str = "\
@@ -246,6 +262,17 @@ pub(crate) struct SourceArgs {
     )]
     pub(crate) cdn: Cdn,
 
+    /// The days that messages are kept, and a room without members, up to 3650; 0 keeps them ten
+    /// minutes, for clients that come back
+    #[arg(
+        long,
+        env = "CHATCTL_HISTORY_DAYS",
+        default_value_t = 7,
+        value_parser = value_parser!(u16).range(0..=3650),
+        value_name = "DAYS"
+    )]
+    pub(crate) history_days: u16,
+
     /// The processor that the functions run on
     #[arg(
         long,
@@ -267,6 +294,31 @@ pub(crate) struct UrlsArgs {
     /// Of which chat.
     #[command(flatten)]
     pub(crate) cloud: CloudArgs,
+}
+
+/// The arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Which chat, if it is not said by `--url`.
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+
+    /// The socket of a chat, wherever it is; then AWS is not asked
+    #[arg(long, env = "CHATCTL_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    /// The page of that chat; without it no page is looked at
+    #[arg(long, env = "CHATCTL_SITE", value_name = "URL", requires = "url")]
+    pub(crate) site: Option<String>,
+
+    /// How long each check may take, such as 10s; at most 10m
+    #[arg(
+        long,
+        env = "CHATCTL_TIMEOUT",
+        default_value = "30s",
+        value_name = "DURATION"
+    )]
+    pub(crate) timeout: String,
 }
 
 /// The arguments of `destroy`.
@@ -309,6 +361,17 @@ pub(crate) struct DevArgs {
     /// A folder that keeps the table; without it everything is in memory
     #[arg(long, env = "CHATCTL_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+
+    /// The days that messages are kept, and a room without members, up to 3650; 0 keeps them ten
+    /// minutes, for clients that come back
+    #[arg(
+        long,
+        env = "CHATCTL_HISTORY_DAYS",
+        default_value_t = 7,
+        value_parser = value_parser!(u16).range(0..=3650),
+        value_name = "DAYS"
+    )]
+    pub(crate) history_days: u16,
 
     /// Build the functions as they are packaged for Lambda: slower to build, faster to run
     #[arg(long, env = "CHATCTL_RELEASE", value_parser = switch())]

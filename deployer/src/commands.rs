@@ -8,6 +8,7 @@ mod hotswap;
 mod receipt;
 pub(crate) mod synth;
 pub(crate) mod urls;
+pub(crate) mod verify;
 
 use tokio::signal::unix::{SignalKind, signal};
 

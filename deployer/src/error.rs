@@ -113,6 +113,14 @@ pub(crate) enum Error {
         /// Each resource with its type and id.
         resources: Vec<String>,
     },
+    /// A chat does not keep what is promised.
+    #[error("{} of {tried} checks failed: {}", failed.len(), failed.join(", "))]
+    BrokenPromises {
+        /// How many were tried.
+        tried: usize,
+        /// Those that failed.
+        failed: Vec<&'static str>,
+    },
     /// The user ended the command.
     #[error("interrupted")]
     Interrupted {
@@ -146,6 +154,7 @@ impl Error {
             | Self::OtherArchitecture { .. }
             | Self::NoOutput { .. }
             | Self::StillThere { .. }
+            | Self::BrokenPromises { .. }
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
             Self::Interrupted { .. } => ExitCode::Interrupted,
@@ -190,6 +199,9 @@ impl Error {
                 format!("AWS goes on with `{stack}`: run the same command again to follow it to its end")
             }),
             Self::Local(error) => local_hint(error).map(str::to_owned),
+            Self::BrokenPromises { .. } => Some(
+                "PROTOCOL.md has what is promised; what was sent and received is above".to_owned(),
+            ),
             Self::CommandLine(_) | Self::Machine(_) | Self::Output(_) => None,
         }
     }

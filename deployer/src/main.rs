@@ -15,6 +15,8 @@
 //! * `packages`: the bucket of packages.
 //! * `policy`: what whoever deploys has to be allowed, made without any effect.
 //! * `site`: the page: its objects, publishing and verifying it.
+//! * `conversation`: talking to a chat from outside, to see what it promises.
+//! * `dial`: connections to the outside, through a proxy if there is one.
 //! * `template`: the CloudFormation template, made without any effect.
 //! * `progress`: what a long command tells on its way.
 //! * `wait`: waiting with a deadline.
@@ -25,6 +27,8 @@ mod build;
 mod cli;
 mod cloud;
 mod commands;
+mod conversation;
+mod dial;
 mod error;
 mod functions;
 mod output;
@@ -44,6 +48,7 @@ use error::{Error, ExitCode};
 use output::Output;
 use settings::{
     DeploySettings, DestroySettings, DevSettings, DiffSettings, SynthSettings, UrlsSettings,
+    VerifySettings,
 };
 
 fn main() -> std::process::ExitCode {
@@ -80,6 +85,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
         Command::Deploy(args) => commands::deploy::run(&DeploySettings::new(&args)?, output),
         Command::Diff(args) => commands::diff::run(&DiffSettings::new(&args)?, output),
         Command::Urls(args) => commands::urls::run(&UrlsSettings::new(&args)?, output),
+        Command::Verify(args) => commands::verify::run(&VerifySettings::new(&args)?, output),
         Command::Destroy(args) => commands::destroy::run(&DestroySettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),
     }

@@ -9,7 +9,7 @@ use local::{FaultError, Faults, Limits};
 use crate::build::{Architecture, Profile};
 use crate::cli::{
     self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, RoleArgs, SourceArgs, StageArgs,
-    SynthArgs, TemplateFormat, UrlsArgs,
+    SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
 };
 use crate::cloud::Terms;
 use crate::cloud::aws::Account;
@@ -29,6 +29,19 @@ pub(crate) enum SettingsError {
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
+    /// `--url` or `--site`.
+    #[error("`{flag} {value}` is not a URL that begins with {}", either(schemes))]
+    Url {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+        /// What it may begin with.
+        schemes: [&'static str; 2],
+    },
+    /// `--timeout`.
+    #[error("`--timeout {0}` is not a duration that a check can be given")]
+    Timeout(String),
     /// `--idle-timeout` or `--connection-lifetime`.
     #[error("`{flag} {value}` is not a duration that a connection can be given")]
     Duration {
@@ -54,6 +67,14 @@ impl SettingsError {
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
+            Self::Url { flag, .. } => format!(
+                "set `{flag}` as `chatctl dev`, `chatctl deploy` and `chatctl urls` print it"
+            ),
+            Self::Timeout(_) => format!(
+                "set `--timeout` or `CHATCTL_TIMEOUT` to a duration such as `10s` or `1m`, at most \
+                 `{}`",
+                humantime::format_duration(TIMEOUT_MAX)
+            ),
             Self::Duration { flag, most, .. } => format!(
                 "set `{flag}` to a duration such as `10s` or `5m`, or a number of seconds, at most \
                  `{}`, as on AWS",
@@ -61,6 +82,13 @@ impl SettingsError {
             ),
         }
     }
+}
+
+/// The longest that a check may take.
+const TIMEOUT_MAX: Duration = Duration::from_mins(10);
+
+fn either([one, other]: &[&str; 2]) -> String {
+    format!("`{one}` or `{other}`")
 }
 
 /// The settings of `dev`.
@@ -72,6 +100,8 @@ pub(crate) struct DevSettings {
     pub(crate) port: u16,
     /// Where the table is kept, if anywhere.
     pub(crate) data: Option<PathBuf>,
+    /// For how many days messages are kept.
+    pub(crate) history_days: u16,
     /// How the functions are built.
     pub(crate) profile: Profile,
     /// When connections end by themselves.
@@ -98,6 +128,7 @@ impl DevSettings {
             template: template_settings(&args.stage)?,
             port: args.port,
             data: args.data.clone(),
+            history_days: args.history_days,
             profile: if args.release {
                 Profile::Lambda
             } else {
@@ -130,6 +161,8 @@ pub(crate) struct DeploySettings {
     pub(crate) wwwroot: Option<PathBuf>,
     /// Who serves the page.
     pub(crate) cdn: Cdn,
+    /// For how many days messages are kept.
+    pub(crate) history_days: u16,
     /// Whether the page and the chat are tried even if nothing has changed.
     pub(crate) verify: bool,
     /// The processor that the functions run on.
@@ -174,6 +207,7 @@ impl DeploySettings {
             losses: Losses::Refused,
             wwwroot: source.wwwroot.clone(),
             cdn: source.cdn,
+            history_days: source.history_days,
             verify: false,
             hotswap: false,
             architecture: source.arch,
@@ -220,6 +254,93 @@ impl UrlsSettings {
             stage: args.cloud.stage.stage.parse()?,
             account: account(&args.cloud),
             json: args.cloud.json,
+        })
+    }
+}
+
+/// The settings of `verify`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct VerifySettings {
+    /// Which chat.
+    pub(crate) whose: Whose,
+    /// How long a check may take.
+    pub(crate) timeout: Duration,
+    /// Whether the output is for programs.
+    pub(crate) json: bool,
+}
+
+/// Where a chat is, or who knows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// AWS knows.
+    Stage {
+        /// The stage.
+        stage: StageName,
+        /// Where it is.
+        account: Account,
+    },
+    /// It was said.
+    Urls {
+        /// The socket.
+        websocket: String,
+        /// The page, if it is to be looked at.
+        site: Option<String>,
+    },
+}
+
+impl VerifySettings {
+    /// # Errors
+    /// [`SettingsError`], if an argument cannot be used.
+    pub(crate) fn new(args: &VerifyArgs) -> Result<Self, SettingsError> {
+        let whose = match &args.url {
+            Some(websocket) => Whose::Urls {
+                websocket: url("--url", websocket, ["ws://", "wss://"])?,
+                site: site(args.site.as_deref())?,
+            },
+            None => Whose::Stage {
+                stage: args.cloud.stage.stage.parse()?,
+                account: account(&args.cloud),
+            },
+        };
+        let bad = || SettingsError::Timeout(args.timeout.clone());
+        let timeout = humantime::parse_duration(&args.timeout).map_err(|_| bad())?;
+        if timeout.is_zero() || timeout > TIMEOUT_MAX {
+            return Err(bad());
+        }
+        Ok(Self {
+            whose,
+            timeout,
+            json: args.cloud.json,
+        })
+    }
+}
+
+/// The page's URL as it is printed elsewhere, with its last slash.
+fn site(value: Option<&str>) -> Result<Option<String>, SettingsError> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let url = url("--site", value, ["http://", "https://"])?;
+    let slash = if url.ends_with('/') { "" } else { "/" };
+    Ok(Some(url + slash))
+}
+
+fn url(
+    flag: &'static str,
+    value: &str,
+    schemes: [&'static str; 2],
+) -> Result<String, SettingsError> {
+    let is_known = schemes.iter().any(|it| value.starts_with(it));
+    let has_host = value
+        .parse()
+        .is_ok_and(|url: hyper::Uri| url.host().is_some());
+    if is_known && has_host {
+        Ok(value.to_owned())
+    } else {
+        Err(SettingsError::Url {
+            flag,
+            value: value.to_owned(),
+            schemes,
         })
     }
 }
@@ -552,6 +673,76 @@ mod tests {
                 "{}",
                 error.hint()
             );
+        }
+    }
+
+    fn verify(arguments: &[&str]) -> Result<VerifySettings, SettingsError> {
+        let arguments = ["chatctl", "verify"].iter().chain(arguments);
+        let cli = cli::Cli::try_parse_from(arguments).unwrap();
+        let cli::Command::Verify(args) = cli.command else {
+            panic!("{cli:?}");
+        };
+        VerifySettings::new(&args)
+    }
+
+    #[test]
+    fn a_chat_is_verified_where_it_is_said_to_be_or_else_where_aws_knows() {
+        let settings = verify(&["--stage", "prod"]).unwrap();
+        assert!(matches!(&settings.whose, Whose::Stage { stage, .. } if stage.as_str() == "prod"));
+        let url = ["--url", "ws://127.0.0.1:8765/dev"];
+        let page = ["--site", "http://127.0.0.1:8765"];
+        for (arguments, expected) in [
+            (url.to_vec(), None),
+            ([url, page].concat(), Some("http://127.0.0.1:8765/")),
+        ] {
+            let expected = Whose::Urls {
+                websocket: url[1].to_owned(),
+                site: expected.map(str::to_owned),
+            };
+            assert_eq!(verify(&arguments).unwrap().whose, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_socket_no_page_and_no_duration_is_refused_with_the_rule() {
+        let url = ["--url", "wss://x/dev"];
+        for (arguments, expected) in [
+            (
+                ["--url", "http://x/"].to_vec(),
+                "`--url http://x/` is not a URL that begins with `ws://` or `wss://`",
+            ),
+            (
+                ["--url", "ws://"].to_vec(),
+                "`--url ws://` is not a URL that begins with `ws://` or `wss://`",
+            ),
+            (
+                [url, ["--site", "x"]].concat(),
+                "`--site x` is not a URL that begins with `http://` or `https://`",
+            ),
+            (
+                [url, ["--timeout", "11m"]].concat(),
+                "`--timeout 11m` is not a duration that a check can be given",
+            ),
+            (
+                [url, ["--timeout", "0s"]].concat(),
+                "`--timeout 0s` is not a duration that a check can be given",
+            ),
+        ] {
+            let error = verify(&arguments).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+            assert!(error.hint().contains(arguments[arguments.len() - 2]));
+        }
+    }
+
+    #[test]
+    fn messages_are_kept_for_seven_days_unless_told_otherwise() {
+        for (arguments, expected) in [(&[][..], 7), (&["--history-days", "0"], 0)] {
+            assert_eq!(deploy(arguments).unwrap().history_days, expected);
+            assert_eq!(dev(arguments).unwrap().history_days, expected);
+        }
+        for days in ["3651", "-1", "1.5"] {
+            let arguments = ["chatctl", "deploy", &format!("--history-days={days}")];
+            assert!(cli::Cli::try_parse_from(arguments).is_err(), "{days}");
         }
     }
 

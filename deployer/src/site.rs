@@ -5,9 +5,7 @@
 //! * `page`: the files of `wwwroot` and the configuration as objects, and what of them is new.
 //! * `publish`: to a bucket, and to the edges of a distribution if there is one.
 //! * `verify`: the page and the chat, from outside.
-//! * `dial`: connections for that, through a proxy if there is one.
 
-mod dial;
 mod edges;
 mod page;
 mod publish;
@@ -16,7 +14,7 @@ mod verify;
 pub(crate) use edges::until_deployed;
 pub(crate) use page::{Edits, Host, Page};
 pub(crate) use publish::{edits, publish};
-pub(crate) use verify::{Chat, Extent, verify, verify_here};
+pub(crate) use verify::{Chat, Extent, look_at_page, origin, verify, verify_here};
 
 use std::io;
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 //!
 //! - [`chatctl`]: building and running the program.
 //! - [`client`]: a WebSocket client that speaks frames of JSON.
+//! - [`meddler`]: somebody in between who breaks what a chat promises.
 //! - [`ministack`]: AWS, as far as the tests need it.
 //! - [`stack`]: the local stack in this process, for tests that look into it.
 //!
@@ -11,6 +12,7 @@
 
 pub mod chatctl;
 pub mod client;
+pub mod meddler;
 pub mod ministack;
 pub mod stack;
 

@@ -45,6 +45,8 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
         assert_eq!(client.next().await["text"], "hi");
     }
 
+    every_promise_is_kept(&ministack, "dev").await;
+
     let before = ministack.requests().len();
     let second = result(&ministack, &deploy).await;
     let unchanged = json!({"changed": false, "site": site, "websocket": websocket});
@@ -115,6 +117,15 @@ async fn result(ministack: &Ministack, arguments: &[&str]) -> Value {
     let result: Value = serde_json::from_str(last).expect("a line of JSON");
     assert_eq!(result["event"], "result", "{stdout}");
     result
+}
+
+/// `chatctl verify` finds nothing wrong, in a stage that it asks AWS for.
+async fn every_promise_is_kept(ministack: &Ministack, stage: &str) {
+    let verified = result(ministack, &["verify", "--stage", stage, "--json"]).await;
+    for empty in ["failed", "not_tried"] {
+        assert_eq!(verified[empty], json!([]), "{verified}");
+    }
+    assert_eq!(verified["held"].as_array().map(Vec::len), Some(20));
 }
 
 fn subset(of: &Value, like: &Value) -> Value {

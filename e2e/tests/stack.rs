@@ -133,7 +133,10 @@ async fn a_diff_tells_what_a_deploy_would_do_and_changes_nothing() {
     );
 
     let tries = ["CreateChangeSet", "DeleteChangeSet"];
-    for request in &ministack.requests()[before..] {
+    let requests = ministack.requests().split_off(before);
+    // The functions may still be clearing up after the deploy's own sockets.
+    let is_users = |it: &&Value| !it["caller"].to_string().starts_with("\"ASIA");
+    for request in requests.iter().filter(is_users) {
         let operation = request["operation"].as_str().unwrap_or_default();
         let is_read = ["Describe", "Get", "List", "Head"]
             .iter()

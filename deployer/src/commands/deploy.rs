@@ -240,6 +240,7 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
         ("CodeKey", code.key.clone()),
         ("Architecture", settings.architecture.to_string()),
         ("Cdn", settings.cdn.to_string()),
+        ("HistoryDays", settings.history_days.to_string()),
     ];
     Ok(Wanted {
         name: stage.stack_name(),
@@ -300,6 +301,8 @@ pub(super) fn announce(
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
     use crate::stack::Status;
 
@@ -338,6 +341,36 @@ mod tests {
             artifacts: None,
         };
         found.stack_as(&wanted_stack()).is_some()
+    }
+
+    #[test]
+    fn every_parameter_of_the_template_is_given() {
+        let cli = crate::cli::Cli::try_parse_from(["chatctl", "deploy", "--history-days", "30"]);
+        let Ok(crate::cli::Command::Deploy(args)) = cli.map(|it| it.command) else {
+            panic!("a good command line");
+        };
+        let settings = DeploySettings::new(&args).unwrap();
+        let code = Code {
+            bucket: "bucket".to_owned(),
+            key: "key".to_owned(),
+            sha256: "sha".to_owned(),
+            architecture: "x86_64",
+        };
+        let given = wanted(&settings, &code).unwrap().parameters;
+        let thirty = ("HistoryDays".to_owned(), "30".to_owned());
+        assert!(given.contains(&thirty), "{given:?}");
+        let document = template::synthesize(&settings.template).unwrap();
+        let mut declared: Vec<_> = document.as_value()["Parameters"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        let mut given: Vec<_> = given.into_iter().map(|(name, _)| name).collect();
+        declared.sort();
+        given.sort();
+        // One that is not given keeps a no-change deploy from being known as one.
+        assert_eq!(given, declared);
     }
 
     #[test]

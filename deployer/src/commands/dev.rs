@@ -96,9 +96,13 @@ async fn local(
     options: Options<'_>,
 ) -> Result<Stack, StartError> {
     // The functions run from the file that was built, so no bucket holds a package.
-    let parameters = ["CodeBucket", "CodeKey"].map(|name| (name.to_owned(), "local".to_owned()));
+    let parameters = [
+        ("CodeBucket", "local".to_owned()),
+        ("CodeKey", "local".to_owned()),
+        ("HistoryDays", settings.history_days.to_string()),
+    ];
     let options = Options {
-        parameters: BTreeMap::from(parameters),
+        parameters: BTreeMap::from(parameters.map(|(name, value)| (name.to_owned(), value))),
         stack_name: settings.template.stage.stack_name(),
         data: settings.data.clone(),
         site: Some(sources.wwwroot()),

@@ -33,7 +33,11 @@ pub(crate) fn run(settings: &UrlsSettings, output: &mut Output) -> Result<(), Er
     Ok(())
 }
 
-async fn of_stage(cloud: &impl Stacks, stage: &StageName, region: &str) -> Result<Urls, Error> {
+pub(super) async fn of_stage(
+    cloud: &impl Stacks,
+    stage: &StageName,
+    region: &str,
+) -> Result<Urls, Error> {
     let stack = cloud.find(&stage.stack_name()).await?;
     let stack = stack.filter(|it| !it.status.is_gone());
     let stack = stack.ok_or_else(|| no_stack(stage, region))?;

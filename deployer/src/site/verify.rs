@@ -4,19 +4,15 @@ use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::header::{HOST, HeaderValue, ORIGIN, PROXY_AUTHORIZATION};
+use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::dial::{Connection, Dialer, Line};
 use super::{CONFIG_KEY, SiteError, config};
+use crate::conversation::{self, Scene, Server};
+use crate::dial::{Dialer, Line};
 use crate::output::Output;
 use crate::wait::Patience;
 
@@ -29,8 +25,8 @@ const LIMIT_HERE: Duration = Duration::from_secs(10);
 /// One try, with two cold functions.
 const TRY_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long a socket's other end may take to agree to the end.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// The chat's part of it: when that is over, it is told what was waited for.
+const CHAT_LIMIT: Duration = Duration::from_secs(20);
 
 /// What is wrong with a chat.
 #[derive(Debug, thiserror::Error)]
@@ -59,21 +55,9 @@ pub(crate) enum Fault {
         /// What came.
         answer: String,
     },
-    /// The socket is refused or broke off.
-    #[error("the socket does not work")]
-    Socket(#[source] Box<tungstenite::Error>),
-    /// The socket was closed.
-    #[error("the socket was closed before it had a `{expected}`")]
-    Closed {
-        /// The frame that was waited for.
-        expected: &'static str,
-    },
-    /// The chat refuses.
-    #[error("the chat answers {frame}")]
-    Refused {
-        /// What came.
-        frame: Value,
-    },
+    /// The chat does not work.
+    #[error(transparent)]
+    Chat(#[from] conversation::Fault),
     /// One try took too long.
     #[error("{what} did not answer within {}", humantime::format_duration(*.limit))]
     Silence {
@@ -196,31 +180,39 @@ async fn look(
     if extent != Extent::Whole {
         return Ok(None);
     }
-    now.set("the socket");
-    let origin = chat.site.trim_end_matches('/');
-    let mut ann = Socket::open(dialer, chat.websocket, origin).await?;
-    let mut bob = Socket::open(dialer, chat.websocket, origin).await?;
     now.set("the chat");
-    ann.send(json!({"type": "create", "name": "chatctl-1"}))
-        .await?;
-    let room = ann.next("joined").await?["room"].clone();
-    bob.send(json!({"type": "join", "room": room, "name": "chatctl-2"}))
-        .await?;
-    bob.next("joined").await?;
-    pass(&mut ann, &mut bob, "there").await?;
-    let took = pass(&mut bob, &mut ann, "back").await?;
-    // One after the other, so that neither makes the other's functions start once more.
-    bob.leave().await?;
-    ann.leave().await?;
-    Ok(Some(took))
+    let server = Server {
+        dialer,
+        url: chat.websocket,
+        origin: Some(origin(chat.site)),
+    };
+    let scene = Scene::new(server, tokio::time::Instant::now(), CHAT_LIMIT);
+    let passed = Box::pin(conversation::pass_both_ways(&scene)).await;
+    scene.end().await;
+    Ok(Some(passed?))
 }
 
-/// Says something on one socket, hears it on the other.
-async fn pass(from: &mut Socket, to: &mut Socket, text: &str) -> Result<Duration, Fault> {
-    let since = Instant::now();
-    from.send(json!({"type": "message", "text": text})).await?;
-    while to.next("message").await?["text"] != text {}
-    Ok(since.elapsed())
+/// Looks once whether the page is there, and leads to the chat.
+///
+/// # Errors
+/// [`Fault`], if it is not.
+pub(crate) async fn look_at_page(
+    dialer: &Dialer,
+    chat: Chat<'_>,
+    limit: Duration,
+) -> Result<(), Fault> {
+    let now = Cell::new("the page");
+    let looked = tokio::time::timeout(limit, look(dialer, chat, Extent::Page, &now)).await;
+    let silence = Fault::Silence {
+        what: now.get(),
+        limit,
+    };
+    looked.unwrap_or(Err(silence)).map(drop)
+}
+
+/// What a browser says that the page is from.
+pub(crate) fn origin(site: &str) -> &str {
+    site.trim_end_matches('/')
 }
 
 async fn get(dialer: &Dialer, url: &str) -> Result<Bytes, Fault> {
@@ -265,70 +257,6 @@ async fn get(dialer: &Dialer, url: &str) -> Result<Bytes, Fault> {
             answer: status.to_string(),
         })
     }
-}
-
-/// A socket that speaks frames of JSON.
-struct Socket(WebSocketStream<Box<dyn Connection>>);
-
-impl Socket {
-    async fn open(dialer: &Dialer, url: &str, origin: &str) -> Result<Self, Fault> {
-        let mut request = url.into_client_request().map_err(broken)?;
-        let unreachable = |source| Fault::Unreachable {
-            url: url.to_owned(),
-            source,
-        };
-        let stream = dialer.connect(request.uri()).await.map_err(unreachable)?;
-        let origin = HeaderValue::from_str(origin).map_err(io::Error::other);
-        request
-            .headers_mut()
-            .insert(ORIGIN, origin.map_err(unreachable)?);
-        let opened = tokio_tungstenite::client_async(request, stream).await;
-        Ok(Self(opened.map_err(broken)?.0))
-    }
-
-    async fn send(&mut self, frame: Value) -> Result<(), Fault> {
-        self.0
-            .send(Message::text(frame.to_string()))
-            .await
-            .map_err(broken)
-    }
-
-    /// The next frame of a type.
-    async fn next(&mut self, expected: &'static str) -> Result<Value, Fault> {
-        while let Some(message) = self.0.next().await {
-            let Message::Text(text) = message.map_err(broken)? else {
-                continue;
-            };
-            let frame: Value = serde_json::from_str(&text).unwrap_or_default();
-            match frame["type"].as_str() {
-                Some(kind) if kind == expected => return Ok(frame),
-                // Others tell of people who come and go. Without a type it is API Gateway's.
-                Some(kind) if kind != "error" => {}
-                _ => return Err(Fault::Refused { frame }),
-            }
-        }
-        Err(Fault::Closed { expected })
-    }
-
-    /// Goes back to the lobby and hangs up, so that the server need not find out by itself.
-    async fn leave(&mut self) -> Result<(), Fault> {
-        self.send(json!({"type": "leave"})).await?;
-        self.next("left").await?;
-        let closing = async {
-            self.0.close(None).await?;
-            while let Some(message) = self.0.next().await {
-                message?;
-            }
-            Ok::<_, tungstenite::Error>(())
-        };
-        // All is proven by now: an end that the other side does not agree to is an end as well.
-        drop(tokio::time::timeout(CLOSE_LIMIT, closing).await);
-        Ok(())
-    }
-}
-
-fn broken(error: tungstenite::Error) -> Fault {
-    Fault::Socket(Box::new(error))
 }
 
 #[cfg(test)]

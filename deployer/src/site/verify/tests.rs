@@ -3,9 +3,12 @@
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
 

@@ -29,12 +29,12 @@ const ADDRESS_LIMIT: Duration = Duration::from_secs(10);
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Any connection.
-pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// A connection for requests over HTTP.
-pub(super) enum Line {
+pub(crate) enum Line {
     /// To the host of the URL, be it through a proxy's tunnel.
     ToHost(Box<dyn Connection>),
     /// To a proxy, which fetches what is not encrypted itself: it wants the whole URL.
@@ -42,7 +42,7 @@ pub(super) enum Line {
 }
 
 /// Opens connections.
-pub(super) struct Dialer {
+pub(crate) struct Dialer {
     /// Made when it is first needed: the certificates take their time.
     tls: OnceCell<TlsConnector>,
     /// The rules that the AWS SDKs follow as well.
@@ -51,7 +51,7 @@ pub(super) struct Dialer {
 
 impl Dialer {
     /// With the certificates and the proxies of the environment.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Matcher::from_env())
     }
 
@@ -63,7 +63,7 @@ impl Dialer {
     }
 
     /// Connects to the host of a URL for a request over HTTP.
-    pub(super) async fn line(&self, url: &Uri) -> Result<Line> {
+    pub(crate) async fn line(&self, url: &Uri) -> Result<Line> {
         match self.proxy(url) {
             Some(proxy) if !is_secure(url) => {
                 let stream = self.to_proxy(&proxy).await?;
@@ -74,7 +74,7 @@ impl Dialer {
     }
 
     /// Connects to the host of a URL, through a tunnel if there is a proxy.
-    pub(super) async fn connect(&self, url: &Uri) -> Result<Box<dyn Connection>> {
+    pub(crate) async fn connect(&self, url: &Uri) -> Result<Box<dyn Connection>> {
         let (host, port) = destination(url)?;
         let stream = match self.proxy(url) {
             Some(proxy) => {
