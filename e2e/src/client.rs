@@ -128,6 +128,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         frames
     }
 
+    /// Sends a frame, or tells that the connection has ended.
+    pub async fn try_send(&mut self, frame: &Value) -> bool {
+        let sent = self.0.send(Message::text(frame.to_string()));
+        within_deadline("room for a frame", sent).await.is_ok()
+    }
+
+    /// The next frame, whenever it comes; `None` when the connection has ended. Nothing is lost when
+    /// this is given up.
+    ///
+    /// # Panics
+    /// When it is no JSON.
+    pub async fn receive(&mut self) -> Option<Value> {
+        loop {
+            match self.0.next().await?.ok()? {
+                Message::Text(text) => return Some(serde_json::from_str(&text).expect("JSON")),
+                Message::Close(_) => return None,
+                _ => {}
+            }
+        }
+    }
+
     /// Closes the connection in order.
     pub async fn close(mut self) {
         // The server may have been faster.

@@ -4,6 +4,8 @@
 //!
 //! - [`chatctl`]: building and running the program.
 //! - [`client`]: a WebSocket client that speaks frames of JSON.
+//! - [`conversation`]: the receiver's side of the protocol; [`member`]: a client that loses nothing, and
+//!   has the worst of connections.
 //! - [`meddler`]: somebody in between who breaks what a chat promises.
 //! - [`ministack`]: AWS, as far as the tests need it.
 //! - [`stack`]: the local stack in this process, for tests that look into it.
@@ -12,7 +14,9 @@
 
 pub mod chatctl;
 pub mod client;
+pub mod conversation;
 pub mod meddler;
+pub mod member;
 pub mod ministack;
 pub mod stack;
 
