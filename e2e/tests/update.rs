@@ -95,7 +95,7 @@ async fn functions_that_were_swapped_or_changed_by_hand_are_put_right_by_the_nex
     without_stage_tag(&ministack).await;
     let (reconciled, calls) = result(&ministack, &deploy).await;
     assert_eq!(reconciled["changed"], true);
-    assert_eq!(count(&calls, "CreateChangeSet"), 1, "{calls:?}");
+    assert_eq!(count(&calls, "ExecuteChangeSet"), 1, "{calls:?}");
     assert_eq!(count(&calls, "UpdateFunctionCode"), 3, "{calls:?}");
     assert_eq!(codes(&ministack).await, deployed);
 
