@@ -183,6 +183,7 @@ pub(crate) fn not_tried(check: Check, before: &[Outcome]) -> Option<Outcome> {
 pub(crate) async fn try_check(check: Check, server: Server<'_>, limit: Duration) -> Outcome {
     let since = Instant::now();
     let mut patience = Patience::new(limit, Duration::from_millis(200), Duration::from_secs(3));
+    let mut last = None;
     let verdict = loop {
         let scene = Scene::new(server, since, limit);
         let looked = Box::pin(check.look(&scene)).await;
@@ -191,12 +192,19 @@ pub(crate) async fn try_check(check: Check, server: Server<'_>, limit: Duration)
         let Err(fault) = looked else {
             break Verdict::Held;
         };
-        if fault.is_passing() && patience.pause().await {
-            continue;
-        }
-        break Verdict::Failed {
+        let is_passing = fault.is_passing();
+        let failed = Verdict::Failed {
             reasons: reasons(&fault),
             transcript: Some(transcript),
+        };
+        if is_passing && patience.pause().await {
+            last = Some(failed);
+            continue;
+        }
+        // A try that there was no time left for tells nothing.
+        break match (fault, last) {
+            (Fault::Silence { .. }, Some(last)) => last,
+            _ => failed,
         };
     };
     Outcome {

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use super::fault::{Fault, ensure};
 use super::peer::Peer;
 use super::scene::Scene;
+use super::transcript::shown;
 
 /// A room with its maker in it.
 struct Room {
@@ -55,17 +56,17 @@ async fn joined(scene: &Scene<'_>, name: &'static str, code: &str) -> Result<(Pe
 
 fn text(frame: &Value, field: &str) -> Result<String, Fault> {
     let value = frame[field].as_str().filter(|it| !it.is_empty());
-    let missing = || Fault::Broken(format!("no `{field}` in {frame}"));
+    let missing = || Fault::Broken(format!("no `{field}` in {}", shown(frame)));
     value.map(str::to_owned).ok_or_else(missing)
 }
 
 fn number(frame: &Value, field: &str) -> Result<u64, Fault> {
-    let missing = || Fault::Broken(format!("no number `{field}` in {frame}"));
+    let missing = || Fault::Broken(format!("no number `{field}` in {}", shown(frame)));
     frame[field].as_u64().ok_or_else(missing)
 }
 
 fn list<'a>(frame: &'a Value, field: &str) -> Result<&'a [Value], Fault> {
-    let missing = || Fault::Broken(format!("no list `{field}` in {frame}"));
+    let missing = || Fault::Broken(format!("no list `{field}` in {}", shown(frame)));
     frame[field]
         .as_array()
         .map(Vec::as_slice)
@@ -77,8 +78,8 @@ fn is_as(frame: &Value, expected: &Value) -> Result<(), Fault> {
     for (field, expected) in expected.as_object().into_iter().flatten() {
         ensure(frame[field] == *expected, || {
             let kind = frame["type"].as_str().unwrap_or("frame");
-            let found = super::transcript::shown(&frame[field]);
-            let expected = super::transcript::shown(expected);
+            let found = shown(&frame[field]);
+            let expected = shown(expected);
             format!("`{field}` of a `{kind}` is {found} instead of {expected}")
         })?;
     }

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Room, ensure, is_as, made};
+use super::{Room, ensure, is_as, made, text};
 use crate::conversation::fault::Fault;
+use crate::conversation::peer::Peer;
 use crate::conversation::scene::Scene;
 
 const TEXT_CHARS_MAX: usize = 4_000;
@@ -73,22 +74,20 @@ pub(crate) async fn fields(scene: &Scene<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Rooms that are made until there is one for each symbol that is misread. One room in four has a `0`.
+const ROOMS_MAX: usize = 40;
+
 pub(crate) async fn codes(scene: &Scene<'_>) -> Result<(), Fault> {
-    let Room {
-        code, ann: _ann, ..
-    } = made(scene).await?;
+    let Room { code, mut ann, .. } = made(scene).await?;
     let mut bob = scene.open("bob").await?;
     let plain = code.replace('-', "");
-    let misread = plain.to_lowercase().replace('0', "o").replace('1', "l");
+    let (first, second) = plain.split_at(plain.len() / 2);
     for written in [
         code.to_lowercase(),
         plain.clone(),
-        format!(" {} ", plain.replacen("", " ", 5)),
-        misread.clone(),
-        misread.replace('l', "I"),
+        format!(" {first} - {second} "),
     ] {
-        let join = json!({"type": "join", "room": written, "name": "bob"});
-        is_as(&bob.ask(&join, "joined").await?, &json!({"room": code}))?;
+        enter(&mut bob, &written, &code).await?;
     }
     let longer = format!("{code}0");
     let shorter: String = code.chars().take(4).collect();
@@ -97,7 +96,37 @@ pub(crate) async fn codes(scene: &Scene<'_>) -> Result<(), Fault> {
         bob.refused(&join, "no-such-room").await?;
     }
     // It has stayed where it was.
-    is_as(&bob.settle().await?, &json!({"room": code}))
+    is_as(&bob.settle().await?, &json!({"room": code}))?;
+
+    // Nobody can choose a code.
+    let mut left = vec![('0', "oO"), ('1', "iIlL")];
+    let mut code = code;
+    for _ in 0..ROOMS_MAX {
+        let (found, others) = left
+            .into_iter()
+            .partition(|(symbol, _)| code.contains(*symbol));
+        left = others;
+        let found: Vec<(char, &str)> = found;
+        for (symbol, letters) in found {
+            for letter in letters.chars() {
+                let misread = code.replace(symbol, &letter.to_string());
+                enter(&mut bob, &misread, &code).await?;
+            }
+        }
+        if left.is_empty() {
+            break;
+        }
+        let create = json!({"type": "create", "name": "ann"});
+        code = text(&ann.ask(&create, "joined").await?, "room")?;
+    }
+    Ok(())
+}
+
+/// Comes into a room by its code as somebody wrote it.
+async fn enter(peer: &mut Peer, written: &str, code: &str) -> Result<(), Fault> {
+    let join = json!({"type": "join", "room": written, "name": "bob"});
+    is_as(&peer.ask(&join, "joined").await?, &json!({"room": code}))
+        .map_err(|fault| Fault::Broken(format!("`{written}` was written: {fault}")))
 }
 
 pub(crate) async fn errors(scene: &Scene<'_>) -> Result<(), Fault> {
