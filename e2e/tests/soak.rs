@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use e2e::chatctl::Dev;
+use e2e::chatctl::{self, Dev};
 use e2e::client::Client;
 use e2e::conversation::{Breach, Counts};
 use e2e::member::{Draws, Outcome, Plan, Trace, first_difference, take_part};
@@ -89,7 +89,9 @@ struct Soak {
 impl Soak {
     async fn start(messages: usize, seed: usize) -> (Self, Dev) {
         let text = seed.to_string();
-        let mut arguments = vec!["--seed", &text];
+        // As packaged, for the time is best spent on messages.
+        let _ = chatctl::packaged_bootstrap();
+        let mut arguments = vec!["--release", "--seed", &text];
         arguments.extend(FAULTS.iter().flat_map(|fault| ["--fault", fault]));
         let mut dev = Dev::start_with(&arguments, Stdio::piped()).await;
         let faults = Arc::default();
