@@ -314,7 +314,7 @@ impl Member {
             return Some(End::Silent);
         }
         for frame in self.due(session, now) {
-            self.tell(&format!("> {frame}"));
+            self.tell(&format!("> {}", brief(&frame)));
             if !session.client.try_send(&frame).await {
                 return Some(End::Ended);
             }
@@ -594,10 +594,11 @@ async fn over(done: &mut watch::Receiver<bool>) {
     let _ = done.wait_for(|done| *done).await;
 }
 
-/// A frame in a line, with `#seq ` for each message in it.
+/// A frame in a line, with `#seq ` for each message in it, and without texts.
 fn brief(frame: &Value) -> String {
     let place = |it: &Value| format!("#{} {}", it["seq"], it["id"].as_str().unwrap_or_default());
     match frame["type"].as_str() {
+        Some("message") if frame["seq"].is_null() => format!("message {}", frame["id"]),
         Some("message") => format!("message {}", place(frame)),
         Some(kind @ ("joined" | "history")) => {
             let places = frame["messages"]

@@ -24,7 +24,7 @@ const ROOMS: usize = 8;
 const MEMBERS: usize = 5;
 const MESSAGES: usize = 10_000;
 
-/// All there are. Each strikes some dozens of times at least.
+/// All there are. In as many messages, each strikes a dozen times at least.
 const FAULTS: [&str; 10] = [
     "gone=0.2%",
     "throttle=1%",
