@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use e2e::chatctl::Dev;
+use e2e::chatctl::{self, Dev};
 use e2e::client::Client;
 use e2e::conversation::{Breach, Counts};
 use e2e::member::{Draws, Outcome, Plan, Trace, first_difference, take_part};
@@ -24,7 +24,7 @@ const ROOMS: usize = 8;
 const MEMBERS: usize = 5;
 const MESSAGES: usize = 10_000;
 
-/// All there are. Each strikes some dozens of times at least.
+/// All there are. In as many messages, each strikes a dozen times at least.
 const FAULTS: [&str; 10] = [
     "gone=0.2%",
     "throttle=1%",
@@ -42,7 +42,7 @@ const FAULTS: [&str; 10] = [
 const TROUBLE_EVERY: Duration = Duration::from_secs(6);
 
 /// How long a run of as many messages may take at most, however busy the machine is.
-const DEADLINE: Duration = Duration::from_mins(5);
+const DEADLINE: Duration = Duration::from_mins(8);
 
 fn variable(name: &str, default: usize) -> usize {
     let given = std::env::var(name).ok();
@@ -89,7 +89,9 @@ struct Soak {
 impl Soak {
     async fn start(messages: usize, seed: usize) -> (Self, Dev) {
         let text = seed.to_string();
-        let mut arguments = vec!["--seed", &text];
+        // As packaged, for the time is best spent on messages.
+        let _ = chatctl::packaged_bootstrap();
+        let mut arguments = vec!["--release", "--seed", &text];
         arguments.extend(FAULTS.iter().flat_map(|fault| ["--fault", fault]));
         let mut dev = Dev::start_with(&arguments, Stdio::piped()).await;
         let faults = Arc::default();

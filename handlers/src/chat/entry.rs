@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::identity::Resume;
 use super::name::NUMBER_MAX;
-use super::presence::{News, listed, names, rev};
+use super::presence::{News, is_announced, listed, names, rev};
 use super::{
     CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race, name_needed,
     no_such_room,
@@ -178,7 +178,12 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let news = match was {
             None => News::joined(name),
             Some(was) if was.shown() == name.shown() => {
-                return Ok(self.store.view(room, self.clock.now()).await?);
+                let view = self.store.view(room, self.clock.now()).await?;
+                if is_announced(&view) {
+                    return Ok(view);
+                }
+                // Its own coming, it may be, at the end of a try that failed.
+                News::unknown()
             }
             Some(was) => News::renamed(was, name),
         };

@@ -33,6 +33,9 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(800),
 ];
 
+/// Removing those who were found gone ends after this.
+const BURIAL: Duration = Duration::from_secs(1);
+
 /// How hard to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effort {
@@ -63,9 +66,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             futures_util::stream::iter(left)
                 .for_each_concurrent(POSTS_AT_ONCE, |member| self.post(member, frame, &round))
                 .await;
-            for member in round.gone.into_inner() {
-                gone.extend(self.bury(room, member).await);
-            }
+            gone.extend(round.gone.into_inner());
             let failed = round.failed.into_inner();
             left = failed.iter().map(|(member, _)| *member).collect();
             last = failed
@@ -91,7 +92,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 },
             );
         }
-        gone
+        self.bury_all(room, gone).await
     }
 
     async fn post<'a>(&self, member: &'a Member, frame: &str, round: &Round<'a>) {
@@ -107,6 +108,23 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         // Only who has sent a frame has a name, and only who is connected can send one.
         member.name.is_none()
             && member.expires.after(HANDSHAKE) > self.clock.now().after(CONNECTION_TTL)
+    }
+
+    /// Removes those who were found gone, many at once, for somebody waits: after a crowd has broken off
+    /// there are as many. Whoever is left in the end is found gone by the next frame.
+    async fn bury_all(&self, room: &Room, gone: Vec<&Member>) -> Vec<(Room, News)> {
+        let (all, mut done, mut left) = (gone.len(), 0, Vec::new());
+        let burials = futures_util::stream::iter(gone).map(|member| self.bury(room, member));
+        let burying = burials.buffer_unordered(POSTS_AT_ONCE).for_each(|news| {
+            done += 1;
+            left.extend(news);
+            std::future::ready(())
+        });
+        if tokio::time::timeout(BURIAL, burying).await.is_err() {
+            let error = PortError::new("remove all in time", format!("{done} of {all} are"));
+            log::error("some who are gone were not removed", &error);
+        }
+        left
     }
 
     /// Removes a member whose connection is gone, and whatever that connection held.

@@ -31,6 +31,8 @@ struct State {
     claims: InRooms<(MemberId, String), u64>,
     failing: Cell<bool>,
     stepping: Cell<bool>,
+    takes: Cell<std::time::Duration>,
+    works_for: Cell<Option<usize>>,
     calls: Cell<usize>,
     before_enter: RefCell<Option<Interference>>,
     contended: Cell<u32>,
@@ -119,19 +121,36 @@ impl MemoryStore {
         traces
     }
 
+    /// The next `calls` work, and no more of them; all, with `None`.
+    pub(crate) fn works_for(&self, calls: Option<usize>) {
+        self.0.works_for.set(calls);
+    }
+
+    /// Each call takes this long.
+    pub(crate) fn takes(&self, time: std::time::Duration) {
+        self.0.takes.set(time);
+    }
+
     /// A call begins.
     async fn called(&self) -> Result<(), PortError> {
         self.0.calls.set(self.0.calls.get() + 1);
         let mut waits = self.0.stepping.get();
-        std::future::poll_fn(|_| {
+        std::future::poll_fn(|context| {
             if std::mem::take(&mut waits) {
+                // Some futures poll only those of theirs that asked for it.
+                context.waker().wake_by_ref();
                 Poll::Pending
             } else {
                 Poll::Ready(())
             }
         })
         .await;
-        if self.0.failing.get() {
+        if !self.0.takes.get().is_zero() {
+            tokio::time::sleep(self.0.takes.get()).await;
+        }
+        let left = self.0.works_for.get();
+        self.0.works_for.set(left.map(|it| it.saturating_sub(1)));
+        if self.0.failing.get() || left == Some(0) {
             return Err(PortError::new("reach the store", "secret cause"));
         }
         Ok(())

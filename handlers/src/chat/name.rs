@@ -58,7 +58,7 @@ impl Name {
         &self.shown
     }
 
-    /// What two names must differ in: compatibility-normalized lower case.
+    /// What two names must differ in: what is left of them without regard to case and compatibility forms.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
@@ -93,8 +93,17 @@ pub(super) const NUMBER_MAX: usize = 999_999;
 
 /// What reads the same becomes the same: compatibility forms, case, variation selectors (which choose
 /// between two looks of one character), and any white space.
+///
+/// Some letters are two in lower case and one in upper case, or more than one: `ς` and `σ` are `Σ`,
+/// `ß` and `ẞ` are `SS`. So upper case is gone through, except for the Turkish `ı`, which is no `i`.
 fn fold(shown: &str) -> String {
-    let plain = shown.nfkc().flat_map(char::to_lowercase).nfkc();
+    let lower = shown.nfkc().flat_map(char::to_lowercase);
+    let upper = lower.flat_map(|it| {
+        let dotless = (it == 'ı').then_some(it);
+        let other = (it != 'ı').then(|| it.to_uppercase());
+        dotless.into_iter().chain(other.into_iter().flatten())
+    });
+    let plain = upper.flat_map(char::to_lowercase).nfkc();
     let plain: String = plain
         .filter(|it| !matches!(it, '\u{FE00}'..='\u{FE0F}'))
         .collect();
@@ -145,10 +154,14 @@ mod tests {
             (" bo ", "bo"),
             ("ann\u{fe00}", "ann"),
             ("ann  lee", "Ann Lee"),
+            ("Οδυσσεύς", "ΟΔΥΣΣΕΎΣ"),
+            ("Weiß", "WEISS"),
+            ("ẞ", "ß"),
         ] {
             assert_eq!(name(one).key(), name(other).key(), "{one} {other}");
         }
         assert_ne!(name("ann").key(), name("anna").key());
+        assert_ne!(name("Işıl").key(), name("Işil").key());
     }
 
     #[test]

@@ -54,6 +54,15 @@ impl News {
         Self::of(PresenceEvent::Leave, name)
     }
 
+    /// Of somebody whom nobody told of.
+    pub(super) fn unknown() -> Self {
+        Self {
+            event: PresenceEvent::Sync,
+            name: None,
+            was: None,
+        }
+    }
+
     pub(super) fn renamed(was: &Name, name: &Name) -> Self {
         Self {
             was: Some(was.shown().to_owned()),
@@ -65,14 +74,6 @@ impl News {
         Self {
             event,
             name: Some(name.shown().to_owned()),
-            was: None,
-        }
-    }
-
-    fn unknown() -> Self {
-        Self {
-            event: PresenceEvent::Sync,
-            name: None,
             was: None,
         }
     }
@@ -117,8 +118,16 @@ pub(super) fn listed(sorted: &[&Name], own: Option<&Name>) -> Vec<String> {
     shown.collect()
 }
 
+/// Which state of the list a view has. A list that was not announced is given out as older than what
+/// was: should it be the announced one again before anybody announces it, then nobody will, and only
+/// the `rev` of a `pong` tells who has it that it is not right.
 pub(super) fn rev(view: &View) -> u64 {
-    view.head.as_ref().map_or(0, |head| head.rev)
+    let rev = view.head.as_ref().map_or(0, |head| head.rev);
+    if is_announced(view) {
+        rev
+    } else {
+        rev.saturating_sub(1)
+    }
 }
 
 /// What a list of members comes to: the same only for the same names.
@@ -136,7 +145,7 @@ fn roster(names: &[&Name]) -> String {
 }
 
 /// Whether the list is the one that was announced last.
-fn is_announced(view: &View) -> bool {
+pub(super) fn is_announced(view: &View) -> bool {
     let head = view.head.as_ref();
     head.is_none_or(|head| head.roster == roster(&names(view)))
 }
@@ -165,11 +174,13 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         }
     }
 
-    /// Announces those who were found gone, and whom that finds gone, and so on.
+    /// Announces those who were found gone, and whom that finds gone, and so on: all of a room at once,
+    /// for they are out of its list already.
     pub(super) async fn mourn(&self, gone: Vec<(Room, News)>) {
         let mut queue = VecDeque::from(gone);
         let all = async {
             while let Some((room, news)) = queue.pop_front() {
+                queue.retain(|(other, _)| *other != room);
                 match self.announce(&room, &news, None).await {
                     Ok((_, more)) => queue.extend(more),
                     Err(error) => log::error("somebody's end was not announced", &error),
@@ -218,6 +229,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             }
             if self.store.announce(room, head.rev, &roster, now).await? {
                 head.rev += 1;
+                head.roster = roster;
                 let frame = news.frame(room, &view).to_json();
                 let others = view.members.iter();
                 let others = others.filter(|it| it.has_joined() && Some(&it.connection) != except);

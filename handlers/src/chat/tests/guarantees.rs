@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{HISTORY, World};
 use crate::chat::presence::CROWD;
-use crate::chat::{CONNECTION_TTL, TEXT_CHARS_MAX};
-use crate::ports::{Clock, ConnectionId};
+use crate::chat::{CONNECTION_TTL, Room, TEXT_CHARS_MAX};
+use crate::ports::{Clock, ConnectionId, Store};
 use crate::protocol::FRAME_BYTES_MAX;
 
 fn seqs(frame: &Value) -> Vec<u64> {
@@ -30,6 +30,12 @@ async fn pair(world: &World) -> (ConnectionId, ConnectionId, String) {
 async fn back(world: &World, id: &ConnectionId, room: &str, name: &str, resume: &Value) -> Value {
     let join = json!({"type": "join", "room": room, "name": name, "resume": resume});
     world.send(id, join).await
+}
+
+async fn members(world: &World, room: &str) -> usize {
+    let room = Room::parse(room).expect("a code");
+    let view = world.store.view(&room, world.clock.now()).await;
+    view.expect("the store works").members.len()
 }
 
 async fn history(world: &World, id: &ConnectionId, fields: Value) -> Value {
@@ -333,6 +339,92 @@ async fn in_a_crowd_changes_of_a_second_are_announced_together_and_none_is_lost(
     assert_eq!(world.heard("presence"), [], "and once");
     world.send(&ann, json!({"type": "typing"})).await;
     assert_eq!(world.heard("typing"), [], "too many to tell");
+}
+
+/// Within the second somebody goes and comes back, and so nobody announces anything. Who comes back in
+/// between gets a list that is neither the former nor the next one, and must not keep it.
+#[tokio::test]
+async fn who_comes_into_a_crowd_between_two_changes_that_undo_each_other_learns_of_it() {
+    let world = World::new();
+    let (ann, bob, room) = pair(&world).await;
+    for number in 0..CROWD {
+        let id = world.connect(&format!("m{number}")).await;
+        world.join(&id, &room, &format!("{number:03}")).await;
+    }
+    let resume = world.join(&bob, &room, "bob").await["resume"].clone();
+    world.clock.advance(Duration::from_secs(1));
+    world.send(&ann, json!({"type": "ping"})).await;
+    let anew = world.connect("b2").await;
+    world.send(&ann, json!({"type": "leave"})).await;
+    let between = back(&world, &anew, &room, "bob", &resume).await;
+    assert_eq!(between["count"], CROWD + 1, "without ann");
+    world.join(&ann, &room, "ann").await;
+    world.clock.advance(Duration::from_secs(1));
+    let pong = world.send(&anew, json!({"type": "ping"})).await;
+    assert!(
+        pong["rev"].as_u64() > between["rev"].as_u64(),
+        "{pong} {between}"
+    );
+    let joined = back(&world, &anew, &room, "bob", &resume).await;
+    assert_eq!(
+        (&joined["count"], &joined["rev"]),
+        (&json!(CROWD + 2), &pong["rev"])
+    );
+}
+
+/// A `join` that was carried out and neither answered nor announced is sent again.
+#[tokio::test]
+async fn who_joins_again_after_a_crash_is_announced_then() {
+    let world = World::new();
+    let (ann, _, room) = pair(&world).await;
+    let eve = world.connect("e").await;
+    // As many calls as it takes until she is in the room, and no more.
+    let mut calls = 0;
+    while members(&world, &room).await < 3 {
+        calls += 1;
+        world.store.works_for(Some(calls));
+        world.join(&eve, &room, "eve").await;
+        world.store.works_for(None);
+    }
+    assert_eq!(world.heard("presence"), [], "nobody told of her");
+    let joined = world.join(&eve, &room, "eve").await;
+    let heard = world.heard("presence");
+    let to_ann = heard.iter().find(|(id, _)| *id == ann);
+    let (_, presence) = to_ann.expect("ann hears of her");
+    assert_eq!(
+        (&presence["members"], &presence["rev"]),
+        (&joined["members"], &joined["rev"])
+    );
+}
+
+/// A train with most of a room in it enters a tunnel.
+#[tokio::test]
+async fn many_who_are_gone_are_removed_together_and_told_of_once() {
+    const GONE: u32 = 150;
+    let world = World::new();
+    let (ann, bob, room) = pair(&world).await;
+    let mut train = Vec::new();
+    for number in 0..GONE {
+        let id = world.connect(&format!("m{number}")).await;
+        world.join(&id, &room, &format!("{number:03}")).await;
+        train.push(id);
+    }
+    for id in &train {
+        world.outbox.gone(id);
+    }
+    world.clock.advance(Duration::from_secs(1));
+    world.outbox.take();
+    let call = Duration::from_millis(10);
+    world.store.takes(call);
+    let started = Instant::now();
+    world.say(&ann, "anyone there?").await;
+    let took = started.elapsed();
+    assert!(took < call * GONE, "one after another, it seems: {took:?}");
+    world.store.takes(Duration::ZERO);
+    assert_eq!(members(&world, &room).await, 2);
+    let heard = world.heard("presence");
+    let to_bob = heard.iter().filter(|(id, _)| *id == bob);
+    assert_eq!(to_bob.count(), 1, "{heard:?}");
 }
 
 #[tokio::test]
