@@ -128,6 +128,27 @@ pub async fn run_on(ministack: &Ministack, arguments: &[&str]) -> Output {
         .expect("chatctl runs")
 }
 
+/// Runs `chatctl` with `--json` among its arguments to a good end, with an AWS of the tests', and gives its
+/// result.
+///
+/// # Panics
+/// When it fails, or tells no result.
+pub async fn result_on(ministack: &Ministack, arguments: &[&str]) -> Value {
+    let output = run_on(ministack, arguments).await;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{arguments:?}\n{stdout}\n{stderr}\n{}",
+        ministack.log()
+    );
+    let last = stdout.lines().last().expect("a result");
+    let result: Value = serde_json::from_str(last).expect("a line of JSON");
+    assert_eq!(result["event"], "result", "{stdout}");
+    result
+}
+
 /// The template of the stage `dev` as JSON, as `chatctl synth` prints it.
 ///
 /// # Panics

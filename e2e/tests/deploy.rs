@@ -21,7 +21,7 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     let deploy = ["deploy", "--json", "--bootstrap", bootstrap];
     let deploy = [&deploy[..], &["--wwwroot", page.path()]].concat();
 
-    let first = result(&ministack, &deploy).await;
+    let first = chatctl::result_on(&ministack, &deploy).await;
     assert_eq!(first["changed"], true, "{first}");
     let (site, websocket) = (text(&first["site"]), text(&first["websocket"]));
     assert!(site.ends_with(".cloudfront.net/"), "{site}");
@@ -48,7 +48,7 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     every_promise_is_kept(&ministack, "dev").await;
 
     let before = ministack.requests().len();
-    let second = result(&ministack, &deploy).await;
+    let second = chatctl::result_on(&ministack, &deploy).await;
     let unchanged = json!({"changed": false, "site": site, "websocket": websocket});
     assert_eq!(subset(&second, &unchanged), unchanged);
     let requests = &ministack.requests()[before..];
@@ -56,7 +56,7 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
 
     page.append("style.css", "/* new */\n");
     let before = ministack.requests().len();
-    let third = result(&ministack, &deploy).await;
+    let third = chatctl::result_on(&ministack, &deploy).await;
     assert_eq!(third["changed"], true);
     let requests = &ministack.requests()[before..];
     let sent = changes(requests);
@@ -74,7 +74,7 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     program.push(0);
     std::fs::write(bootstrap, program).expect("it was copied");
     let before = ministack.requests().len();
-    let fourth = result(&ministack, &deploy).await;
+    let fourth = chatctl::result_on(&ministack, &deploy).await;
     std::fs::remove_file(bootstrap).expect("it was copied");
     assert_eq!(fourth["changed"], true);
     let done = changes(&ministack.requests()[before..]);
@@ -90,7 +90,7 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     bob.close().await;
 
     leave_versions(&ministack, &page).await;
-    let destroyed = result(&ministack, &["destroy", "--yes", "--json"]).await;
+    let destroyed = chatctl::result_on(&ministack, &["destroy", "--yes", "--json"]).await;
     assert_eq!(destroyed["stack"], "chat-dev");
     assert!(destroyed["gone"].as_array().is_some_and(|it| it.len() > 20));
     nothing_is_left(&ministack).await;
@@ -102,26 +102,9 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     assert!(urls.stdout.is_empty());
 }
 
-/// Runs a command with `--json` and gives its result.
-async fn result(ministack: &Ministack, arguments: &[&str]) -> Value {
-    let output = chatctl::run_on(ministack, arguments).await;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{arguments:?}\n{stdout}\n{stderr}\n{}",
-        ministack.log()
-    );
-    let last = stdout.lines().last().expect("a result");
-    let result: Value = serde_json::from_str(last).expect("a line of JSON");
-    assert_eq!(result["event"], "result", "{stdout}");
-    result
-}
-
 /// `chatctl verify` finds nothing wrong, in a stage that it asks AWS for.
 async fn every_promise_is_kept(ministack: &Ministack, stage: &str) {
-    let verified = result(ministack, &["verify", "--stage", stage, "--json"]).await;
+    let verified = chatctl::result_on(ministack, &["verify", "--stage", stage, "--json"]).await;
     for empty in ["failed", "not_tried"] {
         assert_eq!(verified[empty], json!([]), "{verified}");
     }

@@ -19,14 +19,14 @@ async fn the_page_is_served_without_cloudfront_and_with_it_by_turns() {
     let bootstrap = bootstrap.to_str().expect("a path of characters");
     let deploy = |cdn| ["deploy", "--json", "--bootstrap", bootstrap, "--cdn", cdn];
 
-    let website = result(&ministack, &deploy("off")).await;
+    let website = chatctl::result_on(&ministack, &deploy("off")).await;
     is_a_website(&ministack, &website).await;
     let none = json!({"DistributionList": []});
     assert_eq!(distributions(&ministack).await, none);
     people_talk(&ministack, &website, "website").await;
 
     let before = ministack.requests().len();
-    let again = result(&ministack, &deploy("off")).await;
+    let again = chatctl::result_on(&ministack, &deploy("off")).await;
     assert_eq!(again["changed"], false, "{again}");
     let requests = &ministack.requests()[before..];
     let fetched = websites(requests);
@@ -35,13 +35,13 @@ async fn the_page_is_served_without_cloudfront_and_with_it_by_turns() {
 
     let verified = [&deploy("off")[..], &["--verify"]].concat();
     let before = ministack.requests().len();
-    let again = result(&ministack, &verified).await;
+    let again = chatctl::result_on(&ministack, &verified).await;
     assert_eq!(again["changed"], false, "{again}");
     let requests = &ministack.requests()[before..];
     assert_eq!(websites(requests), ["/", "/config.json"]);
     assert!(sockets(requests) >= 2);
 
-    let cdn = result(&ministack, &deploy("on")).await;
+    let cdn = chatctl::result_on(&ministack, &deploy("on")).await;
     assert_eq!(cdn["changed"], true);
     assert_eq!(cdn["websocket"], website["websocket"]);
     is_behind_cloudfront(&ministack, &cdn).await;
@@ -49,11 +49,11 @@ async fn the_page_is_served_without_cloudfront_and_with_it_by_turns() {
     assert_ne!(gone.status(), 200, "the bucket is private again");
     people_talk(&ministack, &cdn, "cloudfront").await;
 
-    let website = result(&ministack, &deploy("off")).await;
+    let website = chatctl::result_on(&ministack, &deploy("off")).await;
     is_a_website(&ministack, &website).await;
     assert_eq!(distributions(&ministack).await, none);
 
-    result(&ministack, &["destroy", "--yes", "--json"]).await;
+    chatctl::result_on(&ministack, &["destroy", "--yes", "--json"]).await;
     for (service, operation, list) in [
         ("cloudformation", "describe_stacks", "Stacks"),
         ("s3", "list_buckets", "Buckets"),
@@ -258,23 +258,6 @@ fn sockets(requests: &[Value]) -> usize {
     by_functions
         .filter(|it| it["operation"] == "PutItem")
         .count()
-}
-
-/// Runs a command with `--json` and gives its result.
-async fn result(ministack: &Ministack, arguments: &[&str]) -> Value {
-    let output = chatctl::run_on(ministack, arguments).await;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{arguments:?}\n{stdout}\n{stderr}\n{}",
-        ministack.log()
-    );
-    let last = stdout.lines().last().expect("a result");
-    let result: Value = serde_json::from_str(last).expect("a line of JSON");
-    assert_eq!(result["event"], "result", "{stdout}");
-    result
 }
 
 fn text(value: &Value) -> &str {

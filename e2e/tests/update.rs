@@ -225,18 +225,7 @@ async fn the_last_packages_of_a_stage_are_kept_and_no_other_stage_misses_any() {
 /// Runs a command with `--json` and gives its result, and what it asked of AWS, sorted.
 async fn result(ministack: &Ministack, arguments: &[&str]) -> (Value, Vec<String>) {
     let before = ministack.requests().len();
-    let output = chatctl::run_on(ministack, arguments).await;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{arguments:?}\n{stdout}\n{stderr}\n{}",
-        ministack.log()
-    );
-    let last = stdout.lines().last().expect("a result");
-    let result: Value = serde_json::from_str(last).expect("a line of JSON");
-    assert_eq!(result["event"], "result", "{stdout}");
+    let result = chatctl::result_on(ministack, arguments).await;
     let mut calls: Vec<_> = ministack.requests()[before..]
         .iter()
         .filter(|it| is_by_chatctl(it))
