@@ -65,7 +65,7 @@ pub(crate) trait Stacks {
     async fn resources(&self, stack: &str) -> Result<Vec<StackResource>, CloudError>;
 
     /// The names of the stacks that begin so.
-    async fn names(&self, prefix: &str) -> Result<Vec<String>, CloudError>;
+    async fn names(&self, prefix: &str, owner: &str) -> Result<Vec<String>, CloudError>;
 }
 
 /// Buckets of objects.
@@ -242,6 +242,16 @@ pub(crate) struct Wanted {
     pub(crate) owner: &'static str,
     /// Key and value of each further tag.
     pub(crate) tags: Vec<(String, String)>,
+}
+
+impl Wanted {
+    /// A short text that differs where any of it does.
+    pub(crate) fn fingerprint(&self) -> String {
+        let pairs = self.parameters.iter().chain(&self.tags);
+        let pairs = pairs.flat_map(|(key, value)| [key.as_str(), value]);
+        let parts: Vec<_> = pairs.chain([self.template.as_str()]).collect();
+        format!("{:x}", md5::compute(parts.join("\0")))
+    }
 }
 
 /// A change set.

@@ -85,16 +85,14 @@ pub(crate) async fn bucket(
     bucket_of(&stack)
 }
 
-/// The bucket that the stages share, if its stack is there and finished.
+/// The bucket that the stages share, if there is one.
 ///
 /// # Errors
 /// [`Error`], if the stack is somebody else's.
 pub(crate) fn existing_bucket(found: Option<&StackView>) -> Result<Option<String>, Error> {
-    let Some(stack) = found.filter(|it| it.status.is_good()) else {
-        return Ok(None);
-    };
+    let Some(stack) = found else { return Ok(None) };
     stack::check_owner(stack, ARTIFACTS_STACK, ARTIFACTS_OWNER)?;
-    bucket_of(stack).map(Some)
+    Ok(stack.output(BUCKET_OUTPUT).map(str::to_owned))
 }
 
 fn bucket_of(stack: &StackView) -> Result<String, Error> {
@@ -175,12 +173,19 @@ pub(crate) async fn remove_all(
     let Some(bucket) = stack.output(BUCKET_OUTPUT).filter(|_| is_ours) else {
         return Ok(());
     };
-    let packages = cloud.packages(bucket, &prefix(stage)).await?;
-    let keys: Vec<_> = packages.into_iter().map(|it| it.key).collect();
-    if !keys.is_empty() {
-        cloud.remove(bucket, &keys).await?;
+    let removed = async {
+        let packages = cloud.packages(bucket, &prefix(stage)).await?;
+        let keys: Vec<_> = packages.into_iter().map(|it| it.key).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        cloud.remove(bucket, &keys).await
+    };
+    match removed.await {
+        // Whoever has destroyed the last chat meanwhile has removed all of it.
+        Err(CloudError::Refused { code, .. }) if code == "NoSuchBucket" => Ok(()),
+        other => Ok(other?),
     }
-    Ok(())
 }
 
 #[cfg(test)]

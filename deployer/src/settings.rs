@@ -8,8 +8,8 @@ use local::{FaultError, Faults, Limits};
 
 use crate::build::{Architecture, Profile};
 use crate::cli::{
-    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, RoleArgs, SourceArgs, StageArgs,
-    SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
+    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, SourceArgs, StageArgs, SynthArgs,
+    TemplateFormat, UrlsArgs, VerifyArgs,
 };
 use crate::cloud::Terms;
 use crate::cloud::aws::Account;
@@ -185,7 +185,7 @@ impl DeploySettings {
         Ok(Self {
             terms: Terms {
                 is_express: args.express,
-                role_arn: role_arn(&args.role)?,
+                role_arn: role_arn(args.role.role_arn.as_deref())?,
             },
             losses: match (args.allow_replacement, args.yes) {
                 (true, _) => Losses::Allowed,
@@ -373,7 +373,7 @@ impl DestroySettings {
             // what is gone.
             terms: Terms {
                 is_express: false,
-                role_arn: role_arn(&args.role)?,
+                role_arn: role_arn(args.role.role_arn.as_deref())?,
             },
             asks: !args.yes,
             keep_artifacts: args.keep_artifacts,
@@ -383,8 +383,8 @@ impl DestroySettings {
 }
 
 /// `arn:<partition>:iam::<account>:role/<path and name>`
-fn role_arn(args: &RoleArgs) -> Result<Option<String>, SettingsError> {
-    let Some(arn) = &args.role_arn else {
+fn role_arn(arn: Option<&str>) -> Result<Option<String>, SettingsError> {
+    let Some(arn) = arn else {
         return Ok(None);
     };
     let parts: Vec<_> = arn.splitn(6, ':').collect();
@@ -400,9 +400,9 @@ fn role_arn(args: &RoleArgs) -> Result<Option<String>, SettingsError> {
         _ => false,
     };
     if is_good {
-        Ok(Some(arn.clone()))
+        Ok(Some(arn.to_owned()))
     } else {
-        Err(SettingsError::RoleArn(arn.clone()))
+        Err(SettingsError::RoleArn(arn.to_owned()))
     }
 }
 
@@ -435,18 +435,18 @@ impl SynthSettings {
         Ok(Self {
             template: template_settings(&args.stage)?,
             format: args.format,
-            policy: principal(args),
+            policy: principal(args)?,
         })
     }
 }
 
-fn principal(args: &SynthArgs) -> Option<Principal> {
+fn principal(args: &SynthArgs) -> Result<Option<Principal>, SettingsError> {
     if args.service_role_policy {
-        return Some(Principal::ServiceRole);
+        return Ok(Some(Principal::ServiceRole));
     }
-    let role = args.role_arn.clone();
+    let role = role_arn(args.role_arn.as_deref())?;
     let deployer = role.map_or(Principal::Deployer, Principal::DeployerWithRole);
-    args.deployer_policy.then_some(deployer)
+    Ok(args.deployer_policy.then_some(deployer))
 }
 
 /// Reads a port: its range is worth a sentence that names it.

@@ -13,7 +13,7 @@ mod verify;
 
 pub(crate) use edges::until_deployed;
 pub(crate) use page::{Edits, Host, Page};
-pub(crate) use publish::{edits, publish};
+pub(crate) use publish::{Published, edits, forget_verified, note_verified, publish};
 pub(crate) use verify::{Chat, Extent, look_at_page, origin, verify, verify_here};
 
 use std::io;

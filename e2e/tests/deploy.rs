@@ -54,19 +54,30 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     let requests = &ministack.requests()[before..];
     assert_eq!(changes(requests), Vec::<String>::new(), "{requests:#?}");
 
+    // As if the one before had been cut off while it tried the chat, or had found it broken.
+    let bucket = site_bucket(&ministack).await;
+    let proof = json!({"Bucket": bucket, "Key": ".chatctl-verified"});
+    ministack.aws("s3", "delete_object", proof).await;
+    let before = ministack.requests().len();
+    let tried = chatctl::result_on(&ministack, &deploy).await;
+    assert_eq!(tried["changed"], false);
+    let done = changes(&ministack.requests()[before..]);
+    assert_eq!(done, ["PUT /.chatctl-verified"]);
+
     page.append("style.css", "/* new */\n");
     let before = ministack.requests().len();
     let third = chatctl::result_on(&ministack, &deploy).await;
     assert_eq!(third["changed"], true);
     let requests = &ministack.requests()[before..];
     let sent = changes(requests);
-    let [begun, sent, shown, finished] = sent.as_slice() else {
+    let [begun, sent, shown, finished, verified] = sent.as_slice() else {
         panic!("{sent:?}");
     };
     assert_eq!(begun, "POST /?delete", "{requests:#?}");
     assert_eq!(sent, "PUT /style.css");
     assert!(shown.ends_with("/invalidation"), "{shown}");
     assert_eq!(finished, "PUT /.chatctl-published");
+    assert_eq!(verified, "PUT /.chatctl-verified");
     the_site_is(&ministack, site, &page).await;
 
     // One byte more, which the program does not look at.
@@ -78,9 +89,9 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     std::fs::remove_file(bootstrap).expect("it was copied");
     assert_eq!(fourth["changed"], true);
     let done = changes(&ministack.requests()[before..]);
-    assert_eq!(done.len(), 2, "{done:?}");
+    assert_eq!(done.len(), 3, "{done:?}");
     assert!(done[0].starts_with("PUT /functions/"), "{done:?}");
-    assert_eq!(done[1], "ExecuteChangeSet");
+    assert_eq!(done[1..], ["ExecuteChangeSet", "PUT /.chatctl-verified"]);
 
     assert_eq!(bob.ask(json!({"type": "ping"})).await["type"], "pong");
     ann.send(json!({"type": "message", "text": "still there?"}))
@@ -152,13 +163,16 @@ async fn the_site_is(ministack: &Ministack, site: &str, page: &Page) {
     }
 }
 
+/// The name of the page's bucket.
+async fn site_bucket(ministack: &Ministack) -> Value {
+    let stack = json!({"StackName": "chat-dev", "LogicalResourceId": "SiteBucket"});
+    let resource = ministack.aws("cloudformation", "describe_stack_resource", stack);
+    resource.await["StackResourceDetail"]["PhysicalResourceId"].clone()
+}
+
 /// What versioning leaves in the site's bucket, were it on for a while.
 async fn leave_versions(ministack: &Ministack, page: &Page) {
-    let stack = json!({"StackName": "chat-dev", "LogicalResourceId": "SiteBucket"});
-    let resource = ministack
-        .aws("cloudformation", "describe_stack_resource", stack)
-        .await;
-    let bucket = &resource["StackResourceDetail"]["PhysicalResourceId"];
+    let bucket = site_bucket(ministack).await;
     let versioning = json!({"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}});
     ministack
         .aws("s3", "put_bucket_versioning", versioning)

@@ -9,18 +9,20 @@ use super::urls::{Urls, required};
 use super::{ARTIFACTS_STACK, CHAT_OWNER, hotswap, until_interrupted};
 use crate::build::{self, Made, Package, Sources};
 use crate::cloud::aws::Aws;
-use crate::cloud::{Cloud, Code, Functions, Packages, StackView, Stacks, Templates, Wanted};
+use crate::cloud::{
+    Buckets, Cloud, Code, Functions, Packages, StackView, Stacks, Templates, Wanted,
+};
 use crate::error::Error;
 use crate::functions;
 use crate::output::Output;
 use crate::packages;
 use crate::settings::DeploySettings;
-use crate::site::{self, Extent, Host, Page};
+use crate::site::{self, Extent, Host, Page, Published};
 use crate::stack::{self, Applied};
 use crate::template::{self, StageName};
 
 /// The stack's outputs that name its functions.
-const FUNCTIONS: [&str; 3] = [
+pub(super) const FUNCTIONS: [&str; 3] = [
     "ConnectFunctionName",
     "DisconnectFunctionName",
     "ActionFunctionName",
@@ -54,7 +56,11 @@ async fn deploy(
     let name = stage.stack_name();
     output.step(&format!("deploying `{name}` to {region}"))?;
     let page = page(settings)?;
-    let (found, package) = while_building(look(cloud, &name), settings, output).await?;
+    let (mut found, package) = while_building(look(cloud, &name), settings, output).await?;
+    if settings.bootstrap.is_none() {
+        // Building takes its time, in which somebody else may have deployed.
+        found = look(cloud, &name).await?;
+    }
     let bucket = packages::bucket(cloud, found.artifacts.clone(), &settings.terms, output).await?;
     let code = code(settings, stage, bucket, &package);
     let wanted = wanted(settings, &code)?;
@@ -83,13 +89,13 @@ async fn deploy(
     }
     let urls = Urls::of(stage, &stack)?;
     let published = publish(cloud, stage, &stack, page, &urls, output).await?;
-    let is_changed = is_changed || put_right || published;
-    let extent = if is_changed || settings.verify {
+    let is_changed = is_changed || put_right || published.is_changed;
+    let extent = if is_changed || settings.verify || !published.is_verified(&wanted.fingerprint()) {
         Extent::Whole
     } else {
         Extent::Configuration
     };
-    site::verify(urls.chat(), extent, output).await?;
+    verify(cloud, stage, &stack, &wanted, &urls, extent, output).await?;
     output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
     announce(settings, &urls, is_changed, output)
 }
@@ -270,11 +276,35 @@ async fn publish(
     page: Page,
     urls: &Urls,
     output: &mut Output,
-) -> Result<bool, Error> {
+) -> Result<Published, Error> {
     let bucket = required(stage, stack, "SiteBucketName")?;
     let host = host(stage, stack)?;
     let page = page.with_config(&urls.websocket);
     Ok(site::publish(cloud, &bucket, &host, page, output).await?)
+}
+
+/// Looks at the chat from outside, and remembers whether it works: a deploy that is run again after one
+/// that failed here has nothing to change, and must not take that for a chat that works.
+async fn verify(
+    cloud: &impl Buckets,
+    stage: &StageName,
+    stack: &StackView,
+    wanted: &Wanted,
+    urls: &Urls,
+    extent: Extent,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let bucket = required(stage, stack, "SiteBucketName")?;
+    let verified = site::verify(urls.chat(), extent, output).await;
+    if extent != Extent::Whole {
+        return Ok(verified?);
+    }
+    if verified.is_err() {
+        // What is wrong with the chat is worth more than what is wrong with this.
+        drop(site::forget_verified(cloud, &bucket).await);
+        return Ok(verified?);
+    }
+    Ok(site::note_verified(cloud, &bucket, wanted.fingerprint()).await?)
 }
 
 pub(super) fn announce(

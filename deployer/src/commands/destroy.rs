@@ -51,7 +51,22 @@ async fn destroy(
             "there is no stack `{name}` in {region}: nothing to destroy"
         ))?;
     }
-    let is_last = !settings.keep_artifacts && cloud.names(STACK_PREFIX).await?.is_empty();
+    let cleared = clear_packages(cloud, settings, &mut gone, output).await;
+    // What is gone is told even if the packages are not.
+    tell(settings, &name, &gone, output)?;
+    cleared?;
+    receipt::check(&name, &gone)
+}
+
+/// Removes what the stage had in the bucket of packages, or with the last stage all of it.
+async fn clear_packages(
+    cloud: &(impl Cloud + Packages + Presence),
+    settings: &DestroySettings,
+    gone: &mut Vec<Entry>,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let is_last =
+        !settings.keep_artifacts && cloud.names(STACK_PREFIX, CHAT_OWNER).await?.is_empty();
     let is_ours = |it: &StackView| stack::check_owner(it, ARTIFACTS_STACK, ARTIFACTS_OWNER).is_ok();
     if is_last && let Some(artifacts) = cloud.find(ARTIFACTS_STACK).await?.filter(is_ours) {
         output.step("no chat is left in this Region: the bucket of packages goes too")?;
@@ -60,8 +75,7 @@ async fn destroy(
     } else {
         packages::remove_all(cloud, &settings.stage).await?;
     }
-    tell(settings, &name, &gone, output)?;
-    receipt::check(&name, &gone)
+    Ok(())
 }
 
 /// Deletes a stack, and looks for what was in it.

@@ -2,18 +2,19 @@
 
 use serde_json::json;
 
-use super::deploy::{code, host, look, page, wanted, while_building};
+use super::deploy::{FUNCTIONS, code, function_names, host, look, page, wanted, while_building};
 use super::until_interrupted;
 use super::urls::Urls;
 use crate::cloud::aws::Aws;
-use crate::cloud::{Action, Change, Cloud, StackView, Templates};
+use crate::cloud::{Action, Change, Cloud, Code, Functions, StackView, Templates};
 use crate::error::Error;
+use crate::functions;
 use crate::output::Output;
 use crate::packages;
 use crate::settings::{DeploySettings, DiffSettings};
 use crate::site::{self, Edits};
 use crate::stack::{self, Comparison, Status};
-use crate::template;
+use crate::template::{self, StageName};
 
 /// Stands for a bucket that a deploy would make first: the name is AWS's to choose.
 const BUCKET_TO_BE: &str = "to-be-made";
@@ -44,7 +45,7 @@ pub(crate) fn run(settings: &DiffSettings, output: &mut Output) -> Result<(), Er
 }
 
 async fn diff(
-    cloud: &(impl Cloud + Templates),
+    cloud: &(impl Cloud + Functions + Templates),
     region: &str,
     settings: &DeploySettings,
     output: &mut Output,
@@ -59,7 +60,8 @@ async fn diff(
     let (found, package) = while_building(look(cloud, &name), settings, output).await?;
     let bucket = packages::existing_bucket(found.artifacts.as_ref())?;
     let bucket = bucket.unwrap_or_else(|| BUCKET_TO_BE.to_owned());
-    let wanted = wanted(settings, &code(settings, stage, bucket, &package))?;
+    let code = code(settings, stage, bucket, &package);
+    let wanted = wanted(settings, &code)?;
     let comparison = if found.stack_as(&wanted).is_some() {
         Comparison::Changes(Vec::new())
     } else {
@@ -80,6 +82,13 @@ async fn diff(
         Comparison::Later(status) => difference.later = Some(status),
         Comparison::Changes(changes) => {
             difference.changes = changes;
+            if let Some(stack) = &found.stack {
+                let put_right = swapped(cloud, stage, stack, &code).await?;
+                let known = std::mem::take(&mut difference.changes);
+                let is_new = |it: &Change| known.iter().all(|known| known.resource != it.resource);
+                difference.changes = put_right.into_iter().filter(is_new).collect();
+                difference.changes.extend(known);
+            }
             difference.page = edits(cloud, settings, found.stack.as_ref(), page).await?;
         }
     }
@@ -89,11 +98,34 @@ async fn diff(
 /// All that is in the template, as something to be made.
 fn everything(settings: &DeploySettings) -> Result<Vec<Change>, Error> {
     let template = template::synthesize(&settings.template)?;
-    let resources = template.resources().into_iter();
+    let resources = template.resources(settings.cdn).into_iter();
     let changes = resources.map(|(resource, kind)| Change {
         action: Action::Add,
         resource,
         kind,
+    });
+    Ok(changes.collect())
+}
+
+/// The functions that a deploy would put right although the stack does not differ.
+async fn swapped(
+    cloud: &impl Functions,
+    stage: &StageName,
+    stack: &StackView,
+    code: &Code,
+) -> Result<Vec<Change>, Error> {
+    // A stack that does not name its functions was never finished: there is nothing to compare.
+    let Ok(names) = function_names(stage, stack) else {
+        return Ok(Vec::new());
+    };
+    let outdated = functions::outdated(cloud, &names, code).await?;
+    let outputs = stack.outputs.iter();
+    let outputs = outputs
+        .filter(|(output, value)| FUNCTIONS.contains(&output.as_str()) && outdated.contains(value));
+    let changes = outputs.map(|(output, _)| Change {
+        action: Action::Modify,
+        resource: output.trim_end_matches("Name").to_owned(),
+        kind: "AWS::Lambda::Function".to_owned(),
     });
     Ok(changes.collect())
 }

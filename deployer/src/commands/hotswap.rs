@@ -11,6 +11,7 @@ use crate::functions;
 use crate::output::Output;
 use crate::packages;
 use crate::settings::DeploySettings;
+use crate::site::{self, Extent};
 use crate::stack;
 
 /// Gives the functions of a finished chat the code as it is now. The stack does not learn of it.
@@ -28,7 +29,11 @@ pub(super) async fn hotswap(
     let name = stage.stack_name();
     output.step(&format!("swapping the functions of `{name}` in {region}"))?;
     let look = async { swappable(cloud.find(&name).await?, region, settings) };
-    let ((stack, bucket), package) = while_building(look, settings, output).await?;
+    let ((mut stack, mut bucket), package) = while_building(look, settings, output).await?;
+    if settings.bootstrap.is_none() {
+        // Building takes its time, in which somebody else may have deployed.
+        (stack, bucket) = swappable(cloud.find(&name).await?, region, settings)?;
+    }
     let code = code(settings, stage, bucket, &package);
     let names = function_names(stage, &stack)?;
     let outdated = functions::outdated(cloud, &names, &code).await?;
@@ -47,12 +52,11 @@ pub(super) async fn hotswap(
              both together",
         )?;
     }
-    announce(
-        settings,
-        &Urls::of(stage, &stack)?,
-        !outdated.is_empty(),
-        output,
-    )
+    let urls = Urls::of(stage, &stack)?;
+    if settings.verify {
+        site::verify(urls.chat(), Extent::Whole, output).await?;
+    }
+    announce(settings, &urls, !outdated.is_empty(), output)
 }
 
 /// The stack and its bucket of packages, if it is a finished chat whose functions run on the processor
@@ -68,7 +72,7 @@ fn swappable(
     let stack = found.ok_or_else(|| no_stack(stage, region))?;
     stack::check_owner(&stack, &name, CHAT_OWNER)?;
     let bucket = stack.parameter("CodeBucket").map(str::to_owned);
-    let Some(bucket) = bucket.filter(|_| stack.status.is_good()) else {
+    let Some(bucket) = bucket.filter(|_| stack.status.is_usable()) else {
         return Err(Error::NotSwappable {
             stack: name,
             status: stack.status.to_string(),

@@ -110,7 +110,13 @@ async fn fate(
     told: Option<&str>,
 ) -> Result<Fate, CloudError> {
     if resource.physical_id.is_none() {
-        return Ok(Fate::NeverThere);
+        // It may have been made since it was listed.
+        let is_gone = told.is_none_or(|it| it == "DELETE_COMPLETE");
+        return Ok(if is_gone {
+            Fate::NeverThere
+        } else {
+            Fate::Stays
+        });
     }
     let mut patience = Patience::new(LIMIT, Duration::from_millis(250), Duration::from_secs(4));
     loop {

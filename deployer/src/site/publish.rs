@@ -25,8 +25,49 @@ const TOLD_EVERY: Duration = Duration::from_secs(15);
 /// does tell, is compared instead of each of them.
 const MARK: &str = ".chatctl-published";
 
-/// Makes a bucket hold a page and nothing else, and whoever serves it show it. Gives whether there was
-/// anything to do.
+/// In the bucket from when the chat was found to work, from outside, until anything of it changes. Its
+/// content is what the stack was made from then. Without it, or with another content, a deploy that finds
+/// nothing to change tries the chat all the same: the one before may have been cut off, or have failed.
+const PROOF: &str = ".chatctl-verified";
+
+/// What a publish has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Published {
+    /// Whether there was anything to do.
+    pub(crate) is_changed: bool,
+    /// The MD5 of the proof that the chat was found to work as it is.
+    proof_md5: Option<String>,
+}
+
+impl Published {
+    /// Whether the chat was found to work when its stack was made from this, and nothing has changed since.
+    pub(crate) fn is_verified(&self, stack: &str) -> bool {
+        self.proof_md5.as_deref() == Some(format!("{:x}", md5::compute(stack)).as_str())
+    }
+}
+
+/// Remembers that the chat works, with its stack made from this.
+///
+/// # Errors
+/// [`CloudError`], if AWS does not do it.
+pub(crate) async fn note_verified(
+    cloud: &impl Buckets,
+    bucket: &str,
+    stack: String,
+) -> Result<(), CloudError> {
+    let proof = object(PROOF, stack, "text/plain");
+    cloud.put(bucket, proof).await
+}
+
+/// Forgets that it does.
+///
+/// # Errors
+/// [`CloudError`], if AWS does not do it.
+pub(crate) async fn forget_verified(cloud: &impl Buckets, bucket: &str) -> Result<(), CloudError> {
+    cloud.remove(bucket, &[PROOF.to_owned()]).await
+}
+
+/// Makes a bucket hold a page and nothing else, and whoever serves it show it.
 ///
 /// # Errors
 /// [`SiteError`], if AWS does not do it.
@@ -36,17 +77,21 @@ pub(crate) async fn publish(
     host: &Host,
     page: Page,
     output: &mut Output,
-) -> Result<bool, SiteError> {
+) -> Result<Published, SiteError> {
     let since = Instant::now();
     let Plan {
         difference,
         rules,
         is_marked,
         is_whole,
+        proof_md5,
     } = Plan::new(cloud, bucket, host, page).await?;
     if difference.is_none() && is_whole {
         output.step("page: nothing to change")?;
-        return Ok(false);
+        return Ok(Published {
+            is_changed: false,
+            proof_md5,
+        });
     }
     output.step(&format!(
         "page: {} files to send, {} to remove",
@@ -54,7 +99,8 @@ pub(crate) async fn publish(
         difference.stale.len()
     ))?;
     if is_marked {
-        cloud.remove(bucket, &[MARK.to_owned()]).await?;
+        let marks = [MARK.to_owned(), PROOF.to_owned()];
+        cloud.remove(bucket, &marks).await?;
     }
     put_all(cloud, bucket, difference.first).await?;
     put_all(cloud, bucket, difference.last).await?;
@@ -65,12 +111,17 @@ pub(crate) async fn publish(
         output.step("page: CloudFront forgets the old one (about a minute)")?;
         invalidate(cloud, distribution, INVALIDATION_LIMIT, output).await?;
     }
-    cloud.put(bucket, new_mark(rules)).await?;
+    cloud
+        .put(bucket, object(MARK, rules, "application/json"))
+        .await?;
     output.step(&format!(
         "page: published in {:.1} s",
         since.elapsed().as_secs_f64()
     ))?;
-    Ok(true)
+    Ok(Published {
+        is_changed: true,
+        proof_md5: None,
+    })
 }
 
 /// The keys of what [`publish`] would send and remove.
@@ -96,6 +147,8 @@ struct Plan {
     is_marked: bool,
     /// Whether it says that the page there was whole, shown, and by the same rules.
     is_whole: bool,
+    /// The MD5 of the proof, if there is one.
+    proof_md5: Option<String>,
 }
 
 impl Plan {
@@ -108,8 +161,11 @@ impl Plan {
         let page = page.on(host);
         let rules = page.rules(host);
         let mut stored = cloud.objects(bucket, "").await?;
-        let mark = stored.iter().position(|it| it.key == MARK);
-        let mark = mark.map(|index| stored.remove(index));
+        let mut take = |key| {
+            let index = stored.iter().position(|it| it.key == key);
+            index.map(|index| stored.remove(index))
+        };
+        let (mark, proof) = (take(MARK), take(PROOF));
         let is_marked = mark.is_some();
         let is_whole = mark.is_some_and(|it| it.md5 == format!("{:x}", md5::compute(&rules)));
         Ok(Self {
@@ -117,15 +173,17 @@ impl Plan {
             rules,
             is_marked,
             is_whole,
+            proof_md5: proof.map(|it| it.md5),
         })
     }
 }
 
-fn new_mark(rules: String) -> NewObject {
+/// What is for deploys and not for visitors.
+fn object(key: &str, content: String, content_type: &str) -> NewObject {
     NewObject {
-        key: MARK.to_owned(),
-        body: rules.into(),
-        content_type: "application/json".to_owned(),
+        key: key.to_owned(),
+        body: content.into(),
+        content_type: content_type.to_owned(),
         cache_control: Some("no-store"),
     }
 }
@@ -277,7 +335,8 @@ mod tests {
     async fn published_on(fake: &Fake, host: &Host) -> Result<bool, SiteError> {
         let page = Page::embedded().with_config("wss://chat");
         let mut output = Output::to_nobody();
-        publish(fake, "bucket", host, page, &mut output).await
+        let published = publish(fake, "bucket", host, page, &mut output).await;
+        published.map(|it| it.is_changed)
     }
 
     async fn published(fake: &Fake) -> Result<bool, SiteError> {
@@ -291,6 +350,34 @@ mod tests {
         fake.calls.borrow_mut().clear();
         assert!(!published(&fake).await.unwrap());
         assert_eq!(*fake.calls.borrow(), ["list"]);
+    }
+
+    #[tokio::test]
+    async fn a_chat_counts_as_verified_until_its_stack_its_page_or_its_luck_changes() {
+        let fake = Fake::new();
+        let again = async || {
+            let page = Page::embedded().with_config("wss://chat");
+            let mut output = Output::to_nobody();
+            publish(&fake, "bucket", &cloudfront(), page, &mut output).await
+        };
+        assert!(!again().await.unwrap().is_verified("stack"));
+        assert!(!again().await.unwrap().is_verified("stack"));
+        note_verified(&fake, "bucket", "stack".to_owned())
+            .await
+            .unwrap();
+        let published = again().await.unwrap();
+        assert!(!published.is_changed && published.is_verified("stack"));
+        assert!(!published.is_verified("another"));
+
+        // A page that changes takes the proof with it.
+        fake.objects.borrow_mut().remove("index.html");
+        assert!(!again().await.unwrap().is_verified("stack"));
+        assert!(!again().await.unwrap().is_verified("stack"));
+        note_verified(&fake, "bucket", "stack".to_owned())
+            .await
+            .unwrap();
+        forget_verified(&fake, "bucket").await.unwrap();
+        assert!(!again().await.unwrap().is_verified("stack"));
     }
 
     #[tokio::test]
@@ -322,7 +409,7 @@ mod tests {
         published(&fake).await.unwrap();
         let expected = [
             "list",
-            "remove .chatctl-published",
+            "remove .chatctl-published .chatctl-verified",
             "put style.css",
             "remove stale.js",
             "invalidate",

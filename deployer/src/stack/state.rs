@@ -70,6 +70,12 @@ impl Status {
         self.0 == "UPDATE_FAILED"
     }
 
+    /// Whether the stack is whole and at rest: as it was asked for, or as it was before that failed.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.is_good()
+            || ["UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"].contains(&self.as_str())
+    }
+
     /// Whether the stack is as it was asked for.
     pub(crate) fn is_good(&self) -> bool {
         ["CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"].contains(&self.as_str())

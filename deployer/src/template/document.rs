@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::yaml;
+use super::{Cdn, yaml};
 
 /// A CloudFormation template whose functions are all in their long form.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,11 +19,16 @@ impl Document {
         &self.0
     }
 
-    /// The name and the type of each resource.
-    pub(crate) fn resources(&self) -> Vec<(String, String)> {
+    /// The name and the type of each resource that is made with this setting.
+    pub(crate) fn resources(&self, cdn: Cdn) -> Vec<(String, String)> {
         let resources = self.0["Resources"].as_object().into_iter().flatten();
         let named = resources.filter_map(|(name, resource)| {
-            let kind = resource["Type"].as_str()?;
+            let is_made = match resource["Condition"].as_str() {
+                Some("HasCdn") => cdn == Cdn::On,
+                Some("HasNoCdn") => cdn == Cdn::Off,
+                _ => true,
+            };
+            let kind = resource["Type"].as_str().filter(|_| is_made)?;
             Some((name.clone(), kind.to_owned()))
         });
         named.collect()
@@ -50,14 +55,27 @@ mod tests {
     fn resources_are_told_with_their_types() {
         let resources =
             json!({"T": {"Type": "AWS::DynamoDB::Table"}, "B": {"Type": "AWS::S3::Bucket"}});
-        let mut resources = Document::new(json!({"Resources": resources})).resources();
+        let mut resources = Document::new(json!({"Resources": resources})).resources(Cdn::On);
         resources.sort();
         let expected = [("B", "AWS::S3::Bucket"), ("T", "AWS::DynamoDB::Table")];
         assert_eq!(
             resources,
             expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
         );
-        assert_eq!(Document::new(json!({})).resources(), []);
+        assert_eq!(Document::new(json!({})).resources(Cdn::On), []);
+    }
+
+    #[test]
+    fn what_its_condition_leaves_out_is_no_resource() {
+        let resources = json!({
+            "D": {"Type": "AWS::CloudFront::Distribution", "Condition": "HasCdn"},
+            "P": {"Type": "AWS::S3::BucketPolicy", "Condition": "HasNoCdn"},
+        });
+        let document = Document::new(json!({"Resources": resources}));
+        for (cdn, made) in [(Cdn::On, "D"), (Cdn::Off, "P")] {
+            let names = document.resources(cdn).into_iter().map(|(name, _)| name);
+            assert_eq!(names.collect::<Vec<_>>(), [made]);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 use aws_sdk_cloudformation::types::{
     Capability, ChangeAction, ChangeSetStatus, ChangeSetType, DeploymentConfig,
     DeploymentConfigMode, EventFilter, HookFailureMode, OperationEvent, OperationType, Parameter,
-    Replacement, ResourceChange, Tag,
+    Replacement, ResourceChange, StackStatus, Tag,
 };
 
 use super::{Aws, failed, incomplete};
@@ -333,7 +333,7 @@ impl Stacks for Aws {
         }
     }
 
-    async fn names(&self, prefix: &str) -> Result<Vec<String>, CloudError> {
+    async fn names(&self, prefix: &str, owner: &str) -> Result<Vec<String>, CloudError> {
         let mut names = Vec::new();
         let mut token = None;
         loop {
@@ -344,7 +344,15 @@ impl Stacks for Aws {
                 .send()
                 .await
                 .map_err(failed("cloudformation:DescribeStacks"))?;
-            let found = answer.stacks().iter().filter_map(|it| it.stack_name());
+            let found = answer.stacks().iter().filter(|stack| {
+                // What is only begun has no tags yet.
+                stack.stack_status() == Some(&StackStatus::ReviewInProgress)
+                    || stack
+                        .tags()
+                        .iter()
+                        .any(|it| it.key() == Some(OWNER_TAG) && it.value() == Some(owner))
+            });
+            let found = found.filter_map(|it| it.stack_name());
             names.extend(found.filter(|it| it.starts_with(prefix)).map(str::to_owned));
             token = answer.next_token;
             if token.is_none() {
@@ -388,10 +396,7 @@ fn failure(event: &OperationEvent) -> Option<Failure> {
 /// The same for the same wish. So what a run that was cut off has left is found by the next one, which
 /// would not know of it otherwise; and two that run at the same time do not meet by their clocks.
 fn change_set_name(wanted: &Wanted) -> String {
-    let pairs = wanted.parameters.iter().chain(&wanted.tags);
-    let pairs = pairs.flat_map(|(key, value)| [key.as_str(), value]);
-    let parts: Vec<_> = pairs.chain([wanted.template.as_str()]).collect();
-    format!("chatctl-{:x}", md5::compute(parts.join("\0")))
+    format!("chatctl-{}", wanted.fingerprint())
 }
 
 fn change(change: &ResourceChange) -> Change {

@@ -594,7 +594,7 @@ impl Stacks for Fake {
         }])
     }
 
-    async fn names(&self, _: &str) -> Result<Vec<String>, CloudError> {
+    async fn names(&self, _: &str, _: &str) -> Result<Vec<String>, CloudError> {
         Ok(Vec::new())
     }
 }
