@@ -118,8 +118,8 @@ impl Console {
         json!(stacks)
     }
 
-    /// What is in each bucket, with every version; of the configurations, which differ from chat to
-    /// chat, and of packages only that they are there.
+    /// What is in each bucket, with every version; of the configurations and of what tells that a chat was
+    /// tried, which differ from chat to chat, and of packages only that they are there.
     async fn objects(&mut self) -> Value {
         let mut buckets = Vec::new();
         for bucket in self.all("s3", "list_buckets", "Buckets").await {
@@ -131,7 +131,7 @@ impl Console {
                 let (key, content) = (text(&version["Key"]), text(&version["ETag"]));
                 objects.insert(match key.split_once('/') {
                     Some((folder, _)) => format!("{folder}/"),
-                    None if key == "config.json" => key.to_owned(),
+                    None if [".chatctl-verified", "config.json"].contains(&key) => key.to_owned(),
                     None => format!("{key} {content}"),
                 });
             }
