@@ -321,6 +321,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     /// Enters a room under `wanted` or, in the lobby, under that name with a number.
     async fn settle(&self, step: Move<'_>, wanted: &Name) -> Result<Name, Failure> {
         let room = step.room;
+        let mut own = own_number(step, wanted);
         let mut name = wanted.clone();
         for refusals in 0..TRIES {
             let step = Move {
@@ -333,11 +334,16 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 Entry::NameTaken { holder, member } => {
                     let checked = refusals > 0;
                     if checked || self.holds(room, &name, holder, member).await? {
-                        name = self.another_name(room, wanted, refusals).await?;
+                        own = own.filter(|own| own.key() != name.key());
+                        name = self
+                            .another_name(room, wanted, own.as_ref(), refusals)
+                            .await?;
                     }
                 }
                 Entry::Contended if *room == Room::Lobby => {
-                    name = self.another_name(room, wanted, refusals).await?;
+                    name = self
+                        .another_name(room, wanted, own.as_ref(), refusals)
+                        .await?;
                 }
                 Entry::Contended => {}
             }
@@ -370,13 +376,15 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     /// What to do about a name that is taken: the lobby numbers, a room refuses.
     ///
-    /// The first time the lowest free number is taken. Whoever loses that as well is one of many, and
+    /// Who has a number already keeps it, for else coming back would change it each time. Of the others
+    /// each takes the lowest free number the first time. Whoever loses that as well is one of many, and
     /// takes any out of a range that grows with each refusal, for else only one of them would win
     /// each time.
     async fn another_name(
         &self,
         room: &Room,
         wanted: &Name,
+        own: Option<&Name>,
         refusals: u32,
     ) -> Result<Name, Failure> {
         if *room != Room::Lobby {
@@ -387,6 +395,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                     wanted.shown()
                 ),
             )));
+        }
+        if let Some(own) = own {
+            return Ok(own.clone());
         }
         let prefix = wanted.numbered_key_prefix();
         let taken = self
@@ -404,6 +415,21 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             .nth(skipped as usize)
             .ok_or_else(|| lost_every_race("find a free number", TRIES).into())
     }
+}
+
+/// The numbered form of `wanted` that whoever makes this step has in that place already.
+fn own_number(step: Move<'_>, wanted: &Name) -> Option<Name> {
+    let here = step.connection;
+    let own = match step.resumed {
+        Some(member) => member.name.as_ref(),
+        None => here.name.as_ref().filter(|_| here.room == *step.room),
+    }?;
+    let number = own.key().strip_prefix(&wanted.numbered_key_prefix())?;
+    let number = number.parse().ok()?;
+    let numbered = wanted.numbered(number);
+    // A name such as `ann-02` is no numbered one, and `ann-2` can be somebody else's.
+    let is_own = (2..=NUMBER_MAX).contains(&number) && numbered.key() == own.key();
+    is_own.then_some(numbered)
 }
 
 /// The widest range that a number is picked from.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{HISTORY, World};
 use crate::chat::presence::CROWD;
-use crate::chat::{CONNECTION_TTL, Room, TEXT_CHARS_MAX};
+use crate::chat::{CONNECTION_TTL, Name, Room, TEXT_CHARS_MAX};
 use crate::ports::{Clock, ConnectionId, Store};
 use crate::protocol::FRAME_BYTES_MAX;
 
@@ -204,6 +204,79 @@ async fn a_member_whose_disconnect_was_seen_is_still_the_same_when_it_comes_back
         2,
         "an id is its member's own"
     );
+}
+
+/// Who came back kept asking for the name that it had asked for first, and got the next number.
+#[tokio::test]
+async fn who_comes_back_to_the_lobby_keeps_its_number_and_nobody_hears_of_it() {
+    let world = World::new();
+    let (ann, second) = (world.connect("a").await, world.connect("b").await);
+    world.join(&ann, "lobby", "ann").await;
+    let first = world.join(&second, "lobby", "ann").await;
+    let resume = &first["resume"];
+    world.outbox.take();
+
+    let new = world.connect("new").await;
+    for (id, contended) in [(&second, 0), (&second, 2), (&new, 0), (&new, 2)] {
+        world.store.contend(contended);
+        let joined = back(&world, id, "lobby", "ann", resume).await;
+        assert_eq!(joined["name"], "ann-2", "{id} {contended}: {joined}");
+        assert_eq!(joined["members"], json!(["ann", "ann-2"]), "{joined}");
+        assert_eq!(joined["rev"], first["rev"], "{joined}");
+        assert_eq!(world.outbox.take(), [], "{id} {contended}");
+    }
+    // Before the end of its former connection is seen, which changes nothing.
+    world.chat.depart(&second).await.expect("late");
+    let again = back(&world, &new, "lobby", "ann", resume).await;
+    assert_eq!(again["members"], json!(["ann", "ann-2"]), "{again}");
+    assert_eq!(world.heard("presence"), []);
+}
+
+#[tokio::test]
+async fn only_a_numbered_form_of_the_name_asked_for_is_kept() {
+    for (held, asked, got) in [
+        ("ann-2", "ann", "ann-2"),
+        ("ANN-7", "ann", "ann-7"),
+        ("ann-1", "ann", "ann-2"),
+        ("ann-02", "ann", "ann-2"),
+        ("ann-+4", "ann", "ann-2"),
+        ("ann-1000000", "ann", "ann-2"),
+        ("anna-3", "ann", "ann-2"),
+        ("ann-3", "anna", "anna-2"),
+    ] {
+        let world = World::new();
+        for (id, name) in [("a", "ann"), ("b", "anna")] {
+            world.join(&world.connect(id).await, "lobby", name).await;
+        }
+        let member = world.connect("c").await;
+        let resume = world.join(&member, "lobby", held).await["resume"].clone();
+        let joined = back(&world, &member, "lobby", asked, &resume).await;
+        assert_eq!(joined["name"], got, "{held} asks for {asked}");
+        assert_eq!(joined["count"], 3, "{held} asks for {asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_was_lost_to_somebody_else_is_not_insisted_on() {
+    let world = World::new();
+    let (second, other) = (world.connect("b").await, world.connect("c").await);
+    world.join(&world.connect("a").await, "lobby", "ann").await;
+    let resume = world.join(&second, "lobby", "ann").await["resume"].clone();
+    let lost = Name::recorded("ann-2".to_owned());
+    let freed = world.store.free_name(&Room::Lobby, &lost, &second).await;
+    freed.expect("the store works");
+    assert_eq!(world.join(&other, "lobby", "ann").await["name"], "ann-2");
+    let joined = back(&world, &second, "lobby", "ann", &resume).await;
+    assert_eq!(joined["name"], "ann-3", "{joined}");
+}
+
+#[tokio::test]
+async fn a_number_from_one_room_is_not_brought_into_the_lobby() {
+    let world = World::new();
+    let (ann, other) = (world.connect("a").await, world.connect("b").await);
+    world.join(&ann, "lobby", "ann").await;
+    world.create(&other, "ann-7").await;
+    assert_eq!(world.join(&other, "lobby", "ann").await["name"], "ann-2");
 }
 
 #[tokio::test]
