@@ -128,10 +128,12 @@ export function arrived(room, frame, after, now) {
   let next = { ...room, ...named(room, name), resume: frame.resume ?? room.resume };
   Object.assign(next, { status: 'in', trouble: null, arrived: true, oldest, historyAt: null, historyTries: 0 });
   if (jumps || !again) {
+    // What overtook this frame is of the same room, unless that began anew.
+    const early = jumps || !room.arrived ? room.messages.filter((it) => it.kind === 'message' && it.seq > seq) : [];
     const base = jumps || messages.length === 0 ? seq : messages[0].seq - 1;
-    Object.assign(next, { messages: [], base, tail: base, seq, wantsOlder: base === seq && base >= oldest });
+    Object.assign(next, { messages: early, base, tail: base, seq: early.at(-1)?.seq ?? seq, wantsOlder: base === seq && base >= oldest });
   }
-  if (!again) next.rev = -1;
+  if (room.arrived && !again) next.rev = -1;
   next = withMessages({ ...next, seq: Math.max(next.seq, seq) }, messages, now, again);
   if (!room.arrived) next = withNotice({ ...next, panel: count <= 1 }, { kind: 'here', at: now, name, count, code: room.code, asked: room.asked });
   else if (room.name !== name) next = withNotice(next, { kind: 'renamed', at: now, name });

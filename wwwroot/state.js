@@ -138,7 +138,7 @@ const handlers = {
     if (state.link.phase !== 'open' || room.status !== 'in' || wish) {
       return { ...state, room: { ...room, renaming: { text: name, error: 'This has to wait for the connection.' } } };
     }
-    return { ...state, wish: { kind: 'rename', name }, room: { ...room, renaming: { text: name, error: null, busy: true } } };
+    return { ...state, wish: { kind: 'rename', name, was: room.name }, room: { ...room, renaming: { text: name, error: null, busy: true } } };
   },
 
   /** Asks first if something would be lost. */
@@ -201,7 +201,7 @@ function formTyped(state, field, text) {
 
 function wished(state, wish, { now, random }) {
   if (state.view !== 'welcome' || busyAction(state)) return state;
-  const name = state.form.name.trim();
+  const name = state.form.name.trim().normalize('NFC'); // as the server gives it
   if (name === '') return formError(state, 'name', 'Type a name for the others to know you by.');
   const next = { ...state, form: { ...state.form, error: null } };
   const token = random.toString(36).slice(2);
@@ -239,8 +239,9 @@ const answers = new Map(Object.entries({
     if (!isMessage(frame)) return state;
     if (state.room?.code !== frame.room) return early(state, frame);
     const { awaiting, room, visible } = state;
-    const next = awaiting?.kind === 'message' && awaiting.id === frame.id ? { ...state, awaiting: null } : state;
     const after = rooms.received(room, frame, event.now);
+    const isAnswer = awaiting?.kind === 'message' && !after.outbox.some(({ id }) => id === awaiting.id);
+    const next = isAnswer ? { ...state, awaiting: null } : state;
     const tells = !visible && state.notify === 'on' && after.news > room.news;
     const told = { type: 'notify', title: `${frame.from} · ${placeName(room)}`, text: frame.text };
     return { ...(tells ? effect(next, told) : next), room: after };
@@ -272,7 +273,8 @@ const answers = new Map(Object.entries({
 
   history(state, frame, event) {
     const { awaiting } = state;
-    if (awaiting?.kind !== 'history' || state.room?.code !== frame.room || !Array.isArray(frame.messages)) return state;
+    if (state.room?.code !== frame.room) return early(state, frame);
+    if (awaiting?.kind !== 'history' || !Array.isArray(frame.messages)) return state;
     const messages = frame.messages.map((message) => ({ room: frame.room, ...message })).filter(isMessage);
     return inRoom({ ...state, awaiting: null }, (room) => rooms.told(room, { ...frame, messages }, awaiting.before, event));
   },
@@ -350,8 +352,13 @@ const formError = (state, field, text) => ({
 
 const fieldOf = (code) => ({ 'bad-name': 'name', 'name-taken': 'name', 'no-such-room': 'code' })[code] ?? 'form';
 
-const early = (state, frame) =>
-  typeof frame.room === 'string' ? { ...state, heard: [...state.heard, frame].slice(-HEARD_MAX) } : state;
+/** A frame of a room we are not in, or left while this answer was to come. */
+function early(state, frame) {
+  const { awaiting, room, heard } = state;
+  if (typeof frame.room !== 'string') return state;
+  const isAnswer = awaiting?.kind === 'rename' ? awaiting.wish.was === frame.was : awaiting?.kind === frame.type && awaiting.id === frame.id;
+  return { ...state, awaiting: isAnswer && !room ? null : awaiting, heard: [...heard, frame].slice(-HEARD_MAX) };
+}
 
 const isMessage = ({ seq, id = '', from, text, at }) =>
   [id, from, text].every((it) => typeof it === 'string') && Number.isFinite(at) && Number.isInteger(seq);
@@ -459,6 +466,7 @@ function lose(state, event) {
 
 /** Asks for our place in the room again, and for what was said meanwhile. */
 function rejoining(state) {
+  if (!state.room) return state;
   const { code, asked: name, resume, arrived, tail: after } = state.room;
   const back = { resume: resume ?? undefined, after: arrived ? after : undefined };
   const wish = { kind: 'join', room: code, name, ...back, ghost: true, tries: 0 };

@@ -217,6 +217,13 @@ describe('coming in', () => {
     assert.deepEqual(page.texts, ['m1', 'm2', 'm3', 'early']);
     assert.deepEqual(page.state.room.members, ['ann', 'bob', 'cat']);
   });
+
+  test('a name typed in pieces is the name that the server gives, not one that was taken', () => {
+    const page = welcomed({ name: 'Zoe\u0301' }).types('code', ROOM).do('join');
+    assert.equal(page.inFlight.name, 'Zo\u00e9');
+    page.hears(joined('Zo\u00e9'));
+    assert.equal(page.state.room.asked, page.state.room.name);
+  });
 });
 
 describe('talking', () => {
@@ -255,6 +262,10 @@ describe('talking', () => {
     page.hears(message('eve', 'hi', 2, { id }));
     assert.deepEqual(page.statuses, ['sent', 'sent', 'sending']);
     assert.deepEqual(page.shown.map(({ own }) => own), [false, false, true]);
+    page.hears(error('try-again', 'busy', { id })).passes(2_000);
+    assert.equal(page.inFlight.id, id);
+    stored(page, 3);
+    assert.deepEqual(page.statuses, ['sent', 'sent', 'sent']);
   });
 
   test('blank text is not sent, and stays', () => {
@@ -337,6 +348,13 @@ describe('talking', () => {
 
   test('messages of another room are not shown', () => {
     assert.deepEqual(inRoom().hears(message('bob', 'lost', 1, { room: 'lobby' })).texts, []);
+  });
+
+  test('a message of another room settles nothing, whatever its id', () => {
+    const page = inRoom().says('hi');
+    page.hears(message('eve', 'hi', 1, { room: 'lobby', id: page.inFlight.id })).says('more');
+    assert.deepEqual(page.statuses, ['sending', 'queued']);
+    assert.equal(page.inFlight.text, 'hi');
   });
 
   test('frames of no use change nothing: unknown types, broken fields, names of object properties', () => {
@@ -458,6 +476,17 @@ describe('order and gaps', () => {
     page.hears({ type: 'history', room: ROOM, messages: said(4_901, 5_000), oldest: 1, more: true });
     assert.deepEqual([page.texts[0], page.texts.at(-1)], ['m4901', 'm5000']);
     assert.deepEqual(page.passes(5_000).frames(), []);
+  });
+
+  test('what overtakes the `joined` that begins at the newest stays, and what is missing before it is asked for', () => {
+    const page = inRoom('ann', { seq: 1, messages: said(1, 1) }).do('closed').passes(1_000).do('opened');
+    page.hears(message('bob', 'm5002', 5_002));
+    page.asked();
+    page.hears(joined('ann', { seq: 5_000, messages: said(2, 101), more: true }));
+    assert.deepEqual(page.texts, ['m5002']);
+    assert.deepEqual(page.frames(), [{ type: 'history', after: 5_000, limit: 100 }]);
+    page.hears({ type: 'history', room: ROOM, messages: said(5_001, 5_002), oldest: 1, more: false });
+    assert.deepEqual(page.texts, ['m5001', 'm5002']);
   });
 
   test('what is no longer kept is not asked for', () => {
@@ -631,6 +660,30 @@ describe('leaving', () => {
     page.do('create').hears(joined('ann', { room: 'ABCDE-FGHJK' }));
     assert.deepEqual(page.texts, []);
   });
+
+  const asksHistory = () => inRoom('ann', { seq: 200, messages: said(151, 200) }).do('near-top');
+  const sends = () => inRoom().says('bye');
+  const renames = () => inRoom().do('rename').types('rename', 'anna').do('take-name');
+  const history = { type: 'history', room: ROOM, messages: said(101, 150), oldest: 1, more: true };
+  for (const [what, page, answer] of [
+    ['older messages', asksHistory, () => history],
+    ['a message', sends, ({ inFlight: { id } }) => message('ann', 'bye', 1, { id })],
+    ['a new name', renames, () => presence('rename', ['anna'], 2, { name: 'anna', was: 'ann' })],
+    ['older messages, refused', asksHistory, () => error('not-in-room')],
+    ['a message, refused', sends, ({ inFlight: { id } }) => error('not-in-room', 'no', { id })],
+  ]) {
+    test(`leaving waits for the answer that is on its way, and no longer: ${what}`, () => {
+      const before = page();
+      const frame = answer(before);
+      before.do('leave').do('leave-anyway');
+      before.asked();
+      before.hears(message('bob', 'hi', 1, { id: 'b-1' })).hears(presence('rename', ['cat'], 3, { name: 'cat', was: 'bob' }));
+      assert.deepEqual(before.frames(), []);
+      assert.deepEqual(before.hears(frame).frames(), [{ type: 'leave' }]);
+      before.hears({ type: 'left', room: ROOM }).do('join');
+      assert.equal(before.inFlight.type, 'join');
+    });
+  }
 });
 
 describe('the connection', () => {
@@ -860,6 +913,16 @@ describe('a reload', () => {
     page.hears(joined('ann', { seq: 1, messages: [{ seq: 1, id, from: 'ann', text: 'one', at: START }] }));
     assert.deepEqual([page.texts, page.statuses, page.shown[0].own], [['one'], ['sent'], true]);
     assert.equal(page.inFlight, null);
+  });
+
+  test('keeps what overtakes its `joined`: messages once each, and who is here', () => {
+    const page = reloaded(inRoom()).do('opened');
+    page.hears(message('bob', 'm42', 42)).hears(message('bob', 'm43', 43));
+    page.hears(presence('join', ['ann', 'bob', 'cat'], 9, { name: 'cat' }));
+    page.hears(joined('ann', { seq: 42, messages: said(1, 42), members: ['ann', 'bob'], count: 2, rev: 8 }));
+    assert.deepEqual(page.texts, said(1, 43).map(({ text }) => text));
+    assert.deepEqual([page.state.room.seq, page.state.room.rev], [43, 9]);
+    assert.deepEqual(page.state.room.members, ['ann', 'bob', 'cat']);
   });
 
   test('with the link of another room invites there instead', () => {
