@@ -6,8 +6,8 @@
 import * as rooms from './room.js';
 import { addressOf, canonical, codeFrom, LOBBY, placeName, sentence } from './words.js';
 
-// API Gateway closes after 10 minutes of silence. A ping costs about $2.50 a million (two messages, an
-// invocation, two reads): an hour of silence $0.00004 in sight, half of that in the background.
+// API Gateway closes after 10 minutes of silence. A ping costs about $2.60 a million (two messages, an
+// invocation, three reads): an hour of silence $0.00004 in sight, half of that in the background.
 const PING_MS = { true: 4 * 60_000, false: 8 * 60_000 };
 // It ends every connection after 2 hours. Ours is renewed before that, each at a moment of its own.
 const RENEW_MS = 110 * 60_000;
