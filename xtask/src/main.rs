@@ -22,13 +22,15 @@ Usage: cargo xtask <CHORE>
 
 Chores:
   test    format, lints, documentation, unit and end-to-end tests, the template's lint, the page
-          in a browser; needs cargo, python3 and node, and sets up the rest below target/";
+          in a browser; needs cargo, python3 and node, and sets up the rest below target/
+  bench   chatctl measured beside its peers, into bench/README.md; `bench --help` tells more";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["test"] => test::all(),
+        ["bench", rest @ ..] => bench(rest),
         [] | ["help" | "--help" | "-h"] => {
             tell(USAGE);
             Ok(())
@@ -46,6 +48,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Builds and runs the benchmarks, optimised: their clients must not be what is slow.
+fn bench(arguments: &[&str]) -> Outcome {
+    let mut bench = cargo::cargo("run");
+    run(bench
+        .args(["--quiet", "--release", "--package", "bench", "--"])
+        .args(arguments))
 }
 
 /// What stopped a chore, in a sentence with its remedy.

@@ -1,0 +1,102 @@
+//! `bench`: what chatctl costs in time, memory, calls and money, measured beside what people would
+//! pick instead, in one run on one machine.
+//!
+//! # Layout
+//!
+//! - `main.rs`: which sections, and where the report goes.
+//! - `section.rs`: the sections there are; `sections/` one file or folder each.
+//! - `result.rs`: what a section finds, as data; kept in `results.json`.
+//! - `statistics.rs`: medians, spreads and fits. Pure.
+//! - `peers.rs`: the peers, installed at their pinned versions below `target/`.
+//! - `process.rs`: processes, watched: wall time, memory of the whole tree.
+//! - `report.rs`: the page and its plots, made of the results alone.
+
+mod error;
+mod peers;
+mod process;
+mod report;
+mod result;
+mod section;
+mod sections;
+mod statistics;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::error::BenchError;
+use crate::result::Results;
+use crate::section::{Context, Section};
+
+/// Measure chatctl beside its peers and write bench/README.md
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench")]
+struct Arguments {
+    /// Measure these sections alone; what was measured before of the others stays in the report
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SECTION")]
+    only: Vec<Section>,
+
+    /// Fewer runs and smaller rooms: to see that it works, not to quote
+    #[arg(long)]
+    quick: bool,
+
+    /// Where results.json, README.md and the plots go; by default `bench`, with `--quick`
+    /// `target/bench/quick`
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Measure nothing; write the page again from results.json
+    #[arg(long, conflicts_with_all = ["only", "quick"])]
+    render: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut chain = vec![error.to_string()];
+            let mut source = std::error::Error::source(&error);
+            while let Some(cause) = source {
+                chain.push(cause.to_string());
+                source = cause.source();
+            }
+            tell(&format!("error: {}", chain.join(": ")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), BenchError> {
+    let context = Context::new(arguments.quick)?;
+    let out = match (&arguments.out, arguments.quick) {
+        (Some(folder), _) => folder.clone(),
+        (None, true) => context.folder().join("quick"),
+        (None, false) => context.checkout.join("bench"),
+    };
+    let mut results = Results::read(&out)?;
+    let sections = match arguments.only.as_slice() {
+        [] => Section::all(),
+        some => some,
+    };
+    if !arguments.render {
+        for section in sections {
+            tell(&format!("\n==> {}", section.name()));
+            let findings = section.measure(&context)?;
+            for line in findings.lines() {
+                tell(&format!("    {line}"));
+            }
+            results.put(findings);
+            // Whatever stops a later section, what was measured is kept.
+            results.write(&out)?;
+        }
+    }
+    report::write(&results, &out)?;
+    tell(&format!("\n{}", out.join("README.md").display()));
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark tells what it found")]
+fn tell(line: &str) {
+    println!("{line}");
+}
