@@ -13,6 +13,10 @@
 
 mod error;
 mod peers;
+#[allow(
+    dead_code,
+    reason = "some of it is for the sections that are still to come"
+)]
 mod process;
 mod report;
 mod result;

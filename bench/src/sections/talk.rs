@@ -46,7 +46,7 @@ pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, Be
     let mut all = Vec::new();
     for peer in Peer::ALL {
         crate::tell(&format!("    {}", peer.name()));
-        let plan = Plan::of(peer, context.is_quick, sockets);
+        let plan = Plan::of(peer, context, sockets);
         let members = tokio::task::LocalSet::new();
         let figures = members.block_on(&runtime, Figures::measure(&kit, peer, &plan))?;
         all.push((peer, figures));

@@ -11,6 +11,7 @@ use super::room::{self, Room};
 use super::server::{Kit, Peer, Server};
 use crate::error::BenchError;
 use crate::process;
+use crate::section::Context;
 use crate::statistics::Summary;
 
 /// Idle connections that are made before memory is looked at: by then every function runs.
@@ -43,7 +44,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of(peer: Peer, is_quick: bool, sockets: u64) -> Self {
+    pub(super) fn of(peer: Peer, context: &Context, sockets: u64) -> Self {
+        let is_quick = context.is_quick;
         let is_slow = matches!(peer, Peer::Offline | Peer::Ministack);
         let sizes: &[usize] = match (is_quick, is_slow) {
             (true, true) => &[100],
@@ -54,10 +56,10 @@ impl Plan {
         let seconds =
             |quickly, usually| Duration::from_secs(if is_quick { quickly } else { usually });
         Self {
-            pair_runs: if is_quick { 2 } else { 3 },
-            pair_messages: if is_quick { 50 } else { 120 },
+            pair_runs: context.runs(3, 2),
+            pair_messages: context.runs(120, 50),
             sizes: sizes.to_vec(),
-            room_messages: if is_quick { 10 } else { 30 },
+            room_messages: context.runs(30, 10),
             room_patience: seconds(2, 6),
             grow_patience: seconds(8, 25),
             speakers: if is_quick { vec![1, 8] } else { vec![1, 4, 16] },

@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, try_join_all};
-use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::member::{Ear, Member};
@@ -12,7 +11,7 @@ use crate::error::BenchError;
 
 /// Members that join at the same time.
 const PACE: usize = 8;
-/// A message that somebody has not heard by then is lost.
+/// How long the others may take to hear a message.
 const HEARD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Who has joined is announced within a second: after so long a silence all of that is over.
 const SILENCE: Duration = Duration::from_millis(1_300);
@@ -26,6 +25,8 @@ pub(super) struct Room {
     code: String,
     members: Vec<Member>,
     pub(super) ear: Rc<Ear>,
+    /// A message that somebody has not heard by then is lost.
+    hearing: Duration,
 }
 
 impl Room {
@@ -41,6 +42,7 @@ impl Room {
             code,
             members: vec![first],
             ear: Rc::clone(ear),
+            hearing: HEARD_TIMEOUT,
         })
     }
 
@@ -87,7 +89,7 @@ impl Room {
             .members
             .get_mut(by)
             .ok_or_else(|| BenchError::Measurement(format!("there is no member {by}")))?;
-        speak(member, by, size, &self.ear).await
+        speak(member, by, size, &self.ear, self.hearing).await
     }
 
     /// The first `speakers` members speak at the same time, each as soon as all have heard what it
@@ -102,11 +104,12 @@ impl Room {
         window: Duration,
     ) -> Result<f64, BenchError> {
         let size = self.size();
-        let (ear, until) = (&self.ear, Instant::now() + warm_up + window);
+        let (ear, hearing) = (&self.ear, self.hearing);
+        let until = Instant::now() + warm_up + window;
         let speaking = self.members.iter_mut().take(speakers).enumerate();
         let speaking = speaking.map(async |(index, member)| {
             while Instant::now() < until {
-                if speak(member, index, size, ear).await?.is_none() {
+                if speak(member, index, size, ear, hearing).await?.is_none() {
                     // What is lost is on the board; more of it tells nothing new.
                     break;
                 }
@@ -133,11 +136,11 @@ async fn speak(
     index: usize,
     size: usize,
     ear: &Ear,
+    hearing: Duration,
 ) -> Result<Option<Duration>, BenchError> {
     let ticket = ear.board.borrow_mut().said(Instant::now(), index, size);
     member.say(&ticket).await?;
-    let heard: Result<Result<Duration, oneshot::error::RecvError>, _> =
-        timeout(HEARD_TIMEOUT, ticket.whole).await;
+    let heard = timeout(hearing, ticket.whole).await;
     Ok(heard.ok().and_then(Result::ok))
 }
 
@@ -200,7 +203,7 @@ mod tests {
             let mut room = room(10, Some(30)).await;
             assert!(room.say(0).await.unwrap().is_some());
             assert!(room.say(1).await.unwrap().is_some());
-            tokio::time::pause();
+            room.hearing = Duration::from_secs(2);
             assert_eq!(room.say(2).await.unwrap(), None);
             let board = room.ear.board.borrow();
             assert_eq!((board.deliveries(), board.losses()), (26, 1));
