@@ -31,7 +31,7 @@ const READ_BYTES: usize = 8 * 1024;
 /// Characters of a message's text.
 const TEXT_LENGTH: usize = 100;
 /// What comes before the number in a message's text.
-const MARK: &[u8] = br##""text":"#"##;
+const MARK: &str = r##""text":"#"##;
 /// Complaints that are kept.
 const COMPLAINTS_MAX: usize = 5;
 
@@ -109,7 +109,7 @@ impl Heard {
             rest.is_some_and(|rest| rest.starts_with(kind))
         };
         if is("message\"") {
-            return number_in(frame.as_bytes()).map_or(Self::Other, Self::Message);
+            return number_in(frame).map_or(Self::Other, Self::Message);
         }
         if is("joined\"") {
             #[derive(Deserialize)]
@@ -127,9 +127,9 @@ impl Heard {
     }
 }
 
-fn number_in(frame: &[u8]) -> Option<usize> {
-    let start = frame.windows(MARK.len()).position(|it| it == MARK)? + MARK.len();
-    let digits = frame[start..].iter().take_while(|it| it.is_ascii_digit());
+fn number_in(frame: &str) -> Option<usize> {
+    let (_, rest) = frame.split_once(MARK)?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit);
     digits.fold(None, |number, digit| {
         Some(number.unwrap_or(0) * 10 + usize::from(digit - b'0'))
     })
