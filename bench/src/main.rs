@@ -13,6 +13,10 @@
 
 mod error;
 mod peers;
+#[allow(
+    dead_code,
+    reason = "some of it is for the sections that are still to come"
+)]
 mod process;
 mod report;
 mod result;
@@ -23,7 +27,7 @@ mod statistics;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::error::BenchError;
 use crate::result::Results;
@@ -49,6 +53,18 @@ struct Arguments {
     /// Measure nothing; write the page again from results.json
     #[arg(long, conflicts_with_all = ["only", "quick"])]
     render: bool,
+
+    #[command(subcommand)]
+    inner: Option<Inner>,
+}
+
+/// What the benchmarks run of themselves, in a process of its own.
+#[derive(Debug, Subcommand)]
+#[command(args_conflicts_with_subcommands = true)]
+enum Inner {
+    /// The bare server that `talk` compares with
+    #[command(hide = true)]
+    Ceiling,
 }
 
 fn main() -> ExitCode {
@@ -68,6 +84,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), BenchError> {
+    if let Some(Inner::Ceiling) = arguments.inner {
+        return sections::talk::ceiling::run();
+    }
     let context = Context::new(arguments.quick)?;
     let out = match (&arguments.out, arguments.quick) {
         (Some(folder), _) => folder.clone(),

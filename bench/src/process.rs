@@ -93,11 +93,21 @@ pub(crate) fn watch(command: &mut Command) -> Result<Run, BenchError> {
 /// What a process and all its descendants hold at this moment, bytes: the sum of their resident sets,
 /// so that what they share counts for each.
 pub(crate) fn memory_of_tree(root: u32) -> u64 {
+    let memory = |id| status_of(id, "VmRSS:").unwrap_or(0) * 1024;
+    tree(root).into_iter().map(memory).sum()
+}
+
+/// The processor time that a process has used itself, and that its living descendants have.
+pub(crate) fn processor_time_of_tree(root: u32) -> (Duration, Duration) {
+    let own = processor_time_of(root);
+    let all: Duration = tree(root).into_iter().map(processor_time_of).sum();
+    (own, all.saturating_sub(own))
+}
+
+/// A process and all its descendants.
+fn tree(root: u32) -> HashSet<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return 0;
-    };
-    for entry in entries.flatten() {
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|it| it.parse().ok()) else {
             continue;
         };
@@ -107,18 +117,26 @@ pub(crate) fn memory_of_tree(root: u32) -> u64 {
     }
     let mut seen = HashSet::new();
     let mut left = vec![root];
-    let mut sum = 0;
     while let Some(id) = left.pop() {
         if seen.insert(id) {
-            sum += status_of(id, "VmRSS:").unwrap_or(0) * 1024;
             left.extend(children.get(&id).into_iter().flatten());
         }
     }
-    sum
+    seen
+}
+
+/// User and system time, nothing of a process that is gone. To the clock's tick, 10 ms mostly.
+fn processor_time_of(id: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // What comes after the name, which may have spaces and brackets in it, begins with the third field.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|it| it.parse::<u64>().ok()).sum();
+    let a_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_millis(ticks * 1000 / a_second)
 }
 
 /// The most that a process itself ever held, bytes; `None` if it is gone.
-#[expect(dead_code, reason = "for the sections to come")]
 pub(crate) fn peak_memory_of(id: u32) -> Option<u64> {
     status_of(id, "VmHWM:").map(|kib| kib * 1024)
 }
@@ -153,6 +171,23 @@ mod tests {
         let run = watch(Command::new("sh").args(["-c", script])).unwrap();
         assert!(run.wall >= Duration::from_millis(300), "{run:?}");
         assert!(run.peak_memory > 64 << 20, "{run:?}");
+    }
+
+    #[test]
+    fn processor_time_is_told_apart_from_that_of_children() {
+        let busy = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+        // What runs behind has no standard input of its own.
+        let script = format!("exec 3<&0; sh -c '{busy}; echo; read _ <&3' & wait");
+        let mut command = Command::new("sh");
+        let command = command.args(["-c", &script]).stdout(Stdio::piped());
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut line = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+        let (own, children) = processor_time_of_tree(child.id());
+        assert!(children > own, "{children:?}, {own:?}");
+        assert_eq!(processor_time_of_tree(u32::MAX), Default::default());
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]

@@ -53,9 +53,15 @@ fn main() -> ExitCode {
 /// Builds and runs the benchmarks, optimised: their clients must not be what is slow.
 fn bench(arguments: &[&str]) -> Outcome {
     let mut bench = cargo::cargo("run");
-    run(bench
+    bench
         .args(["--quiet", "--release", "--package", "bench", "--"])
-        .args(arguments))
+        .args(arguments);
+    // What measures nothing needs nothing.
+    let measures_nothing = ["--help", "-h", "--render"];
+    if !arguments.iter().any(|it| measures_nothing.contains(it)) {
+        bench.env("CHROMIUM", tools::for_benchmarks()?.path());
+    }
+    run(&mut bench)
 }
 
 /// What stopped a chore, in a sentence with its remedy.

@@ -45,6 +45,15 @@ impl Tools {
     }
 }
 
+/// What the benchmarks need of the machine, and the packages of the page's tests, which they share. Their
+/// peers they install themselves.
+pub(crate) fn for_benchmarks() -> Outcome<Browser> {
+    node()?;
+    python()?;
+    npm_packages(&checkout().join("e2e/browser"))?;
+    Browser::find_or_install()
+}
+
 fn read(file: &Path) -> Outcome<String> {
     std::fs::read_to_string(file).map_err(|error| format!("`{}`: {error}", file.display()))
 }
