@@ -13,7 +13,6 @@ use crate::section::Context;
 ///
 /// # Errors
 /// If npm fails.
-#[expect(dead_code, reason = "for the sections to come")]
 pub(crate) fn node(context: &Context, name: &str) -> Result<PathBuf, BenchError> {
     install(context, name, "package-lock.json", |folder| {
         let flags = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];

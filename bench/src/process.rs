@@ -118,7 +118,6 @@ pub(crate) fn memory_of_tree(root: u32) -> u64 {
 }
 
 /// The most that a process itself ever held, bytes; `None` if it is gone.
-#[expect(dead_code, reason = "for the sections to come")]
 pub(crate) fn peak_memory_of(id: u32) -> Option<u64> {
     status_of(id, "VmHWM:").map(|kib| kib * 1024)
 }
