@@ -64,6 +64,10 @@ pub(crate) enum Command {
     #[command(after_help = DESTROY_EXAMPLES)]
     Destroy(DestroyArgs),
 
+    /// Print what a load needs of AWS: quotas, latency, and what it costs a month
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan(PlanArgs),
+
     /// Print the CloudFormation template of a stage, or the policy of whoever deploys it
     #[command(after_help = SYNTH_EXAMPLES, next_line_help = true)]
     Synth(SynthArgs),
@@ -132,6 +136,16 @@ const DESTROY_EXAMPLES: &str = "\
 Examples:
   chatctl destroy                         type the stage's name to go on
   chatctl destroy --stage pr-128 --yes    without a question";
+
+/// Shown below `chatctl plan --help`.
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  chatctl plan --connections 10000 --room-size 50 --rate 30
+                                 as many people, who say 30 messages a second
+  chatctl plan --connections 1000000 --room-size 50 --rate 3000 \\
+               --region eu-south-1 --json | jq .quotas
+
+AWS is not asked: these are its default quotas, and prices of us-east-1.";
 
 /// Shown below `chatctl synth --help`.
 const SYNTH_EXAMPLES: &str = "\
@@ -407,6 +421,35 @@ pub(crate) struct DevArgs {
     pub(crate) reports: bool,
 
     /// Print the URLs as one line of JSON
+    #[arg(long, env = "CHATCTL_JSON", value_parser = switch())]
+    pub(crate) json: bool,
+}
+
+/// The arguments of `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Connections that are open at the same time
+    #[arg(long, env = "CHATCTL_CONNECTIONS", value_name = "NUMBER")]
+    pub(crate) connections: u32,
+
+    /// Members of a room; all rooms are taken to be alike
+    #[arg(long, env = "CHATCTL_ROOM_SIZE", value_name = "NUMBER")]
+    pub(crate) room_size: u32,
+
+    /// Messages that are said in a second, in all rooms together, such as 0.5
+    #[arg(
+        long,
+        env = "CHATCTL_RATE",
+        allow_negative_numbers = true,
+        value_name = "NUMBER"
+    )]
+    pub(crate) rate: f64,
+
+    /// The AWS Region; by default that of the environment, or us-east-1
+    #[arg(long, env = "CHATCTL_REGION", value_name = "REGION")]
+    pub(crate) region: Option<String>,
+
+    /// Print one JSON object, with all figures and their sources
     #[arg(long, env = "CHATCTL_JSON", value_parser = switch())]
     pub(crate) json: bool,
 }

@@ -5,6 +5,7 @@ pub(crate) mod destroy;
 pub(crate) mod dev;
 pub(crate) mod diff;
 mod hotswap;
+pub(crate) mod plan;
 mod receipt;
 pub(crate) mod synth;
 pub(crate) mod urls;

@@ -13,6 +13,7 @@
 //! * `stack`: change sets, events and states of stacks.
 //! * `functions`: what the functions run.
 //! * `packages`: the bucket of packages.
+//! * `plan`: what a load needs of AWS and costs there, made without any effect.
 //! * `policy`: what whoever deploys has to be allowed, made without any effect.
 //! * `site`: the page: its objects, publishing and verifying it.
 //! * `conversation`: talking to a chat from outside, to see what it promises.
@@ -33,6 +34,7 @@ mod error;
 mod functions;
 mod output;
 mod packages;
+mod plan;
 mod policy;
 mod progress;
 mod settings;
@@ -47,8 +49,8 @@ use cli::{Cli, Command};
 use error::{Error, ExitCode};
 use output::Output;
 use settings::{
-    DeploySettings, DestroySettings, DevSettings, DiffSettings, SynthSettings, UrlsSettings,
-    VerifySettings,
+    DeploySettings, DestroySettings, DevSettings, DiffSettings, PlanSettings, SynthSettings,
+    UrlsSettings, VerifySettings,
 };
 
 fn main() -> std::process::ExitCode {
@@ -87,6 +89,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
         Command::Urls(args) => commands::urls::run(&UrlsSettings::new(&args)?, output),
         Command::Verify(args) => commands::verify::run(&VerifySettings::new(&args)?, output),
         Command::Destroy(args) => commands::destroy::run(&DestroySettings::new(&args)?, output),
+        Command::Plan(args) => commands::plan::run(&PlanSettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),
     }
 }

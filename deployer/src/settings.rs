@@ -8,11 +8,12 @@ use local::{FaultError, Faults, Limits};
 
 use crate::build::{Architecture, Profile};
 use crate::cli::{
-    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, SourceArgs, StageArgs, SynthArgs,
-    TemplateFormat, UrlsArgs, VerifyArgs,
+    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, PlanArgs, SourceArgs, StageArgs,
+    SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
 };
 use crate::cloud::Terms;
 use crate::cloud::aws::Account;
+use crate::plan::{Load, LoadError, Region, RegionError};
 use crate::policy::Principal;
 use crate::stack::Losses;
 use crate::template::{Cdn, StageName, StageNameError, TemplateSettings};
@@ -26,6 +27,12 @@ pub(crate) enum SettingsError {
     /// `--fault`.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// What a plan is to be made for.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// `--region`, of a plan, which AWS does not see.
+    #[error(transparent)]
+    Region(#[from] RegionError),
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
@@ -64,6 +71,10 @@ impl SettingsError {
                 StageName::LENGTH_MAX
             ),
             Self::Fault(_) => format!("there are these:\n{}", cli::faults()),
+            Self::Load(error) => error.hint().to_owned(),
+            Self::Region(_) => {
+                "set `--region` or `CHATCTL_REGION` to one such as `eu-central-1`".to_owned()
+            }
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
@@ -254,6 +265,36 @@ impl UrlsSettings {
             stage: args.cloud.stage.stage.parse()?,
             account: account(&args.cloud),
             json: args.cloud.json,
+        })
+    }
+}
+
+/// The settings of `plan`.
+#[derive(Debug, PartialEq)]
+pub(crate) struct PlanSettings {
+    /// What there will be.
+    pub(crate) load: Load,
+    /// Where.
+    pub(crate) region: Region,
+    /// Whether the output is for programs.
+    pub(crate) json: bool,
+}
+
+impl PlanSettings {
+    /// # Errors
+    /// [`SettingsError`], if an argument cannot be used.
+    pub(crate) fn new(args: &PlanArgs) -> Result<Self, SettingsError> {
+        // The variables of AWS's SDKs, in their order; no profile is looked at for a table.
+        let of_environment = || {
+            let names = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+            let values = names.into_iter().filter_map(|it| std::env::var(it).ok());
+            values.into_iter().find(|it| !it.is_empty())
+        };
+        let region = args.region.clone().or_else(of_environment);
+        Ok(Self {
+            load: Load::new(args.connections, args.room_size, args.rate)?,
+            region: region.as_deref().unwrap_or("us-east-1").parse()?,
+            json: args.json,
         })
     }
 }
@@ -512,6 +553,25 @@ mod tests {
         let settings = SynthSettings::new(&args("prod")).unwrap();
         assert_eq!(settings.template.stage.as_str(), "prod");
         assert_eq!(settings.format, TemplateFormat::Json);
+    }
+
+    #[test]
+    fn a_plan_is_for_a_load_and_a_region_that_there_can_be() {
+        let args = |room_size: u32, region: &str| PlanArgs {
+            connections: 100,
+            room_size,
+            rate: 0.5,
+            region: Some(region.to_owned()),
+            json: false,
+        };
+        let settings = PlanSettings::new(&args(10, "eu-south-1")).unwrap();
+        assert_eq!(settings.load, Load::new(100, 10, 0.5).unwrap());
+        assert_eq!(settings.region, "eu-south-1".parse().unwrap());
+        let error = PlanSettings::new(&args(101, "eu-south-1")).unwrap_err();
+        assert!(matches!(error, SettingsError::Load(_)), "{error}");
+        let error = PlanSettings::new(&args(10, "Milan")).unwrap_err();
+        assert_eq!(error.to_string(), "`Milan` is not the name of a Region");
+        assert!(error.hint().contains("--region"), "{}", error.hint());
     }
 
     #[test]

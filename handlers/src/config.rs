@@ -29,6 +29,21 @@ const ENDPOINT_URL_DYNAMODB: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 /// The same for all services.
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
+/// The AWS SDKs' name for a file of certificate authorities, to be trusted instead of all others.
+pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+/// What says that the platform's certificate authorities are meant: OpenSSL's names for them, and a
+/// proxy, which may well sign with one that the platform was given for it.
+const PLATFORM: [&str; 8] = [
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+
 /// The functions that the bootstrap can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
@@ -77,6 +92,19 @@ pub struct Settings {
     pub credentials: Credentials,
     /// Where DynamoDB is, when not at its public endpoint.
     pub dynamodb_endpoint: Option<String>,
+    /// Whose certificates are trusted.
+    pub authorities: Authorities,
+}
+
+/// Whose certificates are trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authorities {
+    /// Those of AWS's own endpoints, which are in the program: the environment says nothing.
+    Amazon,
+    /// The platform's.
+    Platform,
+    /// Those in this file, PEM.
+    Bundle(String),
 }
 
 /// The role's temporary credentials. Lambda starts a new process for new ones.
@@ -159,7 +187,22 @@ impl Settings {
             },
             dynamodb_endpoint: optional(environment, ENDPOINT_URL_DYNAMODB)
                 .or_else(|| optional(environment, ENDPOINT_URL)),
+            authorities: Authorities::read(environment),
         })
+    }
+}
+
+impl Authorities {
+    fn read(environment: Environment<'_>) -> Self {
+        if let Some(file) = optional(environment, CA_BUNDLE) {
+            return Self::Bundle(file);
+        }
+        let is_set = |name: &&str| optional(environment, name).is_some();
+        if PLATFORM.iter().any(is_set) {
+            Self::Platform
+        } else {
+            Self::Amazon
+        }
     }
 }
 
@@ -206,7 +249,8 @@ mod tests {
         Some(match name {
             HANDLER => "action".to_owned(),
             HISTORY_DAYS => "7".to_owned(),
-            SESSION_TOKEN | ENDPOINT_URL | ENDPOINT_URL_DYNAMODB => return None,
+            SESSION_TOKEN | ENDPOINT_URL | ENDPOINT_URL_DYNAMODB | CA_BUNDLE => return None,
+            name if PLATFORM.contains(&name) => return None,
             other => format!("value of {other}"),
         })
     }
@@ -234,6 +278,8 @@ mod tests {
             Function::Action.template_variables().contains(&name)
                 || LAMBDA.contains(&name)
                 || [HANDLER, SESSION_TOKEN, ENDPOINT_URL, ENDPOINT_URL_DYNAMODB].contains(&name)
+                || name == CA_BUNDLE
+                || PLATFORM.contains(&name)
         };
         let environment = |name: &str| {
             assert!(known(name), "{name}");
@@ -293,6 +339,27 @@ mod tests {
             settings.dynamodb_endpoint.as_deref(),
             Some("http://dynamodb")
         );
+    }
+
+    #[test]
+    fn amazons_authorities_are_trusted_unless_the_environment_names_others_or_a_proxy() {
+        let with = |variables: &[(&'static str, &'static str)]| {
+            let variables = variables.to_vec();
+            let environment = move |name: &str| {
+                let set = variables.iter().find(|(variable, _)| *variable == name);
+                set.map(|(_, value)| (*value).to_owned())
+            };
+            Authorities::read(&environment)
+        };
+        let bundle = Authorities::Bundle("/own.pem".to_owned());
+        assert_eq!(with(&[]), Authorities::Amazon);
+        assert_eq!(with(&[("SSL_CERT_FILE", "")]), Authorities::Amazon);
+        for name in PLATFORM {
+            assert_eq!(with(&[(name, "x")]), Authorities::Platform, "{name}");
+        }
+        assert_eq!(with(&[(CA_BUNDLE, "/own.pem")]), bundle);
+        let both = [("SSL_CERT_FILE", "/other.pem"), (CA_BUNDLE, "/own.pem")];
+        assert_eq!(with(&both), bundle, "AWS's own name goes first");
     }
 
     #[test]

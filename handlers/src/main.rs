@@ -31,7 +31,7 @@ async fn serve() -> Result<(), Error> {
     let settings = Settings::read(&environment)?;
     match settings.function {
         Function::Connect => {
-            let store = &DynamoStore::new(&adapters::aws_config(&settings, &[]), &settings);
+            let store = &DynamoStore::new(&adapters::aws_config(&settings, &[])?, &settings);
             run(service_fn(|event: Event| async move {
                 connect::handle(store, &SystemClock, &event.payload).await
             }))
@@ -57,9 +57,9 @@ async fn serve() -> Result<(), Error> {
 fn chat(
     settings: &Settings,
     environment: config::Environment<'_>,
-) -> Result<Chat<DynamoStore, ManagementOutbox>, config::ConfigError> {
+) -> Result<Chat<DynamoStore, ManagementOutbox>, Error> {
     let more = ChatSettings::read(environment)?;
-    let config = adapters::aws_config(settings, &[&more.management_endpoint]);
+    let config = adapters::aws_config(settings, &[&more.management_endpoint])?;
     Ok(Chat::new(
         DynamoStore::new(&config, settings),
         ManagementOutbox::new(&config, &more.management_endpoint),

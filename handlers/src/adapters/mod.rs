@@ -2,6 +2,7 @@
 //! else in this crate names an AWS SDK.
 
 mod dynamodb;
+mod http;
 mod management;
 #[cfg(test)]
 mod tests;
@@ -10,12 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedHttpClient};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::{Builder, Connector};
 
 pub use dynamodb::DynamoStore;
+pub use http::AuthorityError;
 pub use management::ManagementOutbox;
 
 use crate::config::Settings;
@@ -42,13 +40,18 @@ pub struct AwsConfig {
 }
 
 /// Puts together what the clients share. `endpoints` are those that will be called beside DynamoDB.
-#[must_use]
-pub fn aws_config(settings: &Settings, endpoints: &[&str]) -> AwsConfig {
+///
+/// # Errors
+/// [`AuthorityError`], if the file of certificate authorities that the settings name is of no use.
+pub fn aws_config(settings: &Settings, endpoints: &[&str]) -> Result<AwsConfig, AuthorityError> {
     let credentials = &settings.credentials;
-    let plain = |endpoint: &str| endpoint.starts_with("http://");
-    let all_plain = settings.dynamodb_endpoint.as_deref().is_some_and(plain)
-        && endpoints.iter().all(|endpoint| plain(endpoint));
-    AwsConfig {
+    let dynamodb = settings.dynamodb_endpoint.as_deref();
+    let security = http::Security::of(
+        &settings.authorities,
+        dynamodb.into_iter().chain(endpoints.iter().copied()),
+        dynamodb.is_none(),
+    );
+    Ok(AwsConfig {
         region: Region::new(settings.region.clone()),
         credentials: Credentials::new(
             &credentials.access_key_id,
@@ -57,8 +60,8 @@ pub fn aws_config(settings: &Settings, endpoints: &[&str]) -> AwsConfig {
             None,
             "environment",
         ),
-        http_client: http_client(all_plain),
-    }
+        http_client: http::client(security)?,
+    })
 }
 
 fn timeouts(operation: Duration) -> TimeoutConfig {
@@ -66,27 +69,6 @@ fn timeouts(operation: Duration) -> TimeoutConfig {
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(operation)
         .build()
-}
-
-/// The SDKs' own HTTP client, with the proxy of the environment, which they do not look at by
-/// themselves. Without TLS (`plain`) the root certificates, a good part of a cold start, stay unread.
-fn http_client(plain: bool) -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = Connector::builder().proxy_config(ProxyConfig::from_env());
-        if let Some(settings) = settings {
-            builder = builder.connector_settings(settings.clone());
-        }
-        if let Some(components) = components {
-            builder.set_sleep_impl(components.sleep_impl());
-        }
-        if plain {
-            builder.build_http()
-        } else {
-            builder
-                .tls_provider(Provider::Rustls(CryptoMode::Ring))
-                .build()
-        }
-    })
 }
 
 /// The operating system's clock.

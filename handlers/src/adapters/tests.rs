@@ -9,10 +9,10 @@ use dynoxide::Database;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
-use super::{DynamoStore, ManagementOutbox, OsRandomness, SystemClock, aws_config};
+use super::{AwsConfig, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
 use crate::chat::memory::{MemoryOutbox, MemoryStore};
 use crate::chat::{Chat, Name, Room, RoomCode};
-use crate::config::{Credentials, Function, Settings};
+use crate::config::{Authorities, Credentials, Function, Settings};
 use crate::ports::{
     Clock, Connection, ConnectionId, Delivery, Entry, Head, Member, MemberId, Message, Move,
     Outbox, Part, Store, Timestamp, Touched,
@@ -68,7 +68,12 @@ fn settings(endpoint: &str) -> Settings {
             session_token: None,
         },
         dynamodb_endpoint: Some(endpoint.to_owned()),
+        authorities: Authorities::Amazon,
     }
+}
+
+fn aws_config(settings: &Settings, endpoints: &[&str]) -> AwsConfig {
+    super::aws_config(settings, endpoints).expect("no file is named")
 }
 
 fn items(database: &Database) -> usize {
