@@ -262,6 +262,10 @@ pub(crate) struct SourceArgs {
     )]
     pub(crate) cdn: Cdn,
 
+    /// A domain of one's own in front of it.
+    #[command(flatten)]
+    pub(crate) domain: DomainArgs,
+
     /// The days that messages are kept, and a room without members, up to 3650; 0 keeps them ten
     /// minutes, for clients that come back
     #[arg(
@@ -286,6 +290,19 @@ pub(crate) struct SourceArgs {
     /// A `bootstrap` that was built elsewhere; by default it is built here
     #[arg(long, env = "CHATCTL_BOOTSTRAP", value_name = "FILE")]
     pub(crate) bootstrap: Option<PathBuf>,
+}
+
+/// A domain of one's own.
+#[derive(Debug, Args)]
+pub(crate) struct DomainArgs {
+    /// The domain that page and socket answer at, such as chat.example.org; give it each time. The
+    /// DNS record to make is printed. Without it they answer at CloudFront's name
+    #[arg(long, env = "CHATCTL_DOMAIN", value_name = "NAME")]
+    pub(crate) domain: Option<String>,
+
+    /// The domain's certificate in ACM, in us-east-1 whatever the Region
+    #[arg(long, env = "CHATCTL_CERTIFICATE_ARN", value_name = "ARN")]
+    pub(crate) certificate_arn: Option<String>,
 }
 
 /// The arguments of `urls`.

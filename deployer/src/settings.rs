@@ -8,14 +8,14 @@ use local::{FaultError, Faults, Limits};
 
 use crate::build::{Architecture, Profile};
 use crate::cli::{
-    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, SourceArgs, StageArgs, SynthArgs,
-    TemplateFormat, UrlsArgs, VerifyArgs,
+    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, DomainArgs, SourceArgs, StageArgs,
+    SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
 };
 use crate::cloud::Terms;
 use crate::cloud::aws::Account;
 use crate::policy::Principal;
 use crate::stack::Losses;
-use crate::template::{Cdn, StageName, StageNameError, TemplateSettings};
+use crate::template::{Cdn, Domain, DomainError, StageName, StageNameError, TemplateSettings};
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,9 @@ pub(crate) enum SettingsError {
     /// `--fault`.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// `--domain` or `--certificate-arn`.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
@@ -64,6 +67,7 @@ impl SettingsError {
                 StageName::LENGTH_MAX
             ),
             Self::Fault(_) => format!("there are these:\n{}", cli::faults()),
+            Self::Domain(error) => error.hint(),
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
@@ -161,6 +165,8 @@ pub(crate) struct DeploySettings {
     pub(crate) wwwroot: Option<PathBuf>,
     /// Who serves the page.
     pub(crate) cdn: Cdn,
+    /// The domain that it answers at, if not CloudFront's.
+    pub(crate) domain: Option<Domain>,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
     /// Whether the page and the chat are tried even if nothing has changed.
@@ -207,6 +213,7 @@ impl DeploySettings {
             losses: Losses::Refused,
             wwwroot: source.wwwroot.clone(),
             cdn: source.cdn,
+            domain: domain(source)?,
             history_days: source.history_days,
             verify: false,
             hotswap: false,
@@ -216,6 +223,18 @@ impl DeploySettings {
             folder: std::env::current_dir().unwrap_or_default(),
         })
     }
+}
+
+fn domain(source: &SourceArgs) -> Result<Option<Domain>, DomainError> {
+    let DomainArgs {
+        domain,
+        certificate_arn,
+    } = &source.domain;
+    let domain = Domain::new(domain.as_deref(), certificate_arn.as_deref())?;
+    if domain.is_some() && source.cdn == Cdn::Off {
+        return Err(DomainError::WithoutCdn);
+    }
+    Ok(domain)
 }
 
 /// The settings of `diff`.

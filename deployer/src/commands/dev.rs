@@ -118,9 +118,19 @@ async fn local(
     Stack::start(options).await
 }
 
+/// Where page and socket are, as the template says it.
+fn urls(stack: &Stack) -> (String, String) {
+    let output = |name: &str| stack.template().outputs.get(name).cloned();
+    (
+        output("SiteUrl").unwrap_or_else(|| stack.site_url()),
+        output("WebSocketUrl").unwrap_or_else(|| stack.websocket_url()),
+    )
+}
+
 fn publish(stack: &Stack) {
     if let Some(site) = stack.site() {
-        let body = site::config(&stack.websocket_url()).into();
+        let (page, websocket) = urls(stack);
+        let body = site::config(&page, &websocket).into();
         let content_type = content_type(site::CONFIG_KEY);
         site.put(site::CONFIG_KEY, Object { content_type, body });
     }
@@ -134,12 +144,12 @@ async fn verify(settings: &DevSettings, stack: &Stack) -> Result<(), SiteError> 
     } else {
         Extent::Page
     };
-    let (site, websocket) = (&stack.site_url(), &stack.websocket_url());
-    site::verify_here(Chat { site, websocket }, extent).await
+    let (site, websocket) = urls(stack);
+    site::verify_here(Chat::at(&site, &websocket), extent).await
 }
 
 fn announce(settings: &DevSettings, stack: &Stack, output: &mut Output) -> Result<(), Error> {
-    let (site, websocket) = (stack.site_url(), stack.websocket_url());
+    let (site, websocket) = urls(stack);
     if settings.json {
         output.data(&format!(
             "{}\n",
