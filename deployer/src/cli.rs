@@ -76,6 +76,7 @@ Examples:
   chatctl dev --port 0 --json    on a free port; the URLs as one JSON line
   chatctl dev --data ./data      keep rooms and connections in a folder
   chatctl dev --release          the functions as they are packaged for Lambda
+  chatctl dev --watch            what is edited is there at once
   chatctl dev --reports          what each invocation would be billed for
   chatctl dev --idle-timeout 10s --connection-lifetime 1m
                                  see clients reconnect without waiting for hours
@@ -393,6 +394,15 @@ pub(crate) struct DevArgs {
     /// Build the functions as they are packaged for Lambda: slower to build, faster to run
     #[arg(long, env = "CHATCTL_RELEASE", value_parser = switch())]
     pub(crate) release: bool,
+
+    /// Build and swap the functions when their sources change, without closing a connection, and reload
+    /// the page in browsers when it changes
+    #[arg(long, env = "CHATCTL_WATCH", value_parser = switch())]
+    pub(crate) watch: bool,
+
+    /// Another checkout of the sources than the one that this program was built from
+    #[arg(long, env = "CHATCTL_CHECKOUT", value_name = "DIR")]
+    pub(crate) checkout: Option<PathBuf>,
 
     /// Close connections that have been silent for this long, such as 10s; at most 10m, which is
     /// what AWS allows and the default

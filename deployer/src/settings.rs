@@ -108,6 +108,10 @@ pub(crate) struct DevSettings {
     pub(crate) history_days: u16,
     /// How the functions are built.
     pub(crate) profile: Profile,
+    /// Whether what is edited is taken up at once.
+    pub(crate) watch: bool,
+    /// The sources, if not those that this program was built from.
+    pub(crate) checkout: Option<PathBuf>,
     /// When connections end by themselves.
     pub(crate) limits: Limits,
     /// What goes wrong on purpose.
@@ -138,6 +142,8 @@ impl DevSettings {
             } else {
                 Profile::Dev
             },
+            watch: args.watch,
+            checkout: args.checkout.clone(),
             limits: limits(args)?,
             faults: args.fault.join(",").parse()?,
             seed: args.seed,

@@ -30,7 +30,8 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     assert!(direct.starts_with("wss://"), "{direct}");
     assert!(direct.ends_with(".execute-api.us-east-1.amazonaws.com/dev"));
 
-    let urls = chatctl::result_on(&ministack, &["urls", "--json"]).await;
+    let urls = chatctl::run_on(&ministack, &["urls", "--json"]).await;
+    let urls: Value = serde_json::from_slice(&urls.stdout).expect("JSON");
     let expected = json!({"site": site, "websocket": websocket, "direct": direct, "dns": null});
     assert_eq!(urls, expected);
     the_site_is(&ministack, site, &page).await;

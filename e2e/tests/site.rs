@@ -172,7 +172,8 @@ async fn is_behind_cloudfront(ministack: &Ministack, result: &Value) {
 }
 
 async fn urls_are(ministack: &Ministack, result: &Value) {
-    let urls = chatctl::result_on(ministack, &["urls", "--json"]).await;
+    let urls = chatctl::run_on(ministack, &["urls", "--json"]).await;
+    let urls: Value = serde_json::from_slice(&urls.stdout).expect("JSON");
     for url in ["site", "websocket", "direct", "dns"] {
         assert_eq!(urls[url], result[url], "{url}");
     }
