@@ -129,7 +129,7 @@ export function notify(title, body) {
 // ---- config.json
 
 /** The server's address. An error says in words what is wrong with the file. */
-export async function loadServer(pageProtocol) {
+export async function loadServer(origin) {
   let response;
   try {
     response = await fetch(CONFIG, { cache: 'no-cache', signal: AbortSignal.timeout(CONFIG_MS) });
@@ -137,14 +137,15 @@ export async function loadServer(pageProtocol) {
     throw new Error(`${CONFIG} could not be fetched. Check your connection.`);
   }
   if (!response.ok) throw new Error(`${CONFIG} is missing here (status ${response.status}).`);
-  return serverFrom(await response.text(), pageProtocol);
+  return serverFrom(await response.text(), origin);
 }
 
-/** Pure. */
-export function serverFrom(text, pageProtocol) {
+/** Pure. A path is of the page's own origin. */
+export function serverFrom(text, origin) {
   let server;
   try {
     server = JSON.parse(text)?.server;
+    if (server?.[0] === '/') server = origin.replace('http', 'ws') + server;
   } catch {
     throw new Error(`${CONFIG} is not JSON.`);
   }
@@ -152,7 +153,7 @@ export function serverFrom(text, pageProtocol) {
   if (protocol !== 'ws:' && protocol !== 'wss:') {
     throw new Error(`${CONFIG} has no “server” that is a WebSocket address (wss://… or ws://…).`);
   }
-  if (pageProtocol === 'https:' && protocol === 'ws:') {
+  if (protocol === 'ws:' && origin.startsWith('https:')) {
     throw new Error(`The “server” in ${CONFIG} is ws://…, but a page served over https needs wss://….`);
   }
   return server;

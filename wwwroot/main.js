@@ -69,7 +69,7 @@ async function configure() {
   const code = codeInAddress();
   const { name, session } = device.recall(code);
   try {
-    server = await device.loadServer(location.protocol);
+    server = await device.loadServer(location.origin);
   } catch (error) {
     dispatch({ type: 'misconfigured', reason: error.message });
     return;

@@ -80,6 +80,7 @@ Examples:
   chatctl dev --port 0 --json    on a free port; the URLs as one JSON line
   chatctl dev --data ./data      keep rooms and connections in a folder
   chatctl dev --release          the functions as they are packaged for Lambda
+  chatctl dev --watch            what is edited is there at once
   chatctl dev --reports          what each invocation would be billed for
   chatctl dev --idle-timeout 10s --connection-lifetime 1m
                                  see clients reconnect without waiting for hours
@@ -276,6 +277,10 @@ pub(crate) struct SourceArgs {
     )]
     pub(crate) cdn: Cdn,
 
+    /// A domain of one's own in front of it.
+    #[command(flatten)]
+    pub(crate) domain: DomainArgs,
+
     /// The days that messages are kept, and a room without members, up to 3650; 0 keeps them ten
     /// minutes, for clients that come back
     #[arg(
@@ -300,6 +305,19 @@ pub(crate) struct SourceArgs {
     /// A `bootstrap` that was built elsewhere; by default it is built here
     #[arg(long, env = "CHATCTL_BOOTSTRAP", value_name = "FILE")]
     pub(crate) bootstrap: Option<PathBuf>,
+}
+
+/// A domain of one's own.
+#[derive(Debug, Args)]
+pub(crate) struct DomainArgs {
+    /// The domain that page and socket answer at, such as chat.example.org; give it each time. The
+    /// DNS record to make is printed. Without it they answer at CloudFront's name
+    #[arg(long, env = "CHATCTL_DOMAIN", value_name = "NAME")]
+    pub(crate) domain: Option<String>,
+
+    /// The domain's certificate in ACM, in us-east-1 whatever the Region
+    #[arg(long, env = "CHATCTL_CERTIFICATE_ARN", value_name = "ARN")]
+    pub(crate) certificate_arn: Option<String>,
 }
 
 /// The arguments of `urls`.
@@ -390,6 +408,15 @@ pub(crate) struct DevArgs {
     /// Build the functions as they are packaged for Lambda: slower to build, faster to run
     #[arg(long, env = "CHATCTL_RELEASE", value_parser = switch())]
     pub(crate) release: bool,
+
+    /// Build and swap the functions when their sources change, without closing a connection, and reload
+    /// the page in browsers when it changes
+    #[arg(long, env = "CHATCTL_WATCH", value_parser = switch())]
+    pub(crate) watch: bool,
+
+    /// Another checkout of the sources than the one that this program was built from
+    #[arg(long, env = "CHATCTL_CHECKOUT", value_name = "DIR")]
+    pub(crate) checkout: Option<PathBuf>,
 
     /// Close connections that have been silent for this long, such as 10s; at most 10m, which is
     /// what AWS allows and the default

@@ -20,7 +20,7 @@ mod peer;
 mod scene;
 mod transcript;
 
-pub(crate) use check::{Check, Outcome, Verdict, not_tried, reasons, try_check};
+pub(crate) use check::{Check, Outcome, Verdict, not_tried, reasons, try_check, try_two_ways};
 pub(crate) use checks::pass_both_ways;
 pub(crate) use fault::Fault;
 pub(crate) use scene::{Scene, Server};

@@ -7,6 +7,7 @@ use local::{DatabaseError, StartError};
 
 use crate::build::BuildError;
 use crate::cloud::CloudError;
+use crate::commands::dev::WatchError;
 use crate::functions::FunctionError;
 use crate::output::OutputError;
 use crate::settings::SettingsError;
@@ -127,6 +128,9 @@ pub(crate) enum Error {
         /// The stack that AWS is at meanwhile.
         goes_on: Option<String>,
     },
+    /// Changes of the sources cannot be taken up.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// The operating system refused something that it never should.
     #[error("this machine refuses to run it")]
     Machine(#[source] io::Error),
@@ -155,6 +159,7 @@ impl Error {
             | Self::NoOutput { .. }
             | Self::StillThere { .. }
             | Self::BrokenPromises { .. }
+            | Self::Watch(_)
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
             Self::Interrupted { .. } => ExitCode::Interrupted,
@@ -199,6 +204,7 @@ impl Error {
                 format!("AWS goes on with `{stack}`: run the same command again to follow it to its end")
             }),
             Self::Local(error) => local_hint(error).map(str::to_owned),
+            Self::Watch(error) => Some(error.hint()),
             Self::BrokenPromises { .. } => Some(
                 "PROTOCOL.md has what is promised; what was sent and received is above".to_owned(),
             ),

@@ -8,15 +8,15 @@ use local::{FaultError, Faults, Limits};
 
 use crate::build::{Architecture, Profile};
 use crate::cli::{
-    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, PlanArgs, SourceArgs, StageArgs,
-    SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
+    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, DomainArgs, PlanArgs, SourceArgs,
+    StageArgs, SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
 };
 use crate::cloud::Terms;
 use crate::cloud::aws::Account;
 use crate::plan::{Load, LoadError, Region, RegionError};
 use crate::policy::Principal;
 use crate::stack::Losses;
-use crate::template::{Cdn, StageName, StageNameError, TemplateSettings};
+use crate::template::{Cdn, Domain, DomainError, StageName, StageNameError, TemplateSettings};
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,9 @@ pub(crate) enum SettingsError {
     /// `--region`, of a plan, which AWS does not see.
     #[error(transparent)]
     Region(#[from] RegionError),
+    /// `--domain` or `--certificate-arn`.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
@@ -75,6 +78,7 @@ impl SettingsError {
             Self::Region(_) => {
                 "set `--region` or `CHATCTL_REGION` to one such as `eu-central-1`".to_owned()
             }
+            Self::Domain(error) => error.hint(),
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
@@ -115,6 +119,10 @@ pub(crate) struct DevSettings {
     pub(crate) history_days: u16,
     /// How the functions are built.
     pub(crate) profile: Profile,
+    /// Whether what is edited is taken up at once.
+    pub(crate) watch: bool,
+    /// The sources, if not those that this program was built from.
+    pub(crate) checkout: Option<PathBuf>,
     /// When connections end by themselves.
     pub(crate) limits: Limits,
     /// What goes wrong on purpose.
@@ -145,6 +153,8 @@ impl DevSettings {
             } else {
                 Profile::Dev
             },
+            watch: args.watch,
+            checkout: args.checkout.clone(),
             limits: limits(args)?,
             faults: args.fault.join(",").parse()?,
             seed: args.seed,
@@ -172,6 +182,8 @@ pub(crate) struct DeploySettings {
     pub(crate) wwwroot: Option<PathBuf>,
     /// Who serves the page.
     pub(crate) cdn: Cdn,
+    /// The domain that it answers at, if not CloudFront's.
+    pub(crate) domain: Option<Domain>,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
     /// Whether the page and the chat are tried even if nothing has changed.
@@ -218,6 +230,7 @@ impl DeploySettings {
             losses: Losses::Refused,
             wwwroot: source.wwwroot.clone(),
             cdn: source.cdn,
+            domain: domain(source)?,
             history_days: source.history_days,
             verify: false,
             hotswap: false,
@@ -227,6 +240,18 @@ impl DeploySettings {
             folder: std::env::current_dir().unwrap_or_default(),
         })
     }
+}
+
+fn domain(source: &SourceArgs) -> Result<Option<Domain>, DomainError> {
+    let DomainArgs {
+        domain,
+        certificate_arn,
+    } = &source.domain;
+    let domain = Domain::new(domain.as_deref(), certificate_arn.as_deref())?;
+    if domain.is_some() && source.cdn == Cdn::Off {
+        return Err(DomainError::WithoutCdn);
+    }
+    Ok(domain)
 }
 
 /// The settings of `diff`.

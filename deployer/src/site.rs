@@ -1,16 +1,19 @@
 //! The page: what is published, how, and whether it works where it is.
 //!
 //! # Layout
+//! * `domain`: whether a domain of one's own leads there.
 //! * `edges`: whether CloudFront has the distribution everywhere.
 //! * `page`: the files of `wwwroot` and the configuration as objects, and what of them is new.
 //! * `publish`: to a bucket, and to the edges of a distribution if there is one.
 //! * `verify`: the page and the chat, from outside.
 
+mod domain;
 mod edges;
 mod page;
 mod publish;
 mod verify;
 
+pub(crate) use domain::{Record, tell_of_domain};
 pub(crate) use edges::until_deployed;
 pub(crate) use page::{Edits, Host, Page};
 pub(crate) use publish::{Published, edits, forget_verified, note_verified, publish};
@@ -29,9 +32,13 @@ use verify::Fault;
 /// The key of the page's configuration.
 pub(crate) const CONFIG_KEY: &str = "config.json";
 
-/// The page's configuration: where the socket is.
-pub(crate) fn config(websocket_url: &str) -> String {
-    json!({ "server": websocket_url }).to_string()
+/// The page's configuration: where the socket is. One of the page's own origin is told by its path
+/// alone, so that the page works under whichever name it is reached.
+pub(crate) fn config(site: &str, websocket: &str) -> String {
+    let own = origin(site).replacen("http", "ws", 1);
+    let path = websocket.strip_prefix(&own);
+    let server = path.filter(|it| it.starts_with('/')).unwrap_or(websocket);
+    json!({ "server": server }).to_string()
 }
 
 /// Why the page is not where it should be, or does not work there.
@@ -116,6 +123,41 @@ impl SiteError {
                     .to_owned()
             }
             Self::NotWorkingHere { .. } => "what the functions say above tells more".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_of_the_pages_own_origin_is_told_by_its_path() {
+        for (site, websocket, server) in [
+            (
+                "https://d1.cloudfront.net/",
+                "wss://d1.cloudfront.net/dev",
+                "/dev",
+            ),
+            ("http://127.0.0.1:8765/", "ws://127.0.0.1:8765/dev", "/dev"),
+            (
+                "https://d1.example/",
+                "wss://d1.example.org/dev",
+                "wss://d1.example.org/dev",
+            ),
+            (
+                "https://d1.example/",
+                "ws://d1.example/dev",
+                "ws://d1.example/dev",
+            ),
+            (
+                "http://b.example/",
+                "wss://api.example/dev",
+                "wss://api.example/dev",
+            ),
+        ] {
+            let expected = json!({ "server": server }).to_string();
+            assert_eq!(config(site, websocket), expected, "{site} {websocket}");
         }
     }
 }

@@ -14,9 +14,11 @@
 //! * `yaml`: the YAML writer.
 //! * `stage`: the name of a stage.
 //! * `cdn`: whether CloudFront serves the page.
+//! * `domain`: a domain of one's own, with its certificate.
 
 mod cdn;
 mod document;
+mod domain;
 mod embedded;
 mod fragment;
 mod intrinsic;
@@ -29,6 +31,7 @@ mod invariants;
 
 pub(crate) use cdn::Cdn;
 pub(crate) use document::Document;
+pub(crate) use domain::{Domain, DomainError};
 pub(crate) use stage::{StageName, StageNameError};
 
 use serde_json::Value;

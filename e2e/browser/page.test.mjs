@@ -71,8 +71,11 @@ test(`all of it is at most ${BYTES_MAX} bytes compressed`, (t) => {
 });
 
 test('config.json gives the address of the server', () => {
-  assert.equal(serverFrom('{"server":"ws://127.0.0.1:1/dev","later":1}', 'http:'), 'ws://127.0.0.1:1/dev');
-  assert.equal(serverFrom('{"server":"wss://x.example/prod"}', 'https:'), 'wss://x.example/prod');
+  const http = 'http://127.0.0.1:8765';
+  assert.equal(serverFrom('{"server":"ws://127.0.0.1:1/dev","later":1}', http), 'ws://127.0.0.1:1/dev');
+  assert.equal(serverFrom('{"server":"wss://x.example/prod"}', 'https://y.example'), 'wss://x.example/prod');
+  assert.equal(serverFrom('{"server":"/dev"}', http), 'ws://127.0.0.1:8765/dev');
+  assert.equal(serverFrom('{"server":"/prod"}', 'https://http.example'), 'wss://http.example/prod');
 });
 
 for (const [text, reason] of [
@@ -84,7 +87,7 @@ for (const [text, reason] of [
   ['{"server":"ws://x.example"}', /needs wss/],
 ]) {
   test(`config.json with ${text} is refused in words`, () => {
-    assert.throws(() => serverFrom(text, 'https:'), reason);
+    assert.throws(() => serverFrom(text, 'https://y.example'), reason);
   });
 }
 

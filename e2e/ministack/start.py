@@ -12,6 +12,8 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
   bucket called `account-blocks-public-policies`.
 - CloudFormation's refusals where MiniStack has none (behaviour.py), and what tests ask for on top
   (control.py). README.md in this folder is the specification of both.
+- Sockets through a distribution: MiniStack refuses them. They go to the origin that the
+  distribution's own configuration names for the path.
 - A record of every request, one JSON object a line, in the file that RECORD names. From it tests
   tell in what order things were done, and that nothing was done that need not be.
 - A leash: MiniStack and its functions end when this program's standard input does, that is with
@@ -30,7 +32,7 @@ import threading
 import behaviour
 from control import Control
 from ministack import app
-from ministack.services import apigateway, s3
+from ministack.services import apigateway, cloudfront, s3
 from ministack.services.cloudformation import provisioners
 
 
@@ -48,7 +50,7 @@ def main():
     app._port_is_bindable = lambda *_: False
     behaviour.install()
     app._HypercornConfig._insecure_bind = ["127.0.0.1:" + os.environ.pop("WEBSITE_PORT")]
-    app.app = Control(Websites(app.app), os.environ.pop("RECORD"))
+    app.app = Control(Edges(Websites(app.app)), os.environ.pop("RECORD"))
     app.main()
 
 
@@ -171,6 +173,57 @@ class Websites:
                 path += re.search("<Suffix>(.+)</Suffix>", website)[1]
             scope = {**scope, "path": path, "raw_path": path.encode()}
         await self.inner(scope, receive, send)
+
+
+class Edges:
+    """CloudFront's edges as far as sockets go through them.
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/distribution-working-with.websockets.html
+    """
+
+    HOST = re.compile(r"([a-z0-9]+)\.cloudfront\.net")
+    # The managed origin request policies that bring a handshake's headers to the origin, and whether
+    # the viewer's Host is among them.
+    POLICIES = {
+        "216adef6-5c7f-47e4-b989-5492eafa07d3": True,
+        "b689b0a8-53d0-40ab-baf2-68738e2966ac": False,
+    }
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    async def __call__(self, scope, receive, send):
+        headers = dict(scope.get("headers", []))
+        edge = self.HOST.fullmatch(headers.get(b"host", b"").decode("latin-1"))
+        if edge and scope["type"] == "websocket":
+            host = self.origin(edge[1], scope["path"])
+            if not host:
+                await receive()
+                return await send({"type": "websocket.close", "code": 1008})
+            headers[b"host"] = host.encode()
+            scope = {**scope, "headers": list(headers.items())}
+        await self.inner(scope, receive, send)
+
+    def origin(self, label, path):
+        """The host that is asked for a socket, if there is one."""
+        distribution = cloudfront.find_distribution_for_label(label)
+        if not distribution or not distribution["enabled"]:
+            return None
+        config = cloudfront.parse_distribution_dataplane_config(distribution)
+        fitting = (it for it in config["ordered_behaviors"] if matches(it["path_pattern"], path))
+        behavior = next(fitting, config["default_behavior"])
+        keeps_host = self.POLICIES.get(behavior["origin_request_policy_id"])
+        if keeps_host is None:
+            return None
+        own = distribution["DomainName"]
+        return own if keeps_host else config["origins"][behavior["target_origin_id"]]["domain_name"]
+
+
+def matches(pattern, path):
+    """With or without the first slash; a star is anything, a question mark one character."""
+    parts = re.split(r"([*?])", pattern.removeprefix("/"))
+    wild = {"*": ".*", "?": "."}
+    expression = "".join(wild.get(part, re.escape(part)) for part in parts)
+    return re.fullmatch(expression, path.removeprefix("/"), re.DOTALL) is not None
 
 
 def wants_tls(policy):

@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::OnceLock;
 
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::ministack::Ministack;
@@ -190,16 +194,29 @@ impl Dev {
     pub async fn start_with(arguments: &[&str], stderr: Stdio) -> Self {
         // Built before the deadline runs; `chatctl dev` then finds it up to date.
         let _ = bootstrap();
+        Self::start_in(arguments, &[], stderr, DEADLINE).await
+    }
+
+    /// Starts it as [`Dev::start_with`] does, with more variables and a deadline that a build fits in.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_in(
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        stderr: Stdio,
+        deadline: std::time::Duration,
+    ) -> Self {
         let arguments = [&["dev", "--port", "0", "--json"], arguments].concat();
         let mut child = command(&arguments)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
             .expect("chatctl starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let line = within_deadline("URLs", stdout.next_line())
-            .await
-            .expect("readable");
+        let line = tokio::time::timeout(deadline, stdout.next_line()).await;
+        let line = line.expect("URLs in time").expect("readable");
         let line = line.expect("chatctl dev prints its URLs before it ends");
         let urls: Value = serde_json::from_str(&line).expect("one line of JSON");
         let url = |name: &str| urls[name].as_str().expect(name).to_owned();
@@ -214,6 +231,36 @@ impl Dev {
             site: url("site"),
             websocket: url("websocket"),
         }
+    }
+
+    /// Fetches a file of its page.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn get(&self, file: &str) -> String {
+        let host = self
+            .site
+            .trim_start_matches("http://")
+            .trim_end_matches('/');
+        let fetched = async {
+            let stream = TcpStream::connect(host).await?;
+            let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+            let (mut sender, connection) = handshake.map_err(std::io::Error::other)?;
+            let request = hyper::Request::get(format!("/{file}"))
+                .header("host", host)
+                .header("connection", "close")
+                .body(Empty::<Bytes>::new())
+                .map_err(std::io::Error::other)?;
+            let answer = async {
+                let response = sender.send_request(request).await?;
+                assert_eq!(response.status(), 200, "{file}");
+                Ok::<_, hyper::Error>(response.collect().await?.to_bytes())
+            };
+            let (answer, _) = tokio::join!(answer, connection);
+            answer.map_err(std::io::Error::other)
+        };
+        let body = within_deadline(file, fetched).await.expect(file);
+        String::from_utf8(body.to_vec()).expect("text")
     }
 
     /// Its process id.

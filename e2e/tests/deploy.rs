@@ -25,20 +25,22 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     assert_eq!(first["changed"], true, "{first}");
     let (site, websocket) = (text(&first["site"]), text(&first["websocket"]));
     assert!(site.ends_with(".cloudfront.net/"), "{site}");
-    assert!(websocket.starts_with("wss://"), "{websocket}");
-    assert!(websocket.ends_with(".execute-api.us-east-1.amazonaws.com/dev"));
+    assert_eq!(websocket, format!("{}dev", site.replace("https:", "wss:")));
+    let direct = text(&first["direct"]);
+    assert!(direct.starts_with("wss://"), "{direct}");
+    assert!(direct.ends_with(".execute-api.us-east-1.amazonaws.com/dev"));
 
     let urls = chatctl::run_on(&ministack, &["urls", "--json"]).await;
-    let urls = String::from_utf8(urls.stdout).expect("text");
-    let expected = format!("{{\"site\":\"{site}\",\"websocket\":\"{websocket}\"}}\n");
+    let urls: Value = serde_json::from_slice(&urls.stdout).expect("JSON");
+    let expected = json!({"site": site, "websocket": websocket, "direct": direct, "dns": null});
     assert_eq!(urls, expected);
     the_site_is(&ministack, site, &page).await;
     let config = ministack.get(&format!("{site}config.json")).await;
     let config: Value = serde_json::from_slice(config.body()).expect("JSON");
-    assert_eq!(config, json!({"server": websocket}));
+    assert_eq!(config, json!({"server": "/dev"}));
 
     let mut ann = ministack.socket(websocket).await;
-    let mut bob = ministack.socket(websocket).await;
+    let mut bob = ministack.socket(direct).await;
     ann.send(json!({"type": "message", "from": "ann", "text": "hi"}))
         .await;
     for client in [&mut ann, &mut bob] {
@@ -119,7 +121,7 @@ async fn every_promise_is_kept(ministack: &Ministack, stage: &str) {
     for empty in ["failed", "not_tried"] {
         assert_eq!(verified[empty], json!([]), "{verified}");
     }
-    assert_eq!(verified["held"].as_array().map(Vec::len), Some(20));
+    assert_eq!(verified["held"].as_array().map(Vec::len), Some(21));
 }
 
 fn subset(of: &Value, like: &Value) -> Value {

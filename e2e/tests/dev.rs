@@ -37,7 +37,15 @@ async fn once_the_urls_are_printed_the_site_and_the_socket_answer() {
     let config = get(&dev.site, "/config.json").await;
     let body = config.split("\r\n\r\n").nth(1).expect("a body");
     let config: Value = serde_json::from_str(body).expect("JSON");
-    assert_eq!(config, json!({"server": dev.websocket}));
+    assert_eq!(
+        config,
+        json!({"server": "/dev"}),
+        "of the page's own origin"
+    );
+    assert_eq!(
+        dev.websocket,
+        format!("{}dev", dev.site.replace("http:", "ws:"))
+    );
 
     let mut ann = Client::connect(&dev.websocket).await;
     let mut bob = Client::connect(&dev.websocket).await;

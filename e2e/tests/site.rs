@@ -43,7 +43,7 @@ async fn the_page_is_served_without_cloudfront_and_with_it_by_turns() {
 
     let cdn = chatctl::result_on(&ministack, &deploy("on")).await;
     assert_eq!(cdn["changed"], true);
-    assert_eq!(cdn["websocket"], website["websocket"]);
+    assert_eq!(cdn["direct"], website["direct"], "who is there stays");
     is_behind_cloudfront(&ministack, &cdn).await;
     let gone = ministack.get(text(&website["site"])).await;
     assert_ne!(gone.status(), 200, "the bucket is private again");
@@ -104,7 +104,8 @@ async fn is_a_website(ministack: &Ministack, result: &Value) {
         site.ends_with(".s3-website-us-east-1.amazonaws.com/"),
         "{site}"
     );
-    urls_are(ministack, site, websocket).await;
+    assert_eq!(websocket, text(&result["direct"]));
+    urls_are(ministack, result).await;
 
     let page = ministack.get(site).await;
     assert_eq!(page.status(), 200);
@@ -142,7 +143,15 @@ async fn is_behind_cloudfront(ministack: &Ministack, result: &Value) {
     let (site, websocket) = (text(&result["site"]), text(&result["websocket"]));
     assert!(site.starts_with("https://"), "{site}");
     assert!(site.ends_with(".cloudfront.net/"), "{site}");
-    urls_are(ministack, site, websocket).await;
+    assert_eq!(websocket, format!("{}dev", site.replace("https:", "wss:")));
+    urls_are(ministack, result).await;
+    let config = ministack.get(&format!("{site}config.json")).await;
+    let config: Value = serde_json::from_slice(config.body()).expect("JSON");
+    assert_eq!(
+        config,
+        json!({"server": "/dev"}),
+        "of the page's own origin"
+    );
     for file in ["index.html", "main.js", "style.css"] {
         let served = ministack.get(&format!("{site}{file}")).await;
         assert_eq!(served.status(), 200, "{file}");
@@ -162,11 +171,12 @@ async fn is_behind_cloudfront(ministack: &Ministack, result: &Value) {
     assert_eq!(ministack.get(&object).await.status(), 403);
 }
 
-async fn urls_are(ministack: &Ministack, site: &str, websocket: &str) {
+async fn urls_are(ministack: &Ministack, result: &Value) {
     let urls = chatctl::run_on(ministack, &["urls", "--json"]).await;
-    let urls = String::from_utf8(urls.stdout).expect("text");
-    let expected = format!("{{\"site\":\"{site}\",\"websocket\":\"{websocket}\"}}\n");
-    assert_eq!(urls, expected);
+    let urls: Value = serde_json::from_slice(&urls.stdout).expect("JSON");
+    for url in ["site", "websocket", "direct", "dns"] {
+        assert_eq!(urls[url], result[url], "{url}");
+    }
 }
 
 /// Two people with a browser each, at a phone and at a desk.

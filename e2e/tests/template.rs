@@ -64,9 +64,10 @@ async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
 }
 
 #[tokio::test]
-async fn the_local_stack_changes_the_sockets_address_in_four_places_and_nothing_else() {
+async fn the_local_stack_changes_the_chats_addresses_in_six_places_and_nothing_else() {
     let template = read(&chatctl::synthesized().await).expect("it runs here");
     let host = "local.execute-api.us-east-1.amazonaws.com";
+    let site = "chat-dev-sitedistribution.cloudfront.net";
     let csp = |socket: &str| {
         format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -96,8 +97,18 @@ async fn the_local_stack_changes_the_sockets_address_in_four_places_and_nothing_
             &csp("ws://127.0.0.1:8765"),
         ),
         change(
-            "Outputs.WebSocketUrl",
+            "Outputs.DirectWebSocketUrl",
             format!("wss://{host}/dev"),
+            "ws://127.0.0.1:8765/dev",
+        ),
+        change(
+            "Outputs.SiteUrl",
+            format!("https://{site}/"),
+            "http://127.0.0.1:8765/",
+        ),
+        change(
+            "Outputs.WebSocketUrl",
+            format!("wss://{site}/dev"),
             "ws://127.0.0.1:8765/dev",
         ),
     ];

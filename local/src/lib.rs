@@ -244,6 +244,15 @@ impl Stack {
         self.site.as_deref()
     }
 
+    /// Has all functions run another program from now on: what is under way ends with the old one, and
+    /// connections stay open. To be called by one at a time.
+    ///
+    /// # Errors
+    /// [`InitError`], if it does not start; then all stays as it is.
+    pub async fn swap(&self, code: &Code) -> Result<(), InitError> {
+        self.parts.functions.swap(code).await
+    }
+
     /// Invokes a function, by its logical id, and waits for its response (Lambda's invocation type
     /// `RequestResponse`).
     ///

@@ -188,6 +188,8 @@ mod tests {
                 "content-security-policy".to_owned(),
                 "default-src 'none'".to_owned(),
             )],
+            hosts: Vec::new(),
+            leads_to_api: false,
         };
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let site = Site::new(declared, Some(folder));

@@ -26,6 +26,9 @@ pub(crate) enum BuildError {
     /// There is nothing to build from.
     #[error("the sources of the functions are not here")]
     NoSources,
+    /// What was named as a checkout is none.
+    #[error("`{}` is not a checkout of this project", .0.display())]
+    NoCheckout(PathBuf),
     /// cargo cannot be run.
     #[error("`cargo` cannot be run")]
     NoCargo(#[source] std::io::Error),
@@ -63,6 +66,7 @@ impl BuildError {
             Self::NoSources => {
                 "the clone that this program was built from is gone; run it inside another"
             }
+            Self::NoCheckout(_) => "set `--checkout` to the folder that `git clone` made",
             Self::NoCargo(_) => "install Rust with rustup (https://rustup.rs)",
             Self::Failed => "cargo's messages above say what is wrong",
             Self::NoBootstrap => "`handlers/Cargo.toml` has to declare it",

@@ -22,6 +22,19 @@ impl Sources {
         Self::choose(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), folder)
     }
 
+    /// The checkout in a folder that was asked for.
+    ///
+    /// # Errors
+    /// [`BuildError::NoCheckout`], if it is none.
+    pub(crate) fn at(folder: &Path) -> Result<Self, BuildError> {
+        let checkout = folder.canonicalize().ok().filter(|it| is_checkout(it));
+        let checkout = checkout.ok_or_else(|| BuildError::NoCheckout(folder.to_owned()))?;
+        Ok(Self {
+            checkout,
+            remark: None,
+        })
+    }
+
     fn choose(built_from: &Path, folder: &Path) -> Result<Self, BuildError> {
         let around = folder.ancestors().find(|it| is_checkout(it));
         let around = around.and_then(|it| it.canonicalize().ok());
@@ -58,6 +71,11 @@ impl Sources {
     /// The workspace's manifest.
     pub(crate) fn manifest(&self) -> PathBuf {
         self.checkout.join("Cargo.toml")
+    }
+
+    /// Where all of it is.
+    pub(crate) fn checkout(&self) -> &Path {
+        &self.checkout
     }
 
     /// The page.

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tokio::try_join;
 
 use super::urls::{Urls, required};
@@ -96,6 +95,7 @@ async fn deploy(
         Extent::Configuration
     };
     verify(cloud, stage, &stack, &wanted, &urls, extent, output).await?;
+    urls.tell_of_domain(output).await?;
     output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
     announce(settings, &urls, is_changed, output)
 }
@@ -240,12 +240,21 @@ fn short(sha256: &str) -> &str {
 
 pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, Error> {
     let stage = &settings.template.stage;
+    let domain = settings.domain.as_ref();
     let parameters = [
         ("StageName", stage.to_string()),
         ("CodeBucket", code.bucket.clone()),
         ("CodeKey", code.key.clone()),
         ("Architecture", settings.architecture.to_string()),
         ("Cdn", settings.cdn.to_string()),
+        (
+            "DomainName",
+            domain.map_or_else(String::new, |it| it.name.to_string()),
+        ),
+        (
+            "CertificateArn",
+            domain.map_or_else(String::new, |it| it.certificate.to_string()),
+        ),
         ("HistoryDays", settings.history_days.to_string()),
     ];
     Ok(Wanted {
@@ -279,7 +288,7 @@ async fn publish(
 ) -> Result<Published, Error> {
     let bucket = required(stage, stack, "SiteBucketName")?;
     let host = host(stage, stack)?;
-    let page = page.with_config(&urls.websocket);
+    let page = page.with_config(site::config(&urls.site, &urls.websocket));
     Ok(site::publish(cloud, &bucket, &host, page, output).await?)
 }
 
@@ -314,13 +323,10 @@ pub(super) fn announce(
     output: &mut Output,
 ) -> Result<(), Error> {
     let text = if settings.json {
-        let result = json!({
-            "event": "result",
-            "stage": settings.template.stage.as_str(),
-            "changed": is_changed,
-            "site": urls.site,
-            "websocket": urls.websocket,
-        });
+        let mut result = urls.json();
+        result["event"] = "result".into();
+        result["stage"] = settings.template.stage.as_str().into();
+        result["changed"] = is_changed.into();
         format!("{result}\n")
     } else {
         urls.lines()

@@ -1,5 +1,8 @@
 //! `chatctl dev`: the whole stack on this machine, from the template that is deployed to AWS.
 
+mod reload;
+mod watch;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -17,6 +20,8 @@ use crate::output::{Notes, Output};
 use crate::settings::DevSettings;
 use crate::site::{self, Chat, Extent, SiteError};
 use crate::template;
+use watch::Watch;
+pub(crate) use watch::WatchError;
 
 /// Runs the stack until the user ends it.
 ///
@@ -40,14 +45,23 @@ async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error>
             "faults strike as `--seed {seed}` has it: give that to have the same again"
         ));
     }
-    let stack = tokio::select! {
-        stack = start(settings, seed, &logs, output) => stack?,
+    let (stack, mut watch) = tokio::select! {
+        started = start(settings, seed, &logs, output) => started?,
         () = ended.wait() => return Ok(()),
     };
     let announced = announce(settings, &stack, output);
     logs.show();
     if announced.is_ok() {
-        ended.wait().await;
+        let watched = async {
+            match &mut watch {
+                Some(watch) => watch.run(&stack, |line| logs.tell(line)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = watched => {}
+            () = ended.wait() => {}
+        }
     }
     stack.stop().await;
     announced
@@ -59,9 +73,12 @@ async fn start(
     seed: u64,
     logs: &Arc<Logs>,
     output: &Output,
-) -> Result<Stack, Error> {
+) -> Result<(Stack, Option<Watch>), Error> {
     let document = template::synthesize(&settings.template)?;
-    let sources = Sources::find(&settings.folder)?;
+    let sources = match &settings.checkout {
+        Some(folder) => Sources::at(folder)?,
+        None => Sources::find(&settings.folder)?,
+    };
     let listener = Listener::bind(settings.port)?;
     if let Some(folder) = &settings.data {
         Database::prepare(folder).map_err(StartError::from)?;
@@ -69,7 +86,15 @@ async fn start(
     if let Some(remark) = sources.remark() {
         output.note(remark);
     }
-    let bootstrap = build::bootstrap(&sources, settings.profile).await?;
+    // Before the build: what is edited while it goes on is taken up afterwards.
+    let watch = settings
+        .watch
+        .then(|| Watch::begin(&sources, settings.profile));
+    let mut watch = watch.transpose()?;
+    let mut bootstrap = build::bootstrap(&sources, settings.profile).await?;
+    if let Some(watch) = &mut watch {
+        bootstrap = watch.keep(&bootstrap)?;
+    }
     let stack = local(
         settings,
         &sources,
@@ -82,12 +107,15 @@ async fn start(
     )
     .await?;
     publish(&stack);
+    if let Some(watch) = &mut watch {
+        watch.publish(&stack);
+    }
     if let Err(fault) = verify(settings, &stack).await {
         logs.show();
         stack.stop().await;
         return Err(fault.into());
     }
-    Ok(stack)
+    Ok((stack, watch))
 }
 
 async fn local(
@@ -118,9 +146,19 @@ async fn local(
     Stack::start(options).await
 }
 
+/// Where page and socket are, as the template says it.
+fn urls(stack: &Stack) -> (String, String) {
+    let output = |name: &str| stack.template().outputs.get(name).cloned();
+    (
+        output("SiteUrl").unwrap_or_else(|| stack.site_url()),
+        output("WebSocketUrl").unwrap_or_else(|| stack.websocket_url()),
+    )
+}
+
 fn publish(stack: &Stack) {
     if let Some(site) = stack.site() {
-        let body = site::config(&stack.websocket_url()).into();
+        let (page, websocket) = urls(stack);
+        let body = site::config(&page, &websocket).into();
         let content_type = content_type(site::CONFIG_KEY);
         site.put(site::CONFIG_KEY, Object { content_type, body });
     }
@@ -134,12 +172,12 @@ async fn verify(settings: &DevSettings, stack: &Stack) -> Result<(), SiteError> 
     } else {
         Extent::Page
     };
-    let (site, websocket) = (&stack.site_url(), &stack.websocket_url());
-    site::verify_here(Chat { site, websocket }, extent).await
+    let (site, websocket) = urls(stack);
+    site::verify_here(Chat::at(&site, &websocket), extent).await
 }
 
 fn announce(settings: &DevSettings, stack: &Stack, output: &mut Output) -> Result<(), Error> {
-    let (site, websocket) = (stack.site_url(), stack.websocket_url());
+    let (site, websocket) = urls(stack);
     if settings.json {
         output.data(&format!(
             "{}\n",

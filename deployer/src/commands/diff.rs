@@ -77,7 +77,7 @@ async fn diff(
         Comparison::New(status) => {
             difference.anew = status;
             difference.changes = everything(settings)?;
-            difference.page = Edits::of_all(page.with_config(""));
+            difference.page = Edits::of_all(page.with_config(String::new()));
         }
         Comparison::Later(status) => difference.later = Some(status),
         Comparison::Changes(changes) => {
@@ -144,11 +144,11 @@ async fn edits(
     let host = stack.and_then(|it| host(stage, it).ok());
     match (urls, bucket, host) {
         (Some(urls), Some(bucket), Some(host)) if host.cdn() == settings.cdn => {
-            let page = page.with_config(&urls.websocket);
+            let page = page.with_config(site::config(&urls.site, &urls.websocket));
             Ok(site::edits(cloud, bucket, &host, page).await?)
         }
         // Another host wants other headers of each object, so all are sent again.
-        _ => Ok(Edits::of_all(page.with_config(""))),
+        _ => Ok(Edits::of_all(page.with_config(String::new()))),
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) async fn hotswap(
     let urls = Urls::of(stage, &stack)?;
     if settings.verify {
         site::verify(urls.chat(), Extent::Whole, output).await?;
+        urls.tell_of_domain(output).await?;
     }
     announce(settings, &urls, !outdated.is_empty(), output)
 }

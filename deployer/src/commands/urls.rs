@@ -1,14 +1,14 @@
 //! `chatctl urls`: print where a deployed chat is.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CHAT_OWNER, no_stack, until_interrupted};
 use crate::cloud::aws::Aws;
 use crate::cloud::{StackView, Stacks};
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Output, OutputError};
 use crate::settings::UrlsSettings;
-use crate::site::Chat;
+use crate::site::{self, Chat, Record};
 use crate::stack;
 use crate::template::StageName;
 
@@ -22,10 +22,7 @@ pub(crate) fn run(settings: &UrlsSettings, output: &mut Output) -> Result<(), Er
         of_stage(&aws, &settings.stage, &aws.region).await
     })?;
     let text = if settings.json {
-        format!(
-            "{}\n",
-            json!({"site": urls.site, "websocket": urls.websocket})
-        )
+        format!("{}\n", urls.json())
     } else {
         urls.lines()
     };
@@ -52,6 +49,12 @@ pub(super) struct Urls {
     pub(super) site: String,
     /// The socket.
     pub(super) websocket: String,
+    /// The socket without CloudFront in between.
+    pub(super) direct: String,
+    /// What leads a domain of one's own there.
+    pub(super) record: Option<Record>,
+    /// Page and socket at CloudFront's own name, which works whatever DNS knows of a domain.
+    own: [String; 2],
 }
 
 impl Urls {
@@ -60,23 +63,74 @@ impl Urls {
     /// # Errors
     /// [`Error::NoOutput`], if the stack is not a finished chat.
     pub(super) fn of(stage: &StageName, stack: &StackView) -> Result<Self, Error> {
+        let site = required(stage, stack, "SiteUrl")?;
+        let websocket = required(stage, stack, "WebSocketUrl")?;
+        // A chat of before CloudFront was in front of the socket has no other address.
+        let direct = stack.output("DirectWebSocketUrl").unwrap_or(&websocket);
+        let target = stack.output("SiteDistributionDomain");
+        let record = target.and_then(|it| Record::of(&site, it));
+        let own = [&site, &websocket].map(|url| match &record {
+            Some(Record { name, target }) => url.replacen(name, target, 1),
+            None => url.clone(),
+        });
         Ok(Self {
-            site: required(stage, stack, "SiteUrl")?,
-            websocket: required(stage, stack, "WebSocketUrl")?,
+            direct: direct.to_owned(),
+            site,
+            websocket,
+            record,
+            own,
         })
     }
 
     /// To be looked at.
     pub(super) fn chat(&self) -> Chat<'_> {
+        let [site, websocket] = &self.own;
         Chat {
-            site: &self.site,
-            websocket: &self.websocket,
+            site,
+            websocket,
+            direct: &self.direct,
+            origin: site::origin(&self.site),
+        }
+    }
+
+    /// To be looked at by its domain, if it has one.
+    pub(super) fn by_domain(&self) -> Option<(&Record, Chat<'_>)> {
+        let chat = Chat::at(&self.site, &self.websocket);
+        Some((self.record.as_ref()?, chat))
+    }
+
+    /// Says whether a domain leads to the chat, and what to do until it does.
+    ///
+    /// # Errors
+    /// [`OutputError`], if it cannot be said.
+    pub(super) async fn tell_of_domain(&self, output: &mut Output) -> Result<(), OutputError> {
+        match self.by_domain() {
+            Some((record, chat)) => site::tell_of_domain(record, chat, output).await,
+            None => Ok(()),
         }
     }
 
     /// For people.
     pub(super) fn lines(&self) -> String {
-        format!("Site:      {}\nWebSocket: {}\n", self.site, self.websocket)
+        let mut lines = vec![
+            format!("Site:      {}", self.site),
+            format!("WebSocket: {}", self.websocket),
+        ];
+        if self.direct != self.websocket {
+            lines.push(format!("Direct:    {}", self.direct));
+        }
+        lines.extend(self.record.as_ref().map(|it| format!("DNS:       {it}")));
+        lines.join("\n") + "\n"
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "site": self.site,
+            "websocket": self.websocket,
+            "direct": self.direct,
+            "dns": self.record.as_ref().map(Record::json),
+        })
     }
 }
 
@@ -91,4 +145,81 @@ pub(super) fn required(
         stack: stage.stack_name(),
         output,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::Status;
+
+    const DIRECT: &str = "wss://api.execute-api.us-east-1.amazonaws.com/dev";
+
+    fn urls(outputs: &[(&str, &str)]) -> Urls {
+        let outputs = outputs.iter().copied();
+        let stack = StackView {
+            id: "arn:aws:cloudformation:us-east-1:1:stack/chat-dev/1".to_owned(),
+            status: Status::new("CREATE_COMPLETE"),
+            outputs: outputs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            parameters: Vec::new(),
+            tags: Vec::new(),
+            owner: Some(CHAT_OWNER.to_owned()),
+        };
+        Urls::of(&"dev".parse().unwrap(), &stack).unwrap()
+    }
+
+    #[test]
+    fn a_domain_is_what_people_use_and_its_distribution_what_is_looked_at() {
+        let urls = urls(&[
+            ("SiteUrl", "https://chat.example.org/"),
+            ("WebSocketUrl", "wss://chat.example.org/dev"),
+            ("DirectWebSocketUrl", DIRECT),
+            ("SiteDistributionDomain", "d1.cloudfront.net"),
+        ]);
+        assert_eq!(
+            urls.lines(),
+            format!(
+                "Site:      https://chat.example.org/\n\
+                 WebSocket: wss://chat.example.org/dev\n\
+                 Direct:    {DIRECT}\n\
+                 DNS:       chat.example.org CNAME d1.cloudfront.net\n"
+            )
+        );
+        let dns =
+            json!({"name": "chat.example.org", "type": "CNAME", "value": "d1.cloudfront.net"});
+        assert_eq!(urls.json()["dns"], dns);
+        let chat = urls.chat();
+        assert_eq!(chat.site, "https://d1.cloudfront.net/");
+        assert_eq!(chat.websocket, "wss://d1.cloudfront.net/dev");
+        assert_eq!(chat.direct, DIRECT);
+        assert_eq!(chat.origin, "https://chat.example.org");
+        let (_, chat) = urls.by_domain().unwrap();
+        assert_eq!(chat.site, "https://chat.example.org/");
+        assert_eq!(chat.websocket, "wss://chat.example.org/dev");
+    }
+
+    #[test]
+    fn without_a_domain_there_is_no_record_to_make() {
+        let urls = urls(&[
+            ("SiteUrl", "https://d1.cloudfront.net/"),
+            ("WebSocketUrl", "wss://d1.cloudfront.net/dev"),
+            ("DirectWebSocketUrl", DIRECT),
+            ("SiteDistributionDomain", "d1.cloudfront.net"),
+        ]);
+        assert_eq!(urls.record, None);
+        assert_eq!(urls.json()["dns"], Value::Null);
+        assert!(urls.lines().ends_with(&format!("\nDirect:    {DIRECT}\n")));
+        assert_eq!(urls.chat().site, urls.site);
+    }
+
+    #[test]
+    fn a_chat_whose_socket_has_one_address_is_told_with_that_one() {
+        for direct in [&[("DirectWebSocketUrl", DIRECT)][..], &[]] {
+            let site = ("SiteUrl", "http://b.s3-website-us-east-1.amazonaws.com/");
+            let urls = urls(&[&[site, ("WebSocketUrl", DIRECT)], direct].concat());
+            assert_eq!(urls.direct, DIRECT);
+            assert_eq!(urls.lines().lines().count(), 2, "{}", urls.lines());
+        }
+    }
 }

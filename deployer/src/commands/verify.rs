@@ -12,7 +12,7 @@ use crate::dial::Dialer;
 use crate::error::Error;
 use crate::output::{Output, OutputError};
 use crate::settings::{VerifySettings, Whose};
-use crate::site::{self, Chat};
+use crate::site::{self, Chat, Record};
 
 /// The width of a terminal that all can be read in.
 const COLUMNS: usize = 80;
@@ -24,38 +24,72 @@ const COLUMNS: usize = 80;
 pub(crate) fn run(settings: &VerifySettings, output: &mut Output) -> Result<(), Error> {
     output.for_programs(settings.json);
     until_interrupted(async {
-        let (websocket, site) = match &settings.whose {
-            Whose::Urls { websocket, site } => (websocket.clone(), site.clone()),
+        match &settings.whose {
+            Whose::Urls { websocket, site } => {
+                let site = site.as_deref();
+                let subject = Subject {
+                    websocket,
+                    page: site.map(|site| Chat::at(site, websocket)),
+                    domain: None,
+                };
+                Box::pin(verify(subject, settings, output)).await
+            }
             Whose::Stage { stage, account } => {
                 let aws = Aws::connect(account).await?;
                 let urls = of_stage(&aws, stage, &aws.region).await?;
-                (urls.websocket, Some(urls.site))
+                let chat = urls.chat();
+                let subject = Subject {
+                    websocket: chat.websocket,
+                    page: Some(chat),
+                    domain: urls.by_domain(),
+                };
+                Box::pin(verify(subject, settings, output)).await
             }
-        };
-        Box::pin(verify(&websocket, site.as_deref(), settings, output)).await
+        }
     })
 }
 
+/// What is looked at.
+#[derive(Clone, Copy)]
+struct Subject<'a> {
+    /// The chat, by its socket.
+    websocket: &'a str,
+    /// With its page, if that is known.
+    page: Option<Chat<'a>>,
+    /// At a domain of its own, if it has one.
+    domain: Option<(&'a Record, Chat<'a>)>,
+}
+
 async fn verify(
-    websocket: &str,
-    site: Option<&str>,
+    subject: Subject<'_>,
     settings: &VerifySettings,
     output: &mut Output,
 ) -> Result<(), Error> {
+    let websocket = subject.websocket;
     output.step(&format!("talking to `{websocket}`, in rooms of its own"))?;
     let dialer = Dialer::new();
     let mut outcomes = Vec::new();
-    if let Some(site) = site {
-        let chat = Chat { site, websocket };
+    if let Some(chat) = subject.page {
         let outcome = page(&dialer, chat, settings.timeout).await;
+        tell(&outcome, settings, output)?;
+        outcomes.push(outcome);
+    }
+    if let Some((record, chat)) = subject.domain {
+        let outcome = domain(&dialer, record, chat, settings.timeout).await;
         tell(&outcome, settings, output)?;
         outcomes.push(outcome);
     }
     let server = Server {
         dialer: &dialer,
         url: websocket,
-        origin: site.map(site::origin),
+        origin: subject.page.map(|it| it.origin),
     };
+    let direct = subject.page.map(|it| it.direct);
+    if let Some(direct) = direct.filter(|it| *it != websocket) {
+        let outcome = Box::pin(conversation::try_two_ways(server, direct, settings.timeout)).await;
+        tell(&outcome, settings, output)?;
+        outcomes.push(outcome);
+    }
     for check in Check::ALL {
         let outcome = match conversation::not_tried(check, &outcomes) {
             Some(outcome) => outcome,
@@ -64,6 +98,7 @@ async fn verify(
         tell(&outcome, settings, output)?;
         outcomes.push(outcome);
     }
+    let site = subject.page.map(|it| it.site);
     finish(&outcomes, websocket, site, settings, output)
 }
 
@@ -83,6 +118,19 @@ async fn page(dialer: &Dialer, chat: Chat<'_>, limit: Duration) -> Outcome {
         },
         took: since.elapsed(),
     }
+}
+
+/// Whether the page is there by its domain.
+async fn domain(dialer: &Dialer, record: &Record, chat: Chat<'_>, limit: Duration) -> Outcome {
+    let mut outcome = Outcome {
+        name: "domain",
+        promise: "the domain leads to the page",
+        ..page(dialer, chat, limit).await
+    };
+    if let Verdict::Failed { reasons, .. } = &mut outcome.verdict {
+        reasons.push(format!("the DNS record that it needs: {record}"));
+    }
+    outcome
 }
 
 /// Tells what came of a check as soon as it has come.

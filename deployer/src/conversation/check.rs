@@ -215,6 +215,27 @@ pub(crate) async fn try_check(check: Check, server: Server<'_>, limit: Duration)
     }
 }
 
+/// Tries once whether two addresses lead to the same chat.
+pub(crate) async fn try_two_ways(server: Server<'_>, other: &str, limit: Duration) -> Outcome {
+    let since = Instant::now();
+    let scene = Scene::new(server, since, limit);
+    let passed = Box::pin(checks::pass_both_ways(&scene, other)).await;
+    let transcript = scene.transcript();
+    Box::pin(scene.end()).await;
+    Outcome {
+        name: "direct",
+        promise: "the API's own address leads to the same chat",
+        verdict: match passed {
+            Ok(_) => Verdict::Held,
+            Err(fault) => Verdict::Failed {
+                reasons: reasons(&fault),
+                transcript: Some(transcript),
+            },
+        },
+        took: since.elapsed(),
+    }
+}
+
 /// An error and its causes.
 pub(crate) fn reasons(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     let causes = std::iter::successors(Some(error), |it| it.source());

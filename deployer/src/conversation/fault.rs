@@ -17,7 +17,16 @@ pub(crate) enum Fault {
         /// Why not.
         source: io::Error,
     },
-    /// The socket is refused or broke off.
+    /// Something answers, and does not open a socket.
+    #[error("`{url}` opens no socket")]
+    NotOpened {
+        /// Where.
+        url: String,
+        /// Why not.
+        #[source]
+        source: Box<tungstenite::Error>,
+    },
+    /// The socket broke off.
     #[error("the socket does not work")]
     Socket(#[source] Box<tungstenite::Error>),
     /// The socket was closed.

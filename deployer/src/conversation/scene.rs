@@ -54,12 +54,26 @@ impl<'a> Scene<'a> {
         self.transcript.clone()
     }
 
+    /// Where people come in.
+    pub(crate) fn url(&self) -> &'a str {
+        self.server.url
+    }
+
     /// Somebody comes in.
     ///
     /// # Errors
     /// [`Fault`], if the server does not let them.
     pub(crate) async fn open(&self, name: &'static str) -> Result<Peer, Fault> {
-        let opened = timeout_at(self.deadline, dial(self.server)).await;
+        self.open_at(name, self.server.url).await
+    }
+
+    /// Somebody comes in at another address of the same chat.
+    ///
+    /// # Errors
+    /// As [`Scene::open`].
+    pub(crate) async fn open_at(&self, name: &'static str, url: &str) -> Result<Peer, Fault> {
+        let server = Server { url, ..self.server };
+        let opened = timeout_at(self.deadline, dial(server)).await;
         let socket = opened.map_err(|_| Fault::Silence {
             who: name,
             expected: "connection".to_owned(),
@@ -96,5 +110,9 @@ async fn dial(server: Server<'_>) -> Result<Socket, Fault> {
         headers.insert(ORIGIN, origin.map_err(unreachable)?);
     }
     let opened = tokio_tungstenite::client_async(request, stream).await;
-    Ok(opened.map_err(peer::broken)?.0)
+    let refused = |source| Fault::NotOpened {
+        url: server.url.to_owned(),
+        source: Box::new(source),
+    };
+    Ok(opened.map_err(refused)?.0)
 }

@@ -8,7 +8,7 @@ use include_dir::{Dir, include_dir};
 use local::content_type;
 use serde_json::json;
 
-use super::{CONFIG_KEY, SiteError, config};
+use super::{CONFIG_KEY, SiteError};
 use crate::cloud::{NewObject, StoredObject};
 use crate::template::Cdn;
 
@@ -117,10 +117,9 @@ impl Page {
     }
 
     /// The page that knows where its socket is.
-    pub(crate) fn with_config(mut self, websocket_url: &str) -> Self {
+    pub(crate) fn with_config(mut self, config: String) -> Self {
         self.0.retain(|(key, _)| key != CONFIG_KEY);
-        let config = config(websocket_url).into();
-        self.0.push((CONFIG_KEY.to_owned(), config));
+        self.0.push((CONFIG_KEY.to_owned(), config.into()));
         self
     }
 
@@ -308,7 +307,7 @@ mod tests {
             stored("style.css", "old"),
             stored("gone.js", "old"),
         ];
-        let page = page.with_config("wss://chat");
+        let page = page.with_config("{}".to_owned());
         let difference = Difference::new(page, &cloudfront(), &bucket, true);
         assert_eq!(keys(&difference.first), ["style.css", "added.js"]);
         assert_eq!(keys(&difference.last), ["index.html", "config.json"]);
@@ -318,11 +317,8 @@ mod tests {
 
     #[test]
     fn a_page_that_is_there_already_is_no_difference() {
-        let page = page(&[("index.html", "a")]).with_config("wss://chat");
-        let bucket = [
-            stored("index.html", "a"),
-            stored("config.json", r#"{"server":"wss://chat"}"#),
-        ];
+        let page = page(&[("index.html", "a")]).with_config("{}".to_owned());
+        let bucket = [stored("index.html", "a"), stored("config.json", "{}")];
         assert!(Difference::new(page.clone(), &cloudfront(), &bucket, true).is_none());
         let untrusted = Difference::new(page, &cloudfront(), &bucket, false);
         assert_eq!(keys(&untrusted.last), ["index.html", "config.json"]);

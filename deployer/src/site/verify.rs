@@ -75,6 +75,22 @@ pub(crate) struct Chat<'a> {
     pub(crate) site: &'a str,
     /// Where its socket is.
     pub(crate) websocket: &'a str,
+    /// Where its socket is without anything in between, which may be the same.
+    pub(crate) direct: &'a str,
+    /// What a browser says that the page is from.
+    pub(crate) origin: &'a str,
+}
+
+impl<'a> Chat<'a> {
+    /// One with a single socket.
+    pub(crate) fn at(site: &'a str, websocket: &'a str) -> Self {
+        Self {
+            site,
+            websocket,
+            direct: websocket,
+            origin: origin(site),
+        }
+    }
 }
 
 /// How much of a chat is looked at.
@@ -84,7 +100,8 @@ pub(crate) enum Extent {
     Configuration,
     /// The page as well.
     Page,
-    /// Also two sockets, and a message both ways in a room of its own, which is left again.
+    /// Also two sockets, one at each address, and a message both ways in a room of its own, which is
+    /// left again.
     Whole,
 }
 
@@ -171,7 +188,7 @@ async fn look(
     now.set("the page's configuration");
     let config_url = format!("{}{CONFIG_KEY}", chat.site);
     let found = get(dialer, &config_url).await?;
-    if found != config(chat.websocket).as_bytes() {
+    if found != config(chat.site, chat.websocket).as_bytes() {
         return Err(Fault::Answer {
             url: config_url,
             answer: "with another chat's configuration".to_owned(),
@@ -184,10 +201,10 @@ async fn look(
     let server = Server {
         dialer,
         url: chat.websocket,
-        origin: Some(origin(chat.site)),
+        origin: Some(chat.origin),
     };
     let scene = Scene::new(server, tokio::time::Instant::now(), CHAT_LIMIT);
-    let passed = Box::pin(conversation::pass_both_ways(&scene)).await;
+    let passed = Box::pin(conversation::pass_both_ways(&scene, chat.direct)).await;
     scene.end().await;
     Ok(Some(passed?))
 }

@@ -90,7 +90,17 @@ pub(crate) fn hint(reason: &str) -> String {
 
 fn general_hint(reason: &str) -> &'static str {
     let says = |phrases: &[&str]| phrases.iter().any(|it| reason.contains(it));
-    if says(&["blockpublicpolicy", "block public access"]) {
+    if says(&["cnamealreadyexists", "cnames you provided"]) {
+        "another distribution answers at that domain, or a DNS record leads it to one: take the domain \
+         from that one first, or deploy without `--domain`"
+    } else if says(&[
+        "invalidviewercertificate",
+        "specified ssl certificate",
+        "viewer certificate",
+    ]) {
+        "the certificate of `--certificate-arn` has to be issued, trusted and for the name of \
+         `--domain` (`aws acm describe-certificate --region us-east-1` tells)"
+    } else if says(&["blockpublicpolicy", "block public access"]) {
         "the account, or its organization, blocks public buckets (S3, `Block Public Access settings \
          for this account`), and `--cdn off` needs one: deploy with `--cdn on`, or have that block \
          lifted"
@@ -273,6 +283,23 @@ mod tests {
                 "Service Quotas",
             ),
             ("chat-dev already exists", "`--stage`"),
+            (
+                "One or more of the CNAMEs you provided are already associated with a different \
+                 resource. (Service: CloudFront, Status Code: 409)",
+                "without `--domain`",
+            ),
+            (
+                "Invalid request provided: AWS::CloudFront::Distribution: The specified SSL \
+                 certificate doesn't exist, isn't in us-east-1 region, isn't valid, or doesn't \
+                 include a valid certificate chain.",
+                "`--certificate-arn`",
+            ),
+            (
+                "The certificate that is attached to your distribution doesn't cover the alternate \
+                 domain name (CNAME) that you're trying to add. (Error Code: \
+                 InvalidViewerCertificate)",
+                "`--certificate-arn`",
+            ),
             ("The bucket you tried to delete is not empty", "emptied"),
             ("WaitCondition timed out", "run the same command again"),
         ] {

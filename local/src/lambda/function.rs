@@ -31,7 +31,8 @@ const EVENT_AGE_MAX: Duration = Duration::from_hours(6);
 pub(super) struct Function {
     pub(super) id: String,
     pub(super) declared: template::Function,
-    pub(super) code: Code,
+    /// What new processes run.
+    pub(super) code: Mutex<Current>,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) options: FunctionOptions,
     pub(super) dice: Arc<Dice>,
@@ -45,6 +46,13 @@ pub(super) struct Function {
     pub(super) idle: Mutex<Vec<Idle>>,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) alive: watch::Sender<usize>,
+}
+
+/// The code of new processes, counted so that those of older code are told apart.
+#[derive(Clone, Debug)]
+pub(super) struct Current {
+    pub(super) code: Code,
+    pub(super) generation: u64,
 }
 
 /// A process between invocations.
@@ -62,13 +70,44 @@ impl Function {
     /// Starts a process to have ready, unless starts are slow on purpose: then it is only seen that
     /// it does start.
     pub(super) async fn warm_up(&self) -> Result<(), InitError> {
-        let process = self.start(Duration::ZERO).await?;
+        let process = self.start(&self.current(), Duration::ZERO).await?;
+        self.keep_warm(process).await;
+        Ok(())
+    }
+
+    /// Starts a process of other code, to see that it does start.
+    pub(super) async fn try_code(&self, code: &Code) -> Result<Process, InitError> {
+        let next = Current {
+            code: code.clone(),
+            generation: self.current().generation + 1,
+        };
+        self.start(&next, Duration::ZERO).await
+    }
+
+    /// Has new invocations run other code, of which `process` is the first. Those under way end with
+    /// the code that they began with.
+    pub(super) async fn swap(&self, code: Code, process: Process) {
+        let old = {
+            // Both locks, so that no process of the old code rests after this.
+            let mut idle = self.idle();
+            *self.code() = Current {
+                code,
+                generation: process.generation(),
+            };
+            std::mem::take(&mut *idle)
+        };
+        self.keep_warm(process).await;
+        for idle in old {
+            idle.process.stop().await;
+        }
+    }
+
+    async fn keep_warm(&self, process: Process) {
         if self.dice.cold_start().is_zero() {
             self.rest(process);
         } else {
             process.stop().await;
         }
-        Ok(())
     }
 
     pub(super) async fn invoke(
@@ -170,7 +209,7 @@ impl Function {
     async fn run(&self, request_id: &str, event: Bytes) -> Result<Bytes, InvokeError> {
         let mut process = match self.next_idle() {
             Some(process) => process,
-            None => self.start(self.dice.cold_start()).await?,
+            None => self.start(&self.current(), self.dice.cold_start()).await?,
         };
         let begun = Instant::now();
         let outcome = process
@@ -208,7 +247,7 @@ impl Function {
     fn rest(&self, process: Process) {
         let mut idle = self.idle();
         // Looked at with the lock held: whoever closes takes the idle ones after that.
-        if self.slots.is_closed() {
+        if self.slots.is_closed() || process.generation() != self.current().generation {
             return; // Dropping a process kills it.
         }
         let since = Instant::now();
@@ -219,8 +258,16 @@ impl Function {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn start(&self, extra: Duration) -> Result<Process, InitError> {
-        let started = Process::start(self, extra).await;
+    fn current(&self) -> Current {
+        self.code().clone()
+    }
+
+    fn code(&self) -> MutexGuard<'_, Current> {
+        self.code.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn start(&self, current: &Current, extra: Duration) -> Result<Process, InitError> {
+        let started = Process::start(self, current, extra).await;
         if let Err(error) = &started {
             self.tell(error.to_string());
         }

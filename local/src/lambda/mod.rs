@@ -32,7 +32,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
 pub use self::error::{InitError, InvokeError};
-use self::function::Function;
+use self::function::{Current, Function};
 pub use self::report::{Report, Status};
 use crate::faults::Dice;
 use crate::observer::Observer;
@@ -133,7 +133,10 @@ impl Functions {
             let function = Function {
                 id: id.clone(),
                 declared: declared.clone(),
-                code: (setting.code)(id),
+                code: std::sync::Mutex::new(Current {
+                    code: (setting.code)(id),
+                    generation: 0,
+                }),
                 environment: setting.environment.clone(),
                 options: setting.options,
                 dice: Arc::clone(setting.dice),
@@ -161,6 +164,17 @@ impl Functions {
     pub(crate) async fn warm_up(&self) -> Result<(), InitError> {
         let starts = self.by_id.values().map(|function| function.warm_up());
         futures_util::future::try_join_all(starts).await.map(drop)
+    }
+
+    /// Has new invocations of all functions run other code, if a process of it starts for each of
+    /// them; else all stays as it is.
+    pub(crate) async fn swap(&self, code: &Code) -> Result<(), InitError> {
+        let tries = self.by_id.values().map(|function| function.try_code(code));
+        let processes = futures_util::future::try_join_all(tries).await?;
+        for (function, process) in self.by_id.values().zip(processes) {
+            function.swap(code.clone(), process).await;
+        }
+        Ok(())
     }
 
     /// Invokes a function and waits for its response (invocation type `RequestResponse`). When it is

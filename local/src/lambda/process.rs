@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::function::Function;
+use super::function::{Current, Function};
 use super::runtime_api::{InitState, Invocation, RuntimeApi};
 use super::{InitError, InvokeError};
 use crate::observer::Event;
@@ -31,6 +31,8 @@ pub(super) struct Process {
     group: Option<Pid>,
     api: RuntimeApi,
     output: Output,
+    /// Of which code it is.
+    generation: u64,
     /// Until its first invocation has ended.
     init_duration: Option<Duration>,
     _alive: Alive,
@@ -47,14 +49,18 @@ pub(super) struct Request<'a> {
 
 impl Process {
     /// Starts a process and waits until it asks for its first invocation, and `extra` more.
-    pub(super) async fn start(function: &Function, extra: Duration) -> Result<Self, InitError> {
+    pub(super) async fn start(
+        function: &Function,
+        current: &Current,
+        extra: Duration,
+    ) -> Result<Self, InitError> {
         let begun = Instant::now();
         let failed = |error: std::io::Error| InitError::Start {
             function: function.id.clone(),
             reason: error.to_string(),
         };
         let api = RuntimeApi::start(function.arn()).await.map_err(failed)?;
-        let mut process = Self::spawn(function, api).map_err(failed)?;
+        let mut process = Self::spawn(function, current, api).map_err(failed)?;
         let limit = function.options.init_timeout;
         let status = tokio::select! {
             biased;
@@ -86,10 +92,10 @@ impl Process {
         })
     }
 
-    fn spawn(function: &Function, api: RuntimeApi) -> std::io::Result<Self> {
-        let mut command = Command::new(&function.code.program);
+    fn spawn(function: &Function, current: &Current, api: RuntimeApi) -> std::io::Result<Self> {
+        let mut command = Command::new(&current.code.program);
         command
-            .args(&function.code.arguments)
+            .args(&current.code.arguments)
             .env_clear()
             .envs(function.variables(api.address()))
             .stdin(Stdio::null())
@@ -107,9 +113,15 @@ impl Process {
             group,
             api,
             output,
+            generation: current.generation,
             init_duration: None,
             _alive: Alive::new(&function.alive),
         })
+    }
+
+    /// Of which code it is.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Whether the process still runs, as far as is known.

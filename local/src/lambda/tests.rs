@@ -748,3 +748,53 @@ async fn what_is_ready_from_the_start_is_used() {
     assert_eq!(fixture.alive(), 1);
     fixture.stop().await;
 }
+
+/// The same function, but for what it answers to `nothing`, or whatever else is replaced.
+fn other_code(from: &str, to: &str) -> Code {
+    let script = include_str!("tests/function.py");
+    assert!(script.contains(from));
+    let mut code = Code::new(python());
+    code.arguments = vec!["-c".into(), script.replace(from, to).into()];
+    code
+}
+
+#[tokio::test]
+async fn what_is_under_way_ends_with_the_code_it_began_with_and_what_comes_next_runs_the_new() {
+    let fixture = function("echo").build();
+    let old = fixture.pid().await;
+    let under_way = fixture.start(&json!({"do": "sleep", "s": 0.5}));
+    let sleeping = async {
+        let sleeps = |it: &Event| matches!(it, Event::Log { line, .. } if line == "sleeping");
+        while !fixture.told().iter().any(sleeps) {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(DEADLINE, sleeping).await.expect("it has begun");
+    let code = other_code(
+        "result = {}\n    elif what == \"pid\"",
+        "result = {\"new\": 1}\n    elif what == \"pid\"",
+    );
+    fixture.functions.swap(&code).await.unwrap();
+    assert!(!under_way.is_finished(), "the old one is still at it");
+    let nothing = fixture.invoke(json!({"do": "nothing"})).await.unwrap();
+    assert_eq!(nothing, json!({"new": 1}));
+    assert_eq!(under_way.await.unwrap().unwrap()["pid"], old);
+    // It is not used again, however idle it is.
+    eventually_gone(old).await;
+    let nothing = fixture.invoke(json!({"do": "nothing"})).await.unwrap();
+    assert_eq!(nothing, json!({"new": 1}));
+    fixture.eventually_alive(1).await;
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn code_that_does_not_start_leaves_the_old_one_at_work() {
+    let fixture = function("echo").build();
+    let old = fixture.pid().await;
+    let dies = other_code("if handler == \"dies\"", "if handler == \"echo\"");
+    let error = fixture.functions.swap(&dies).await.unwrap_err();
+    assert!(error.to_string().contains("exit status 3"), "{error}");
+    assert_eq!(fixture.pid().await, old);
+    fixture.eventually_alive(1).await;
+    fixture.stop().await;
+}

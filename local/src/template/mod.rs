@@ -8,8 +8,10 @@
 //! - `resolve.rs`: `Ref`, `Fn::GetAtt`, `Fn::Sub` and the like.
 //! - `properties.rs`: the resource types, property by property.
 //! - `headers.rs`: CloudFront's headers policy as HTTP headers.
+//! - `edge.rs`: CloudFront in front of the API.
 //! - `error.rs`: why a template does not run here.
 
+mod edge;
 mod error;
 mod headers;
 mod properties;
@@ -126,6 +128,10 @@ pub struct Site {
     pub default_root_object: Option<String>,
     /// Headers added to every response.
     pub headers: Vec<(String, String)>,
+    /// The hosts that AWS would serve it at.
+    pub hosts: Vec<String>,
+    /// Whether the socket is to be had at these hosts as well.
+    pub leads_to_api: bool,
 }
 
 /// A value that differs from the cloud's.
@@ -194,12 +200,25 @@ impl Template {
 
     /// Puts this machine's address where the template speaks of the API's, and remembers where.
     fn apply_overrides(&mut self, authority: &str) {
-        let host = resolve::api_host(&self.api.id);
+        let api = resolve::api_host(&self.api.id);
+        let mut here = vec![
+            (format!("wss://{api}"), format!("ws://{authority}")),
+            (format!("https://{api}"), format!("http://{authority}")),
+        ];
+        if let Some(site) = &self.site {
+            for host in &site.hosts {
+                here.push((format!("https://{host}"), format!("http://{authority}")));
+                if site.leads_to_api {
+                    here.push((format!("wss://{host}"), format!("ws://{authority}")));
+                }
+            }
+        }
         let mut overrides = Vec::new();
         let mut replace = |place: String, value: &mut String| {
-            let local = value
-                .replace(&format!("wss://{host}"), &format!("ws://{authority}"))
-                .replace(&format!("https://{host}"), &format!("http://{authority}"));
+            let mut local = value.clone();
+            for (cloud, here) in &here {
+                local = local.replace(cloud, here);
+            }
             if local != *value {
                 let cloud = std::mem::replace(value, local.clone());
                 overrides.push(Override {
@@ -315,8 +334,8 @@ impl Reader {
     }
 
     fn finish(self, resolver: &Resolver<'_>) -> Result<Template, TemplateError> {
-        let site = self.site(resolver)?;
         let api = self.api(resolver)?;
+        let site = self.site(resolver, &api)?;
         let routed = |id: &String| api.routes.values().any(|route| route.function == *id);
         if let Some(function) = self.functions.keys().find(|id| !routed(id)) {
             return Err(TemplateError::Unrouted {
@@ -441,7 +460,7 @@ impl Reader {
         ))
     }
 
-    fn site(&self, resolver: &Resolver<'_>) -> Result<Option<Site>, TemplateError> {
+    fn site(&self, resolver: &Resolver<'_>, api: &Api) -> Result<Option<Site>, TemplateError> {
         let (id, distribution) = match self.distributions.as_slice() {
             [] => match self.buckets.first() {
                 None => return Ok(None),
@@ -487,6 +506,8 @@ impl Reader {
         Ok(Some(Site {
             default_root_object: config.default_root_object.clone(),
             headers,
+            hosts: edge::hosts(resolver, id, config)?,
+            leads_to_api: edge::leads_to_api(&place, config, api)?,
         }))
     }
 }

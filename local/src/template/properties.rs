@@ -207,6 +207,10 @@ pub(super) struct DistributionConfig {
     pub(super) origins: Vec<Origin>,
     pub(super) default_root_object: Option<String>,
     pub(super) default_cache_behavior: CacheBehavior,
+    #[serde(default)]
+    pub(super) cache_behaviors: Vec<CacheBehavior>,
+    #[serde(default)]
+    pub(super) aliases: Vec<String>,
     #[serde(rename = "Enabled")]
     _enabled: Option<Ignored>,
     #[serde(rename = "Comment")]
@@ -227,10 +231,20 @@ pub(super) struct DistributionConfig {
 pub(super) struct Origin {
     pub(super) id: String,
     pub(super) domain_name: String,
+    pub(super) custom_origin_config: Option<CustomOrigin>,
     #[serde(rename = "OriginAccessControlId")]
     _access_control: Option<Ignored>,
     #[serde(rename = "S3OriginConfig")]
     _s3: Option<Ignored>,
+}
+
+/// How an origin that is no bucket is spoken to.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct CustomOrigin {
+    pub(super) origin_protocol_policy: String,
+    #[serde(rename = "OriginSSLProtocols")]
+    _tls_versions: Option<Ignored>,
 }
 
 /// How a distribution serves it.
@@ -238,13 +252,14 @@ pub(super) struct Origin {
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct CacheBehavior {
     pub(super) target_origin_id: String,
+    pub(super) path_pattern: Option<String>,
+    pub(super) cache_policy_id: Option<String>,
+    pub(super) origin_request_policy_id: Option<String>,
     pub(super) response_headers_policy_id: Option<String>,
     #[serde(rename = "AllowedMethods")]
     _allowed_methods: Option<Ignored>,
     #[serde(rename = "CachedMethods")]
     _cached_methods: Option<Ignored>,
-    #[serde(rename = "CachePolicyId")]
-    _cache_policy: Option<Ignored>,
     #[serde(rename = "Compress")]
     _compress: Option<Ignored>,
     #[serde(rename = "ViewerProtocolPolicy")]

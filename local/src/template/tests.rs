@@ -307,7 +307,7 @@ fn what_a_false_condition_leaves_out_is_not_there_and_not_checked() {
 }
 
 #[test]
-fn what_speaks_of_the_apis_host_and_nothing_else_is_overridden() {
+fn what_speaks_of_the_apis_or_the_sites_host_and_nothing_else_is_overridden() {
     let mut template = with_site();
     template["Resources"]["ActionFunction"]["Properties"]["Environment"] = json!({"Variables": {
         "MANAGEMENT": {"Fn::Sub": "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/dev"},
@@ -336,6 +336,11 @@ fn what_speaks_of_the_apis_host_and_nothing_else_is_overridden() {
                 "headers.content-security-policy",
                 "connect-src wss://local.execute-api.us-east-1.amazonaws.com",
                 "connect-src ws://127.0.0.1:8787",
+            ),
+            (
+                "Outputs.SiteUrl",
+                "https://stack-sitedistribution.cloudfront.net/",
+                "http://127.0.0.1:8787/",
             ),
             (
                 "Outputs.SocketUrl",
@@ -402,6 +407,111 @@ fn a_site_that_does_not_hang_together_is_refused() {
             &format!("{distribution}/{place}"),
             value,
         ));
+        assert!(message.contains(part), "{place}: {message}");
+    }
+}
+
+/// With a site that is in front of the API.
+fn with_edge() -> Value {
+    let mut template = with_site();
+    let config = &mut template["Resources"]["SiteDistribution"]["Properties"]["DistributionConfig"];
+    let origins = config["Origins"].as_array_mut().expect("a list");
+    origins.push(json!({
+        "Id": "api",
+        "DomainName": {"Fn::Sub": "${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"},
+        "CustomOriginConfig": {"OriginProtocolPolicy": "https-only", "OriginSSLProtocols": ["TLSv1.2"]},
+    }));
+    config["CacheBehaviors"] = json!([{
+        "PathPattern": {"Fn::Sub": "/${Stage}"},
+        "TargetOriginId": "api",
+        "ViewerProtocolPolicy": "https-only",
+        "CachePolicyId": "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",
+        "OriginRequestPolicyId": "b689b0a8-53d0-40ab-baf2-68738e2966ac",
+    }]);
+    template["Outputs"] = json!({
+        "SocketUrl": {"Value": {"Fn::Sub": "wss://${SiteDistribution.DomainName}/${Stage}"}},
+    });
+    template
+}
+
+#[test]
+fn the_socket_is_at_the_sites_hosts_where_the_distribution_leads_to_the_api() {
+    let template = read(&with_edge()).expect("it runs");
+    assert!(template.site.is_some_and(|site| site.leads_to_api));
+    assert_eq!(template.outputs["SocketUrl"], "ws://127.0.0.1:8787/dev");
+
+    let behaviors = "/Resources/SiteDistribution/Properties/DistributionConfig/CacheBehaviors";
+    let without = read(&changed(with_edge(), behaviors, json!([]))).expect("it runs");
+    let socket = "wss://stack-sitedistribution.cloudfront.net/dev";
+    assert_eq!(without.outputs["SocketUrl"], socket, "nobody answers there");
+}
+
+#[test]
+fn a_sites_aliases_are_its_hosts_as_well() {
+    let aliases = "/Resources/SiteDistribution/Properties/DistributionConfig/Aliases";
+    let mut template = changed(with_edge(), aliases, json!(["chat.example.org"]));
+    template["Outputs"]["SiteUrl"] = json!({"Value": "https://chat.example.org/"});
+    let read = read(&template).expect("it runs");
+    assert_eq!(read.outputs["SiteUrl"], "http://127.0.0.1:8787/");
+    assert_eq!(read.outputs["SocketUrl"], "ws://127.0.0.1:8787/dev");
+}
+
+#[test]
+fn a_behavior_that_would_get_no_socket_through_cloudfront_is_refused() {
+    let config = "/Resources/SiteDistribution/Properties/DistributionConfig";
+    for (place, value, part) in [
+        (
+            "CacheBehaviors/0/PathPattern",
+            json!("/ws"),
+            "the API's stage is at `/dev`",
+        ),
+        (
+            "CacheBehaviors/0/PathPattern",
+            json!("/dev/*"),
+            "the API's stage is at `/dev`",
+        ),
+        (
+            "CacheBehaviors/0/TargetOriginId",
+            json!("site"),
+            "only the API",
+        ),
+        (
+            "CacheBehaviors/0/TargetOriginId",
+            json!("none"),
+            "no origin has the target's id",
+        ),
+        (
+            "CacheBehaviors/0/CachePolicyId",
+            json!("658327ea-f89d-4fab-a63d-7e88639e58f6"),
+            "cannot come from a cache",
+        ),
+        (
+            "CacheBehaviors/0/OriginRequestPolicyId",
+            json!("216adef6-5c7f-47e4-b989-5492eafa07d3"),
+            "no other `Host`",
+        ),
+        (
+            "CacheBehaviors/0/OriginRequestPolicyId",
+            json!("other"),
+            "a handshake's headers",
+        ),
+        (
+            "CacheBehaviors/0/ResponseHeadersPolicyId",
+            json!({"Ref": "SiteHeaders"}),
+            "no more headers",
+        ),
+        (
+            "Origins/1/CustomOriginConfig/OriginProtocolPolicy",
+            json!("match-viewer"),
+            "`https-only`",
+        ),
+        (
+            "DefaultCacheBehavior/OriginRequestPolicyId",
+            json!("b689b0a8-53d0-40ab-baf2-68738e2966ac"),
+            "DefaultCacheBehavior.OriginRequestPolicyId",
+        ),
+    ] {
+        let message = refusal(&changed(with_edge(), &format!("{config}/{place}"), value));
         assert!(message.contains(part), "{place}: {message}");
     }
 }

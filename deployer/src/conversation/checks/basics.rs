@@ -12,11 +12,11 @@ use crate::conversation::scene::Scene;
 /// What is early in 2026, in milliseconds since 1970: no message is older.
 const EARLIEST_MS: u64 = 1_767_225_600_000;
 
-/// Two sockets, and a message both ways in a room of its own, which is left again. Gives how long a
-/// message took.
-pub(crate) async fn pass_both_ways(scene: &Scene<'_>) -> Result<Duration, Fault> {
+/// Two sockets, one at the chat's address and one at another of the same chat, and a message both ways
+/// in a room of its own, which is left again. Gives how long a message took.
+pub(crate) async fn pass_both_ways(scene: &Scene<'_>, other: &str) -> Result<Duration, Fault> {
     let mut ann = scene.open("ann").await?;
-    let mut bob = scene.open("bob").await?;
+    let mut bob = scene.open_at("bob", other).await?;
     let created = ann
         .ask(&json!({"type": "create", "name": "chatctl-1"}), "joined")
         .await?;
@@ -79,7 +79,7 @@ pub(crate) async fn room(scene: &Scene<'_>) -> Result<(), Fault> {
 }
 
 pub(crate) async fn message(scene: &Scene<'_>) -> Result<(), Fault> {
-    pass_both_ways(scene).await?;
+    pass_both_ways(scene, scene.url()).await?;
     let Room { code, mut ann, .. } = made(scene).await?;
     let (mut bob, _) = joined(scene, "bob", &code).await?;
     let said = json!({"type": "message", "room": code, "id": "m-1", "text": "<b>ä 😀\n\"\\</b>"});

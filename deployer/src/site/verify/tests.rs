@@ -14,7 +14,7 @@ use super::*;
 
 /// What one try says.
 async fn fault(site: &str, websocket: &str) -> Fault {
-    let chat = Chat { site, websocket };
+    let chat = Chat::at(site, websocket);
     let (dialer, now) = (Dialer::new(), Cell::new(""));
     let tried = look(&dialer, chat, Extent::Whole, &now);
     let tried = tokio::time::timeout(TRY_LIMIT, tried).await;
@@ -41,7 +41,7 @@ async fn listen() -> (TcpListener, u16) {
 /// A page whose configuration names a socket. Gives its URL.
 async fn page(websocket: &str, asked: &Asked) -> String {
     let (listener, port) = listen().await;
-    let (body, asked) = (config(websocket), Arc::clone(asked));
+    let (body, asked) = (config("http://page", websocket), Arc::clone(asked));
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = Vec::new();
@@ -122,7 +122,7 @@ async fn a_message_goes_both_ways_and_the_room_is_left_again() {
     let asked = Asked::default();
     let websocket = &chat(as_it_should, &asked).await;
     let site = &page(websocket, &asked).await;
-    let took = until_it_works(Chat { site, websocket }, Extent::Whole, TRY_LIMIT).await;
+    let took = until_it_works(Chat::at(site, websocket), Extent::Whole, TRY_LIMIT).await;
     assert!(took.unwrap().is_some());
     let expected = [
         "GET / HTTP/1.1",
@@ -140,6 +140,46 @@ async fn a_message_goes_both_ways_and_the_room_is_left_again() {
 }
 
 #[tokio::test]
+async fn both_addresses_of_a_socket_have_to_lead_to_the_same_chat() {
+    let asked = Asked::default();
+    let websocket = &chat(as_it_should, &asked).await;
+    let site = &page(websocket, &asked).await;
+    let other_path = &format!("{websocket}/direct");
+    let one = Chat {
+        direct: other_path,
+        ..Chat::at(site, websocket)
+    };
+    let took = until_it_works(one, Extent::Whole, TRY_LIMIT).await;
+    assert!(took.unwrap().is_some());
+
+    // Somebody else's chat has no such room; here it hears nothing that is said in the other one.
+    let other = &chat(as_it_should, &Asked::default()).await;
+    let two = Chat {
+        direct: other,
+        ..Chat::at(site, websocket)
+    };
+    let limit = Duration::from_secs(1);
+    let last = until_it_works(two, Extent::Whole, limit).await.unwrap_err();
+    assert_eq!(last.to_string(), "the chat did not answer within 1s");
+}
+
+#[tokio::test]
+async fn an_address_that_opens_no_socket_is_named() {
+    let asked = Asked::default();
+    let websocket = &chat(as_it_should, &asked).await;
+    let site = &page(websocket, &asked).await;
+    // A page answers there, as CloudFront does for a path that leads to no API.
+    let direct = &site.replace("http://", "ws://");
+    let chat = Chat {
+        direct,
+        ..Chat::at(site, websocket)
+    };
+    let (dialer, now) = (Dialer::new(), Cell::new(""));
+    let fault = look(&dialer, chat, Extent::Whole, &now).await.unwrap_err();
+    assert_eq!(fault.to_string(), format!("`{direct}` opens no socket"));
+}
+
+#[tokio::test]
 async fn no_more_is_looked_at_than_was_asked_for() {
     for (extent, expected) in [
         (Extent::Configuration, &["GET /config.json HTTP/1.1"][..]),
@@ -151,7 +191,7 @@ async fn no_more_is_looked_at_than_was_asked_for() {
         let asked = Asked::default();
         let websocket = "ws://127.0.0.1:1/dev";
         let site = &page(websocket, &asked).await;
-        let took = until_it_works(Chat { site, websocket }, extent, TRY_LIMIT).await;
+        let took = until_it_works(Chat::at(site, websocket), extent, TRY_LIMIT).await;
         assert_eq!(took.unwrap(), None);
         assert_eq!(noted(&asked), expected);
     }
@@ -200,7 +240,7 @@ async fn who_says_nothing_is_named() {
     let site = &format!("http://127.0.0.1:{port}/");
     let websocket = "ws://127.0.0.1:1/dev";
     let limit = Duration::from_millis(20);
-    let looked = until_it_works(Chat { site, websocket }, Extent::Page, limit).await;
+    let looked = until_it_works(Chat::at(site, websocket), Extent::Page, limit).await;
     drop(listener);
     assert_eq!(
         looked.unwrap_err().to_string(),

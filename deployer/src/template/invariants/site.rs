@@ -33,12 +33,97 @@ fn cloudfront_is_there_or_not_as_a_whole() {
         .iter()
         .filter_map(|(name, output)| Some((name.as_str(), output["Condition"].as_str()?)))
         .collect();
-    let expected = [("SiteDistributionId", "HasCdn"), ("SitePolicy", "HasNoCdn")];
+    let expected = [
+        ("SiteDistributionDomain", "HasCdn"),
+        ("SiteDistributionId", "HasCdn"),
+        ("SitePolicy", "HasNoCdn"),
+    ];
     assert_eq!(conditions, expected);
-    let url = &section(&document, "Outputs")["SiteUrl"]["Value"];
-    let [with, without] = sides(url).map(|it| it["Fn::Sub"].as_str().unwrap());
-    assert_eq!(with, "https://${SiteDistribution.DomainName}/");
-    assert_eq!(without, "${SiteBucket.WebsiteURL}/");
+}
+
+#[test]
+fn page_and_socket_are_of_one_origin_with_cloudfront_at_whichever_name() {
+    let document = document();
+    let urls = ["SiteUrl", "WebSocketUrl"].map(|it| &section(&document, "Outputs")[it]["Value"]);
+    let [[site, website], [socket, api]] = urls.map(sides);
+    for (url, at_domain, at_own_name) in [
+        (
+            site,
+            "https://${DomainName}/",
+            "https://${SiteDistribution.DomainName}/",
+        ),
+        (
+            socket,
+            "wss://${DomainName}/${StageName}",
+            "wss://${SiteDistribution.DomainName}/${StageName}",
+        ),
+    ] {
+        let expected = json!([
+            "HasDomain", {"Fn::Sub": at_domain}, {"Fn::Sub": at_own_name},
+        ]);
+        assert_eq!(url["Fn::If"], expected);
+    }
+    assert_eq!(website["Fn::Sub"], "${SiteBucket.WebsiteURL}/");
+    assert_eq!(
+        *api,
+        section(&document, "Outputs")["DirectWebSocketUrl"]["Value"]
+    );
+}
+
+fn distribution(document: &Document) -> &Value {
+    &resources(document, "AWS::CloudFront::Distribution")["SiteDistribution"]["DistributionConfig"]
+}
+
+#[test]
+fn cloudfront_leads_the_stages_path_and_no_other_to_the_api_as_a_socket_needs_it() {
+    let document = document();
+    let config = distribution(&document);
+    let host = "${WebSocketApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}";
+    let expected = json!({
+        "Id": "WebSocketApi",
+        "DomainName": {"Fn::Sub": host},
+        "CustomOriginConfig": {
+            "OriginProtocolPolicy": "https-only",
+            "OriginSSLProtocols": ["TLSv1.2"],
+        },
+    });
+    assert!(list(&config["Origins"]).contains(&&expected));
+    let expected = json!([{
+        // As in the socket's URL, and without a star: @connections is below.
+        "PathPattern": {"Fn::Sub": "/${StageName}"},
+        "TargetOriginId": "WebSocketApi",
+        "ViewerProtocolPolicy": "https-only",
+        "AllowedMethods": ["GET", "HEAD"],
+        "Compress": false,
+        // CachingDisabled, AllViewerExceptHostHeader.
+        "CachePolicyId": "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",
+        "OriginRequestPolicyId": "b689b0a8-53d0-40ab-baf2-68738e2966ac",
+    }]);
+    assert_eq!(config["CacheBehaviors"], expected);
+    assert_eq!(
+        config["DefaultCacheBehavior"]["TargetOriginId"],
+        "SiteBucket"
+    );
+}
+
+#[test]
+fn a_domain_comes_with_its_certificate_or_not_at_all() {
+    let document = document();
+    let config = distribution(&document);
+    let none = json!({"Ref": "AWS::NoValue"});
+    let aliases = json!({"Fn::If": ["HasDomain", [{"Ref": "DomainName"}], none]});
+    assert_eq!(config["Aliases"], aliases);
+    let certificate = json!({
+        "AcmCertificateArn": {"Ref": "CertificateArn"},
+        "MinimumProtocolVersion": "TLSv1.2_2021",
+        "SslSupportMethod": "sni-only",
+    });
+    let expected = json!({"Fn::If": ["HasDomain", certificate, none]});
+    assert_eq!(config["ViewerCertificate"], expected);
+    for parameter in ["DomainName", "CertificateArn"] {
+        let declared = &section(&document, "Parameters")[parameter];
+        assert_eq!(declared["Default"], "", "{parameter}");
+    }
 }
 
 #[test]
@@ -82,10 +167,10 @@ fn the_buckets_policy_is_for_the_distribution_over_tls_or_for_everyone() {
 }
 
 #[test]
-fn the_page_may_open_the_socket_that_the_outputs_name() {
+fn the_page_may_open_the_socket_of_its_own_origin_and_the_direct_one() {
     let document = document();
     let header = header(&document);
-    let socket = section(&document, "Outputs")["WebSocketUrl"]["Value"]["Fn::Sub"]
+    let socket = section(&document, "Outputs")["DirectWebSocketUrl"]["Value"]["Fn::Sub"]
         .as_str()
         .unwrap();
     let origin = socket.strip_suffix("/${StageName}").unwrap();

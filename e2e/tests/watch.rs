@@ -1,0 +1,241 @@
+//! `chatctl dev --watch`: what is edited is there at once, and nobody is thrown out.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use e2e::chatctl::{self, Dev};
+use e2e::client::Client;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+/// A build of one package, on a machine that builds others at the same time.
+const BUILD_DEADLINE: Duration = Duration::from_mins(8);
+
+/// A clone of the sources, which goes with the test.
+struct Clone(PathBuf);
+
+impl Clone {
+    fn new() -> Self {
+        let folder = chatctl::target().join(format!("tmp/watch-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        copy(&chatctl::checkout(), &folder);
+        Self(folder.canonicalize().expect("copied"))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path of characters")
+    }
+
+    fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.0.join(file)).expect("a file of the sources")
+    }
+
+    fn write(&self, file: &str, content: &str) {
+        std::fs::write(self.0.join(file), content).expect("a file of the sources");
+    }
+
+    fn replace(&self, file: &str, from: &str, to: &str) {
+        let content = self.read(file);
+        assert!(content.contains(from), "{file}: {from}");
+        self.write(file, &content.replace(from, to));
+    }
+}
+
+impl Drop for Clone {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What `git clone` would bring, without what is made here.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder below cargo's own");
+    for entry in std::fs::read_dir(from).expect("the checkout") {
+        let path = entry.expect("the checkout").path();
+        let name = path.file_name().expect("it has a name");
+        if name == "target" || name == ".git" || name == "node_modules" {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            std::fs::copy(&path, to.join(name)).expect("a file");
+        }
+    }
+}
+
+/// What `chatctl dev` says, for whoever waits for it.
+#[derive(Clone)]
+struct Said(Arc<Mutex<Vec<String>>>);
+
+impl Said {
+    fn by(dev: &mut Dev) -> Self {
+        let said = Self(Arc::default());
+        let mut lines = BufReader::new(dev.take_stderr().expect("piped")).lines();
+        let heard = said.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                heard.0.lock().expect("whole").push(line);
+            }
+        });
+        said
+    }
+
+    /// Waits for a line of which `part` is a part, and forgets it and those before it.
+    async fn wait_for(&self, part: &str) {
+        let since = Instant::now();
+        loop {
+            {
+                let mut lines = self.0.lock().expect("whole");
+                if let Some(at) = lines.iter().position(|it| it.contains(part)) {
+                    lines.drain(..=at);
+                    return;
+                }
+                assert!(since.elapsed() < BUILD_DEADLINE, "no `{part}`: {lines:#?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Ann and bob, who talk all the time. Gives what each of them heard when `until` is true.
+async fn talk(url: String, until: Arc<Mutex<bool>>) -> (u64, Vec<Vec<Value>>) {
+    let mut ann = Client::connect(&url).await;
+    let created = ann.ask(json!({"type": "create", "name": "ann"})).await;
+    let mut bob = Client::connect(&url).await;
+    let join = json!({"type": "join", "room": created["room"], "name": "bob"});
+    bob.ask_for("joined", join).await;
+    let (mut said, mut heard) = (0, vec![Vec::new(), Vec::new()]);
+    while !*until.lock().expect("whole") {
+        said += 1;
+        let (speaker, listener) = if said % 2 == 0 {
+            (&mut ann, &mut bob)
+        } else {
+            (&mut bob, &mut ann)
+        };
+        let frame = json!({"type": "message", "id": said.to_string(), "text": said.to_string()});
+        heard[0].push(speaker.ask_for("message", frame).await);
+        heard[1].push(listener.next_of("message").await);
+    }
+    ann.close().await;
+    bob.close().await;
+    (said, heard)
+}
+
+#[tokio::test]
+async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing() {
+    const RULE: &str = "pub const TEXT_CHARS_MAX: usize = 4_000;";
+    const FILE: &str = "handlers/src/chat/message.rs";
+    let clone = Clone::new();
+    // What others have compiled for the checkout is used, and nothing of theirs is overwritten.
+    let _ = chatctl::bootstrap();
+    let own = clone.0.join("target").display().to_string();
+    let shared = chatctl::target().display().to_string();
+    let variables = [
+        ("CARGO_TARGET_DIR", own.as_str()),
+        ("CARGO_BUILD_BUILD_DIR", shared.as_str()),
+    ];
+    let arguments = ["--watch", "--checkout", clone.path()];
+    let mut dev = Dev::start_in(&arguments, &variables, Stdio::piped(), BUILD_DEADLINE).await;
+    let said = Said::by(&mut dev);
+
+    let until = Arc::new(Mutex::new(false));
+    let talking = tokio::spawn(talk(dev.websocket.clone(), Arc::clone(&until)));
+    let mut probe = Client::connect(&dev.websocket).await;
+    probe.ask(json!({"type": "create", "name": "cat"})).await;
+    let long = json!({"type": "message", "text": "x".repeat(30)});
+    assert_eq!(probe.ask(long.clone()).await["type"], "message");
+
+    clone.replace(FILE, RULE, "pub const TEXT_CHARS_MAX: usize = 20;");
+    said.wait_for("the functions have changed: building them")
+        .await;
+    said.wait_for("swapped in after").await;
+    let refused = probe.ask(long.clone()).await;
+    assert_eq!(refused["type"], "error", "{refused}");
+
+    // Nobody gets a program that cannot be built, or that does not start.
+    clone.replace(
+        FILE,
+        "pub const TEXT_CHARS_MAX: usize = 20;",
+        "this is no Rust",
+    );
+    said.wait_for("could not be built; the functions stay as they are")
+        .await;
+    assert_eq!(probe.ask(long.clone()).await["type"], "error");
+    let main = clone.read("handlers/src/main.rs");
+    clone.replace(FILE, "this is no Rust", RULE);
+    clone.replace(
+        "handlers/src/main.rs",
+        "fn main() -> ",
+        "fn main() -> std::process::ExitCode { std::process::exit(7) } fn _main() -> ",
+    );
+    said.wait_for("exit status 7").await;
+    assert_eq!(probe.ask(long.clone()).await["type"], "error");
+    clone.write("handlers/src/main.rs", &main);
+    said.wait_for("swapped in after").await;
+    assert_eq!(
+        probe.ask(long).await["type"],
+        "message",
+        "the old rule is back"
+    );
+
+    *until.lock().expect("whole") = true;
+    let (count, heard) = talking.await.expect("they talked to the end");
+    assert!(count > 20, "{count}");
+    for messages in heard {
+        let places: Vec<_> = messages.iter().map(|it| it["seq"].as_u64()).collect();
+        assert_eq!(places, (1..=count).map(Some).collect::<Vec<_>>());
+    }
+    let (code, _, _) = dev.end("TERM").await;
+    assert_eq!(code, Some(0));
+    let left = std::fs::read_dir(clone.0.join("target/debug")).expect("it was built there");
+    let names = left.filter_map(|it| it.ok()?.file_name().into_string().ok());
+    assert!(
+        !names.into_iter().any(|it| it.starts_with("watch-")),
+        "no program is left"
+    );
+}
+
+#[tokio::test]
+async fn the_page_and_the_template_are_told_of_when_they_change() {
+    let clone = Clone::new();
+    let _ = chatctl::bootstrap();
+    let own = clone.0.join("target").display().to_string();
+    let shared = chatctl::target().display().to_string();
+    let variables = [
+        ("CARGO_TARGET_DIR", own.as_str()),
+        ("CARGO_BUILD_BUILD_DIR", shared.as_str()),
+    ];
+    let arguments = ["--watch", "--checkout", clone.path()];
+    let mut dev = Dev::start_in(&arguments, &variables, Stdio::piped(), BUILD_DEADLINE).await;
+    let said = Said::by(&mut dev);
+
+    // Who edits right after the URLs are there has to be seen.
+    let version = dev.get(".chatctl/version").await;
+    clone.replace("wwwroot/index.html", "</title>", " again</title>");
+    said.wait_for("the page has changed").await;
+    assert_ne!(dev.get(".chatctl/version").await, version);
+    let page = dev.get("").await;
+    assert!(page.contains(" again</title>"), "{page}");
+    assert!(
+        page.contains("<script type=\"module\" src=\"/.chatctl/reload.js\">"),
+        "{page}"
+    );
+    assert!(
+        dev.get(".chatctl/reload.js")
+            .await
+            .contains("location.reload()")
+    );
+
+    clone.replace(
+        "cloudformation/table.yaml",
+        "Resources:",
+        "# Other\nResources:",
+    );
+    said.wait_for("the template has changed: end this and start it again")
+        .await;
+    let (code, _, _) = dev.end("TERM").await;
+    assert_eq!(code, Some(0));
+}
