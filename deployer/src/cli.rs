@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{FalseyValueParser, TypedValueParser};
+use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
 
 use crate::build::Architecture;
 use crate::settings;
-use crate::template::Cdn;
+use crate::tags::{self, Tag};
+use crate::template::{Cdn, Protection, StageName};
 
 /// Your own real-time group chat, on AWS or on this machine
 #[derive(Debug, Parser)]
@@ -22,14 +23,26 @@ pub(crate) struct Cli {
     /// No colours; there are none either with `NO_COLOR`, or where no terminal is
     #[arg(long, env = NO_COLOR, value_parser = switch(), global = true, display_order = 900)]
     pub(crate) no_color: bool,
+
+    /// The file of settings; by default the nearest `chatctl.toml`, up to the top of the checkout, and
+    /// none if this is empty
+    #[arg(
+        long,
+        env = "CHATCTL_CONFIG",
+        value_name = "FILE",
+        value_parser = OsStringValueParser::new(),
+        global = true,
+        display_order = 901
+    )]
+    pub(crate) config: Option<OsString>,
 }
 
 const NO_COLOR: &str = "CHATCTL_NO_COLOR";
 
 /// Whether colours are switched off, for a command line that may be wrong as well: what is told of it
 /// is plain then, too.
-pub(crate) fn has_no_color(parsed: &Result<Cli, clap::Error>) -> bool {
-    if let Ok(cli) = parsed {
+pub(crate) fn has_no_color(parsed: Option<&Cli>) -> bool {
+    if let Some(cli) = parsed {
         return cli.no_color;
     }
     let is_on = |value: OsString| switch().parse_ref(&Cli::command(), None, &value);
@@ -97,6 +110,7 @@ Examples:
   chatctl deploy                     the stage `dev`
   chatctl deploy --stage prod --profile work --region eu-central-1
   chatctl deploy --wwwroot ./page    another page
+  chatctl deploy --protect on        so that nobody deletes it by mistake
   chatctl deploy --cdn off           without CloudFront: quick, and over HTTP
   chatctl deploy --express --yes     for a pipeline: sooner, and it asks nothing
   chatctl deploy --hotswap           the functions' code alone, in seconds
@@ -131,7 +145,9 @@ The exit code is 0 if all that was tried holds, and 1 if not.";
 const DESTROY_EXAMPLES: &str = "\
 Examples:
   chatctl destroy                         type the stage's name to go on
-  chatctl destroy --stage pr-128 --yes    without a question";
+  chatctl destroy --stage pr-128 --yes    without a question
+  chatctl destroy --stage prod --keep-table
+                                          a protected chat, but for its messages";
 
 /// Shown below `chatctl synth --help`.
 const SYNTH_EXAMPLES: &str = "\
@@ -156,7 +172,7 @@ pub(crate) struct StageArgs {
     #[arg(
         long,
         env = "CHATCTL_STAGE",
-        default_value = "dev",
+        default_value = StageName::DEFAULT,
         value_name = "NAME"
     )]
     pub(crate) stage: String,
@@ -273,6 +289,22 @@ pub(crate) struct SourceArgs {
     )]
     pub(crate) history_days: u16,
 
+    /// Whether the chat is protected: its stack cannot be deleted, its table can be had as it was at any
+    /// moment of the last 35 days, and outlives the stack. By default as it is
+    #[arg(long, env = "CHATCTL_PROTECT", value_enum, value_name = "WHETHER")]
+    pub(crate) protect: Option<Protection>,
+
+    /// Put this tag on the stack, and by that on what is in it; can be given several times, in the
+    /// variable with commas
+    #[arg(
+        long,
+        env = "CHATCTL_TAG",
+        value_name = "KEY=VALUE",
+        value_delimiter = ',',
+        value_parser = tags::tag
+    )]
+    pub(crate) tag: Vec<Tag>,
+
     /// The processor that the functions run on
     #[arg(
         long,
@@ -335,6 +367,10 @@ pub(crate) struct DestroyArgs {
     /// Do not ask
     #[arg(long, env = "CHATCTL_YES", value_parser = switch())]
     pub(crate) yes: bool,
+
+    /// Delete a protected chat all the same, but for its table with all messages
+    #[arg(long, env = "CHATCTL_KEEP_TABLE", value_parser = switch())]
+    pub(crate) keep_table: bool,
 
     /// Keep the bucket of packages, even if no chat is left that needs it
     #[arg(long, env = "CHATCTL_KEEP_ARTIFACTS", value_parser = switch())]
@@ -428,6 +464,16 @@ pub(crate) struct SynthArgs {
         value_name = "FORMAT"
     )]
     pub(crate) format: TemplateFormat,
+
+    /// Whether the table can be had as it was at any moment, and outlives the stack
+    #[arg(
+        long,
+        env = "CHATCTL_PROTECT",
+        value_enum,
+        default_value_t,
+        value_name = "WHETHER"
+    )]
+    pub(crate) protect: Protection,
 
     /// Print instead the least IAM policy that whoever deploys the stage needs
     #[arg(long, env = "CHATCTL_DEPLOYER_POLICY", value_parser = switch())]

@@ -7,6 +7,7 @@ use local::{DatabaseError, StartError};
 
 use crate::build::BuildError;
 use crate::cloud::CloudError;
+use crate::config::ConfigError;
 use crate::functions::FunctionError;
 use crate::output::OutputError;
 use crate::settings::SettingsError;
@@ -42,6 +43,9 @@ pub(crate) enum Error {
     /// A setting cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The file of settings is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The embedded template is faulty.
     #[error("the template cannot be put together")]
     Template(#[from] TemplateError),
@@ -100,6 +104,30 @@ pub(crate) enum Error {
     /// The user did not type the stage's name.
     #[error("nothing was deleted: the stage's name was not typed")]
     Unconfirmed,
+    /// The chat is protected, and is to be deleted.
+    #[error("`{stack}` is protected against deletion: nothing was done")]
+    Protected {
+        /// The stack.
+        stack: String,
+        /// Its stage.
+        stage: String,
+    },
+    /// The table is to be kept, and would not be.
+    #[error("`{stack}` is not protected: its table would go with it, and nothing was done")]
+    NothingKept {
+        /// The stack.
+        stack: String,
+        /// Its stage.
+        stage: String,
+    },
+    /// What was to stay is gone.
+    #[error("what was to stay of the stack `{stack}` is not there: {}", resources.join(", "))]
+    Lost {
+        /// The stack.
+        stack: String,
+        /// Each resource with its type and id.
+        resources: Vec<String>,
+    },
     /// What should be gone is not.
     #[error(
         "{} of the stack `{stack}` {} still there: {}",
@@ -141,7 +169,12 @@ impl Error {
         match self {
             // `clap` counts a request for help as an error, too.
             Self::CommandLine(error) if error.exit_code() == 0 => ExitCode::Done,
-            Self::CommandLine(_) | Self::Settings(_) | Self::Unconfirmed => ExitCode::Usage,
+            Self::CommandLine(_)
+            | Self::Settings(_)
+            | Self::Config(_)
+            | Self::Protected { .. }
+            | Self::NothingKept { .. }
+            | Self::Unconfirmed => ExitCode::Usage,
             Self::Template(_)
             | Self::Build(_)
             | Self::Local(_)
@@ -154,6 +187,7 @@ impl Error {
             | Self::OtherArchitecture { .. }
             | Self::NoOutput { .. }
             | Self::StillThere { .. }
+            | Self::Lost { .. }
             | Self::BrokenPromises { .. }
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
@@ -165,6 +199,7 @@ impl Error {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Settings(error) => Some(error.hint()),
+            Self::Config(error) => Some(error.hint()),
             Self::Template(_) => Some(
                 "the fault is in `cloudformation/`, as it was when this program was built: \
                  correct it and build again"
@@ -189,6 +224,18 @@ impl Error {
             Self::NoOutput { .. } => {
                 Some("it is not finished: run `chatctl deploy` again".to_owned())
             }
+            Self::Protected { stage, .. } => Some(format!(
+                "`chatctl deploy --stage {stage} --protect off` lifts that; `chatctl destroy --stage \
+                 {stage} --keep-table` deletes all but the table with its messages"
+            )),
+            Self::NothingKept { stage, .. } => Some(format!(
+                "`chatctl deploy --stage {stage} --protect on` first has the table outlive the stack"
+            )),
+            Self::Lost { .. } => Some(
+                "DynamoDB keeps a backup of a table that had point-in-time recovery for 35 days: \
+                 docs/protection.md tells how to get it back"
+                    .to_owned(),
+            ),
             Self::Unconfirmed => Some("type it, or give `--yes`".to_owned()),
             Self::StillThere { .. } => Some(
                 "CloudFormation counts it as gone, so that nothing else will delete it: delete it by \

@@ -6,6 +6,7 @@
 //!
 //! # Layout
 //! * `cli`: the command line's types.
+//! * `config`: `chatctl.toml`, the settings that are kept in a file.
 //! * `settings`: command line and environment, checked once.
 //! * `commands`: one verb per file.
 //! * `build`: the functions' `bootstrap`, by cargo.
@@ -18,6 +19,8 @@
 //! * `conversation`: talking to a chat from outside, to see what it promises.
 //! * `dial`: connections to the outside, through a proxy if there is one.
 //! * `template`: the CloudFormation template, made without any effect.
+//! * `protection`: what keeps a chat from being lost.
+//! * `tags`: tags of a stack.
 //! * `progress`: what a long command tells on its way.
 //! * `wait`: waiting with a deadline.
 //! * `output`: the only place that prints.
@@ -27,6 +30,7 @@ mod build;
 mod cli;
 mod cloud;
 mod commands;
+mod config;
 mod conversation;
 mod dial;
 mod error;
@@ -35,15 +39,16 @@ mod output;
 mod packages;
 mod policy;
 mod progress;
+mod protection;
 mod settings;
 mod site;
 mod stack;
+mod tags;
 mod template;
 mod wait;
 
-use clap::Parser;
-
 use cli::{Cli, Command};
+use config::Parsed;
 use error::{Error, ExitCode};
 use output::Output;
 use settings::{
@@ -52,15 +57,19 @@ use settings::{
 };
 
 fn main() -> std::process::ExitCode {
-    let parsed = Cli::try_parse();
-    if cli::has_no_color(&parsed) {
+    // A folder that was deleted under the user's feet has no settings either.
+    let folder = std::env::current_dir().unwrap_or_default();
+    let parsed = config::parse(std::env::args_os(), &folder);
+    if cli::has_no_color(parsed.as_ref().ok().map(|it| &it.cli)) {
         output::without_color();
     }
     let mut output = Output::of_process();
-    let result = match parsed {
-        Ok(cli) => run(cli, &mut output),
-        Err(interruption) => Err(Error::CommandLine(interruption)),
-    };
+    let result = parsed.and_then(|Parsed { cli, origin }| {
+        if let Some(file) = origin.file() {
+            output.note(&format!("settings of `{file}`"));
+        }
+        run(cli, &mut output).map_err(|error| origin.explain(error))
+    });
     let code = match result {
         Ok(()) => ExitCode::Done,
         Err(error) => {

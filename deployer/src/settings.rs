@@ -15,7 +15,8 @@ use crate::cloud::Terms;
 use crate::cloud::aws::Account;
 use crate::policy::Principal;
 use crate::stack::Losses;
-use crate::template::{Cdn, StageName, StageNameError, TemplateSettings};
+use crate::tags::{self, TagsError};
+use crate::template::{Cdn, Protection, StageName, StageNameError, TemplateSettings};
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,9 @@ pub(crate) enum SettingsError {
     /// `--fault`.
     #[error(transparent)]
     Fault(#[from] FaultError),
+    /// `--tag`.
+    #[error(transparent)]
+    Tags(#[from] TagsError),
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
@@ -63,7 +67,8 @@ impl SettingsError {
                  at most {}, such as `dev`",
                 StageName::LENGTH_MAX
             ),
-            Self::Fault(_) => format!("there are these:\n{}", cli::faults()),
+            Self::Fault(_) => format!("give `--fault` one of these:\n{}", cli::faults()),
+            Self::Tags(error) => error.hint(),
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
@@ -147,7 +152,7 @@ impl DevSettings {
 }
 
 /// The settings of `deploy`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeploySettings {
     /// What the template depends on.
     pub(crate) template: TemplateSettings,
@@ -163,6 +168,10 @@ pub(crate) struct DeploySettings {
     pub(crate) cdn: Cdn,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
+    /// Whether the chat is to be protected, if that was said.
+    pub(crate) protect: Option<Protection>,
+    /// Tags of the stack.
+    pub(crate) tags: Vec<(String, String)>,
     /// Whether the page and the chat are tried even if nothing has changed.
     pub(crate) verify: bool,
     /// The processor that the functions run on.
@@ -198,6 +207,14 @@ impl DeploySettings {
         })
     }
 
+    /// The same, with the protection that a stack has, where none was asked for.
+    pub(crate) fn keeping(&self, protection: Option<Protection>) -> Self {
+        Self {
+            protect: self.protect.or(protection),
+            ..self.clone()
+        }
+    }
+
     /// What says what is deployed, and where, if nothing else is asked for.
     fn of(cloud: &CloudArgs, source: &SourceArgs) -> Result<Self, SettingsError> {
         Ok(Self {
@@ -208,6 +225,8 @@ impl DeploySettings {
             wwwroot: source.wwwroot.clone(),
             cdn: source.cdn,
             history_days: source.history_days,
+            protect: source.protect,
+            tags: tags::all(&source.tag)?,
             verify: false,
             hotswap: false,
             architecture: source.arch,
@@ -356,6 +375,8 @@ pub(crate) struct DestroySettings {
     pub(crate) terms: Terms,
     /// Whether to ask first.
     pub(crate) asks: bool,
+    /// Whether the table of a protected chat stays, and all else goes.
+    pub(crate) keep_table: bool,
     /// Whether the bucket of packages stays, come what may.
     pub(crate) keep_artifacts: bool,
     /// Whether the output is for programs.
@@ -376,6 +397,7 @@ impl DestroySettings {
                 role_arn: role_arn(args.role.role_arn.as_deref())?,
             },
             asks: !args.yes,
+            keep_table: args.keep_table,
             keep_artifacts: args.keep_artifacts,
             json: args.cloud.json,
         })
@@ -422,6 +444,8 @@ fn account(args: &CloudArgs) -> Account {
 pub(crate) struct SynthSettings {
     /// What the template depends on.
     pub(crate) template: TemplateSettings,
+    /// Whether it is of a protected chat.
+    pub(crate) protect: Protection,
     /// How it is written.
     pub(crate) format: TemplateFormat,
     /// Whose policy is printed instead, if one is.
@@ -434,6 +458,7 @@ impl SynthSettings {
     pub(crate) fn new(args: &SynthArgs) -> Result<Self, SettingsError> {
         Ok(Self {
             template: template_settings(&args.stage)?,
+            protect: args.protect,
             format: args.format,
             policy: principal(args)?,
         })
@@ -501,6 +526,7 @@ mod tests {
                 stage: stage.to_owned(),
             },
             format: TemplateFormat::Json,
+            protect: Protection::Off,
             deployer_policy: false,
             role_arn: None,
             service_role_policy: false,

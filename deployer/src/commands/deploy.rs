@@ -10,16 +10,17 @@ use super::{ARTIFACTS_STACK, CHAT_OWNER, hotswap, until_interrupted};
 use crate::build::{self, Made, Package, Sources};
 use crate::cloud::aws::Aws;
 use crate::cloud::{
-    Buckets, Cloud, Code, Functions, Packages, StackView, Stacks, Templates, Wanted,
+    Buckets, Cloud, Code, Functions, OWNER_TAG, Packages, StackView, Stacks, Templates, Wanted,
 };
 use crate::error::Error;
 use crate::functions;
 use crate::output::Output;
 use crate::packages;
+use crate::protection;
 use crate::settings::DeploySettings;
 use crate::site::{self, Extent, Host, Page, Published};
 use crate::stack::{self, Applied};
-use crate::template::{self, StageName};
+use crate::template::{self, Protection, StageName};
 
 /// The stack's outputs that name its functions.
 pub(super) const FUNCTIONS: [&str; 3] = [
@@ -61,6 +62,7 @@ async fn deploy(
         // Building takes its time, in which somebody else may have deployed.
         found = look(cloud, &name).await?;
     }
+    let settings = &settings.keeping(found.protection());
     let bucket = packages::bucket(cloud, found.artifacts.clone(), &settings.terms, output).await?;
     let code = code(settings, stage, bucket, &package);
     let wanted = wanted(settings, &code)?;
@@ -78,6 +80,8 @@ async fn deploy(
     if !is_changed {
         output.step(&format!("stack `{}`: nothing to change", wanted.name))?;
     }
+    let protect = settings.protect.unwrap_or_default();
+    let is_switched = protection::switch(cloud, &stack, protect, output).await?;
     let put_right = put_functions_right(cloud, stage, &stack, &code, package, output).await?;
     if !is_proven {
         packages::prune(cloud, &code.bucket, stage, &code.key).await?;
@@ -89,7 +93,7 @@ async fn deploy(
     }
     let urls = Urls::of(stage, &stack)?;
     let published = publish(cloud, stage, &stack, page, &urls, output).await?;
-    let is_changed = is_changed || put_right || published.is_changed;
+    let is_changed = is_changed || is_switched || put_right || published.is_changed;
     let extent = if is_changed || settings.verify || !published.is_verified(&wanted.fingerprint()) {
         Extent::Whole
     } else {
@@ -108,17 +112,25 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// What a deploy keeps of it that does not say otherwise.
+    pub(super) fn protection(&self) -> Option<Protection> {
+        self.stack.as_ref().map(protection::asked_for)
+    }
+
     /// The stack, if it is as it is wanted already: AWS itself tells the template and the parameters
     /// that it was last made from, which saves the change set that would find nothing.
     pub(super) fn stack_as(&self, wanted: &Wanted) -> Option<&StackView> {
         let stack = self.stack.as_ref()?;
         let template = self.template.as_ref()?;
+        // The one that says whose it is is compared by itself, and AWS's own are not given.
+        let is_given = |it: &&(String, String)| it.0 != OWNER_TAG && !it.0.starts_with("aws:");
         let has_tag = |tag| stack.tags.contains(tag);
         let has_parameter = |parameter| stack.parameters.contains(parameter);
         let is_as_wanted = stack.status.is_good()
             && template.trim_end() == wanted.template.trim_end()
             && stack.parameters.len() == wanted.parameters.len()
             && wanted.parameters.iter().all(has_parameter)
+            && stack.tags.iter().filter(is_given).count() == wanted.tags.len()
             && wanted.tags.iter().all(has_tag);
         is_as_wanted.then_some(stack)
     }
@@ -240,6 +252,8 @@ fn short(sha256: &str) -> &str {
 
 pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, Error> {
     let stage = &settings.template.stage;
+    let protection = settings.protect.unwrap_or_default();
+    let ours = ("chatctl:stage".to_owned(), stage.to_string());
     let parameters = [
         ("StageName", stage.to_string()),
         ("CodeBucket", code.bucket.clone()),
@@ -247,15 +261,16 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
         ("Architecture", settings.architecture.to_string()),
         ("Cdn", settings.cdn.to_string()),
         ("HistoryDays", settings.history_days.to_string()),
+        ("Protect", protection.to_string()),
     ];
     Ok(Wanted {
         name: stage.stack_name(),
-        template: template::synthesize(&settings.template)?.to_yaml(),
+        template: template::synthesize_protected(&settings.template, protection)?.to_yaml(),
         parameters: parameters
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
         owner: CHAT_OWNER,
-        tags: vec![("chatctl:stage".to_owned(), stage.to_string())],
+        tags: std::iter::once(ours).chain(settings.tags.clone()).collect(),
     })
 }
 
@@ -358,8 +373,13 @@ mod tests {
             status: Status::new("UPDATE_COMPLETE"),
             outputs: Vec::new(),
             parameters: pairs(&[("StageName", "dev"), ("CodeKey", "new")]),
-            tags: pairs(&[("chatctl", "chat"), ("chatctl:stage", "dev")]),
+            tags: pairs(&[
+                ("aws:x", "y"),
+                ("chatctl", "chat"),
+                ("chatctl:stage", "dev"),
+            ]),
             owner: Some(CHAT_OWNER.to_owned()),
+            is_protected: false,
         };
         (stack, "Resources: {}".to_owned())
     }
@@ -407,7 +427,7 @@ mod tests {
     fn only_a_stack_in_which_nothing_differs_is_left_as_it_is() {
         type Change = fn(&mut StackView, &mut String);
         assert!(is_as_wanted(found()));
-        let changes: [(&str, Change); 6] = [
+        let changes: [(&str, Change); 7] = [
             ("template", |_, template| template.push_str(" # new")),
             ("value", |stack, _| stack.parameters[1].1 = "old".to_owned()),
             ("one more", |stack, _| {
@@ -415,6 +435,9 @@ mod tests {
             }),
             ("one less", |stack, _| drop(stack.parameters.pop())),
             ("tag", |stack, _| drop(stack.tags.pop())),
+            ("one more tag", |stack, _| {
+                stack.tags.extend(pairs(&[("team", "old")]));
+            }),
             ("status", |stack, _| {
                 stack.status = Status::new("UPDATE_ROLLBACK_COMPLETE");
             }),

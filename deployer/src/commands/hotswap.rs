@@ -116,6 +116,7 @@ mod tests {
                 .into(),
             tags: Vec::new(),
             owner: Some(CHAT_OWNER.to_owned()),
+            is_protected: false,
         }
     }
 
