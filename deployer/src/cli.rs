@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
 
 use crate::build::Architecture;
+use crate::releases::{self, Which};
 use crate::settings;
 use crate::tags::{self, Tag};
 use crate::template::{Cdn, Protection, StageName};
@@ -72,6 +73,10 @@ pub(crate) enum Command {
     /// Talk to a chat from outside and tell which promises it keeps
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+
+    /// Go back to the code and the page of before, which were found to work
+    #[command(after_help = ROLLBACK_EXAMPLES)]
+    Rollback(RollbackArgs),
 
     /// Delete a deployed chat and all that is in it
     #[command(after_help = DESTROY_EXAMPLES)]
@@ -140,6 +145,18 @@ Examples:
 
 Nobody is disturbed: it talks in rooms of its own and says nothing in the lobby.
 The exit code is 0 if all that was tried holds, and 1 if not.";
+
+/// Shown below `chatctl rollback --help`.
+const ROLLBACK_EXAMPLES: &str = "\
+Examples:
+  chatctl rollback               after a bad deploy: what worked before it
+  chatctl rollback --list        the last five that were found to work
+  chatctl rollback --to 3        the third of that list
+  chatctl rollback --stage prod --to 3f2a91
+                                 by its name, or the beginning of it
+
+The stack's template and settings stay as they are: only code and page change.
+The next `chatctl deploy` goes forward again.";
 
 /// Shown below `chatctl destroy --help`.
 const DESTROY_EXAMPLES: &str = "\
@@ -221,6 +238,10 @@ pub(crate) struct DeployArgs {
     #[arg(long, env = "CHATCTL_VERIFY", value_parser = switch())]
     pub(crate) verify: bool,
 
+    /// How long that is tried.
+    #[command(flatten)]
+    pub(crate) limit: LimitArgs,
+
     /// CloudFormation's express mode: it does not wait for each resource to be ready. What has to be
     /// ready is waited for afterwards
     #[arg(long, env = "CHATCTL_EXPRESS", value_parser = switch())]
@@ -232,7 +253,12 @@ pub(crate) struct DeployArgs {
 
     /// Swap the functions' code alone, in seconds, for development: neither stack nor page are
     /// looked at, and the next deploy without this brings all together
-    #[arg(long, env = "CHATCTL_HOTSWAP", value_parser = switch())]
+    #[arg(
+        long,
+        env = "CHATCTL_HOTSWAP",
+        value_parser = switch(),
+        conflicts_with_all = ["wwwroot", "cdn", "history_days", "protect", "tag", "express"]
+    )]
     pub(crate) hotswap: bool,
 
     /// Go on even if the table would be replaced or removed, with all rooms in it
@@ -258,6 +284,45 @@ pub(crate) struct RoleArgs {
     /// The role that CloudFormation works as; by default as you
     #[arg(long, env = "CHATCTL_ROLE_ARN", value_name = "ARN")]
     pub(crate) role_arn: Option<String>,
+}
+
+/// How long a chat is tried before it counts as broken.
+#[derive(Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// How long the page and the chat are tried until they work, at most 1h. A new distribution and a
+    /// new API need some minutes until they are known everywhere
+    #[arg(
+        long,
+        env = "CHATCTL_VERIFY_TIMEOUT",
+        default_value = "10m",
+        value_name = "DURATION"
+    )]
+    pub(crate) verify_timeout: String,
+}
+
+/// The arguments of `rollback`.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// Which chat.
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+
+    /// What CloudFormation does it as.
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
+
+    /// How long it is tried.
+    #[command(flatten)]
+    pub(crate) limit: LimitArgs,
+
+    /// Which one, by its number in the list or the beginning of its name; by default the last one that
+    /// is not what runs
+    #[arg(long, env = "CHATCTL_TO", value_name = "RELEASE", value_parser = releases::which)]
+    pub(crate) to: Option<Which>,
+
+    /// Show what there is to go back to, and change nothing
+    #[arg(long, env = "CHATCTL_LIST", conflicts_with = "to", value_parser = switch())]
+    pub(crate) list: bool,
 }
 
 /// What is deployed.

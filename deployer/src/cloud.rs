@@ -195,6 +195,9 @@ pub(crate) trait Packages {
     /// The objects whose keys begin so, with the time when each was written.
     async fn packages(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredPackage>, CloudError>;
 
+    /// The content of an object.
+    async fn read(&self, bucket: &str, key: &str) -> Result<Bytes, CloudError>;
+
     /// Makes an object count as written now.
     async fn refresh(&self, bucket: &str, key: &str) -> Result<(), CloudError>;
 }

@@ -6,6 +6,7 @@ pub(crate) mod dev;
 pub(crate) mod diff;
 mod hotswap;
 mod receipt;
+pub(crate) mod rollback;
 pub(crate) mod synth;
 pub(crate) mod urls;
 pub(crate) mod verify;

@@ -10,6 +10,7 @@ use crate::cloud::CloudError;
 use crate::config::ConfigError;
 use crate::functions::FunctionError;
 use crate::output::OutputError;
+use crate::releases::ReleaseError;
 use crate::settings::SettingsError;
 use crate::site::SiteError;
 use crate::stack::StackError;
@@ -67,6 +68,12 @@ pub(crate) enum Error {
     /// The page cannot be published, or does not work where it is.
     #[error(transparent)]
     Site(#[from] SiteError),
+    /// What was deployed does not work, and something is kept that did.
+    #[error(transparent)]
+    BadDeploy(#[from] BadDeploy),
+    /// There is nothing to go back to.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// There is no such chat.
     #[error("there is no stack `{stack}` in {region}")]
     NoStack {
@@ -163,6 +170,42 @@ pub(crate) enum Error {
     Output(#[from] OutputError),
 }
 
+/// A deploy that does not work, of a chat that has worked.
+#[derive(Debug)]
+pub(crate) struct BadDeploy {
+    /// What is wrong with it.
+    pub(crate) error: SiteError,
+    /// Which stage it is of.
+    pub(crate) stage: String,
+    /// When what is kept was last found to work.
+    pub(crate) worked: String,
+}
+
+/// It is that error, with a way out that the site does not know.
+impl std::fmt::Display for BadDeploy {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(formatter)
+    }
+}
+
+impl std::error::Error for BadDeploy {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl BadDeploy {
+    fn hint(&self) -> String {
+        format!(
+            "`chatctl rollback --stage {}` goes back to the code and the page that worked on {}; else \
+             {}",
+            self.stage,
+            self.worked,
+            self.error.hint()
+        )
+    }
+}
+
 impl Error {
     /// The exit code that the error ends in.
     pub(crate) fn exit_code(&self) -> ExitCode {
@@ -182,6 +225,8 @@ impl Error {
             | Self::Stack(_)
             | Self::Functions(_)
             | Self::Site(_)
+            | Self::BadDeploy(_)
+            | Self::Release(_)
             | Self::NoStack { .. }
             | Self::NotSwappable { .. }
             | Self::OtherArchitecture { .. }
@@ -210,6 +255,8 @@ impl Error {
             Self::Stack(error) => Some(error.hint()),
             Self::Functions(error) => Some(error.hint()),
             Self::Site(error) => Some(error.hint()),
+            Self::BadDeploy(error) => Some(error.hint()),
+            Self::Release(error) => Some(error.hint()),
             Self::NotSwappable { .. } => {
                 Some("run `chatctl deploy` without `--hotswap` first".to_owned())
             }

@@ -14,6 +14,7 @@
 //! * `stack`: change sets, events and states of stacks.
 //! * `functions`: what the functions run.
 //! * `packages`: the bucket of packages.
+//! * `releases`: what was found to work, to go back to.
 //! * `policy`: what whoever deploys has to be allowed, made without any effect.
 //! * `site`: the page: its objects, publishing and verifying it.
 //! * `conversation`: talking to a chat from outside, to see what it promises.
@@ -40,6 +41,7 @@ mod packages;
 mod policy;
 mod progress;
 mod protection;
+mod releases;
 mod settings;
 mod site;
 mod stack;
@@ -52,8 +54,8 @@ use config::Parsed;
 use error::{Error, ExitCode};
 use output::Output;
 use settings::{
-    DeploySettings, DestroySettings, DevSettings, DiffSettings, SynthSettings, UrlsSettings,
-    VerifySettings,
+    DeploySettings, DestroySettings, DevSettings, DiffSettings, RollbackSettings, SynthSettings,
+    UrlsSettings, VerifySettings,
 };
 
 fn main() -> std::process::ExitCode {
@@ -95,6 +97,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
         Command::Diff(args) => commands::diff::run(&DiffSettings::new(&args)?, output),
         Command::Urls(args) => commands::urls::run(&UrlsSettings::new(&args)?, output),
         Command::Verify(args) => commands::verify::run(&VerifySettings::new(&args)?, output),
+        Command::Rollback(args) => commands::rollback::run(&RollbackSettings::new(&args)?, output),
         Command::Destroy(args) => commands::destroy::run(&DestroySettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),
     }

@@ -8,12 +8,13 @@ use local::{FaultError, Faults, Limits};
 
 use crate::build::{Architecture, Profile};
 use crate::cli::{
-    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, SourceArgs, StageArgs, SynthArgs,
-    TemplateFormat, UrlsArgs, VerifyArgs,
+    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, LimitArgs, RollbackArgs,
+    SourceArgs, StageArgs, SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
 };
 use crate::cloud::Terms;
 use crate::cloud::aws::Account;
 use crate::policy::Principal;
+use crate::releases::Which;
 use crate::stack::Losses;
 use crate::tags::{self, TagsError};
 use crate::template::{Cdn, Protection, StageName, StageNameError, TemplateSettings};
@@ -43,6 +44,9 @@ pub(crate) enum SettingsError {
         /// What it may begin with.
         schemes: [&'static str; 2],
     },
+    /// `--verify-timeout`.
+    #[error("`--verify-timeout {0}` is not a duration that a chat can be tried for")]
+    VerifyTimeout(String),
     /// `--timeout`.
     #[error("`--timeout {0}` is not a duration that a check can be given")]
     Timeout(String),
@@ -75,6 +79,11 @@ impl SettingsError {
             Self::Url { flag, .. } => format!(
                 "set `{flag}` as `chatctl dev`, `chatctl deploy` and `chatctl urls` print it"
             ),
+            Self::VerifyTimeout(_) => format!(
+                "set `--verify-timeout` or `CHATCTL_VERIFY_TIMEOUT` to a duration such as `1m`, at \
+                 most `{}`",
+                humantime::format_duration(VERIFY_TIMEOUT_MAX)
+            ),
             Self::Timeout(_) => format!(
                 "set `--timeout` or `CHATCTL_TIMEOUT` to a duration such as `10s` or `1m`, at most \
                  `{}`",
@@ -91,6 +100,18 @@ impl SettingsError {
 
 /// The longest that a check may take.
 const TIMEOUT_MAX: Duration = Duration::from_mins(10);
+
+/// The longest that a deployed chat is tried.
+const VERIFY_TIMEOUT_MAX: Duration = Duration::from_hours(1);
+
+/// How long it is unless somebody says otherwise.
+const VERIFY_TIMEOUT: Duration = Duration::from_mins(10);
+
+fn verify_timeout(args: &LimitArgs) -> Result<Duration, SettingsError> {
+    let given = humantime::parse_duration(&args.verify_timeout).ok();
+    let given = given.filter(|it| !it.is_zero() && *it <= VERIFY_TIMEOUT_MAX);
+    given.ok_or_else(|| SettingsError::VerifyTimeout(args.verify_timeout.clone()))
+}
 
 fn either([one, other]: &[&str; 2]) -> String {
     format!("`{one}` or `{other}`")
@@ -174,6 +195,8 @@ pub(crate) struct DeploySettings {
     pub(crate) tags: Vec<(String, String)>,
     /// Whether the page and the chat are tried even if nothing has changed.
     pub(crate) verify: bool,
+    /// How long they are tried.
+    pub(crate) verify_timeout: Duration,
     /// The processor that the functions run on.
     pub(crate) architecture: Architecture,
     /// The functions' program, if it is built already.
@@ -202,6 +225,7 @@ impl DeploySettings {
                 (false, false) => Losses::Asked(stage.clone()),
             },
             verify: args.verify,
+            verify_timeout: verify_timeout(&args.limit)?,
             hotswap: args.hotswap,
             ..Self::of(&args.cloud, &args.source)?
         })
@@ -228,6 +252,7 @@ impl DeploySettings {
             protect: source.protect,
             tags: tags::all(&source.tag)?,
             verify: false,
+            verify_timeout: VERIFY_TIMEOUT,
             hotswap: false,
             architecture: source.arch,
             bootstrap: source.bootstrap.clone(),
@@ -250,6 +275,42 @@ impl DiffSettings {
     pub(crate) fn new(args: &DiffArgs) -> Result<Self, SettingsError> {
         Ok(Self {
             deploy: DeploySettings::of(&args.cloud, &args.source)?,
+        })
+    }
+}
+
+/// The settings of `rollback`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RollbackSettings {
+    /// Which chat.
+    pub(crate) stage: StageName,
+    /// Where it is.
+    pub(crate) account: Account,
+    /// How CloudFormation is to work.
+    pub(crate) terms: Terms,
+    /// What to go back to; nothing, if what there is is only to be shown.
+    pub(crate) to: Option<Which>,
+    /// How long the chat is tried.
+    pub(crate) verify_timeout: Duration,
+    /// Whether the output is for programs.
+    pub(crate) json: bool,
+}
+
+impl RollbackSettings {
+    /// # Errors
+    /// [`SettingsError`], if an argument cannot be used.
+    pub(crate) fn new(args: &RollbackArgs) -> Result<Self, SettingsError> {
+        let to = args.to.clone().unwrap_or(Which::Previous);
+        Ok(Self {
+            stage: args.cloud.stage.stage.parse()?,
+            account: account(&args.cloud),
+            terms: Terms {
+                is_express: false,
+                role_arn: role_arn(args.role.role_arn.as_deref())?,
+            },
+            to: (!args.list).then_some(to),
+            verify_timeout: verify_timeout(&args.limit)?,
+            json: args.cloud.json,
         })
     }
 }
@@ -757,6 +818,85 @@ mod tests {
             let error = verify(&arguments).unwrap_err();
             assert_eq!(error.to_string(), expected);
             assert!(error.hint().contains(arguments[arguments.len() - 2]));
+        }
+    }
+
+    #[test]
+    fn a_chat_is_tried_for_ten_minutes_unless_told_otherwise() {
+        let minutes = |arguments: &[&str]| deploy(arguments).map(|it| it.verify_timeout);
+        assert_eq!(minutes(&[]), Ok(Duration::from_mins(10)));
+        assert_eq!(
+            minutes(&["--verify-timeout", "90s"]),
+            Ok(Duration::from_secs(90))
+        );
+        for bad in ["0s", "61m", "soon"] {
+            let error = minutes(&["--verify-timeout", bad]).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("`--verify-timeout {bad}` is not"))
+            );
+            assert!(error.hint().contains("at most `1h`"), "{}", error.hint());
+        }
+    }
+
+    #[test]
+    fn a_swap_refuses_what_it_would_not_look_at() {
+        for other in [
+            &["--cdn", "off"][..],
+            &["--history-days", "3"],
+            &["--wwwroot", "x"],
+            &["--protect", "on"],
+            &["--tag", "a=b"],
+            &["--express"],
+        ] {
+            let arguments = [&["chatctl", "deploy", "--hotswap"], other].concat();
+            let error = cli::Cli::try_parse_from(arguments).unwrap_err();
+            assert_eq!(
+                error.kind(),
+                clap::error::ErrorKind::ArgumentConflict,
+                "{other:?}"
+            );
+        }
+        assert!(
+            deploy(&["--hotswap", "--arch", "arm64", "--verify"])
+                .unwrap()
+                .hotswap
+        );
+    }
+
+    #[test]
+    fn the_arn_of_a_role_is_looked_at_wherever_one_is_given() {
+        let bad = ["--role-arn", "chat"];
+        let arguments = |command| [&["chatctl", command][..], &bad].concat();
+        let parsed = |command| {
+            cli::Cli::try_parse_from(arguments(command))
+                .unwrap()
+                .command
+        };
+        let refused = SettingsError::RoleArn("chat".to_owned());
+        let synth = match parsed("synth") {
+            cli::Command::Synth(args) => SynthSettings::new(&args).map(drop),
+            other => panic!("{other:?}"),
+        };
+        let rollback = match parsed("rollback") {
+            cli::Command::Rollback(args) => RollbackSettings::new(&args).map(drop),
+            other => panic!("{other:?}"),
+        };
+        let destroy = match parsed("destroy") {
+            cli::Command::Destroy(args) => DestroySettings::new(&args).map(drop),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            [synth, rollback, destroy],
+            [(); 3].map(|()| Err(refused_again(&refused)))
+        );
+    }
+
+    fn refused_again(error: &SettingsError) -> SettingsError {
+        match error {
+            SettingsError::RoleArn(arn) => SettingsError::RoleArn(arn.clone()),
+            other => panic!("{other}"),
         }
     }
 

@@ -12,13 +12,14 @@ use crate::cloud::aws::Aws;
 use crate::cloud::{
     Buckets, Cloud, Code, Functions, OWNER_TAG, Packages, StackView, Stacks, Templates, Wanted,
 };
-use crate::error::Error;
+use crate::error::{BadDeploy, Error};
 use crate::functions;
 use crate::output::Output;
 use crate::packages;
 use crate::protection;
+use crate::releases::{self, Release};
 use crate::settings::DeploySettings;
-use crate::site::{self, Extent, Host, Page, Published};
+use crate::site::{self, Extent, Host, Page, Published, SiteError};
 use crate::stack::{self, Applied};
 use crate::template::{self, Protection, StageName};
 
@@ -82,9 +83,10 @@ async fn deploy(
     }
     let protect = settings.protect.unwrap_or_default();
     let is_switched = protection::switch(cloud, &stack, protect, output).await?;
+    let release = Release::new(&package.sha256, &page, code.architecture);
     let put_right = put_functions_right(cloud, stage, &stack, &code, package, output).await?;
     if !is_proven {
-        packages::prune(cloud, &code.bucket, stage, &code.key).await?;
+        packages::prune(cloud, &code.bucket, stage, &release).await?;
     }
     if settings.terms.is_express
         && let Some(distribution) = stack.output("SiteDistributionId")
@@ -92,14 +94,23 @@ async fn deploy(
         site::until_deployed(cloud, distribution, output).await?;
     }
     let urls = Urls::of(stage, &stack)?;
-    let published = publish(cloud, stage, &stack, page, &urls, output).await?;
+    let published = publish(cloud, stage, &stack, page.clone(), &urls, output).await?;
     let is_changed = is_changed || is_switched || put_right || published.is_changed;
     let extent = if is_changed || settings.verify || !published.is_verified(&wanted.fingerprint()) {
         Extent::Whole
     } else {
         Extent::Configuration
     };
-    verify(cloud, stage, &stack, &wanted, &urls, extent, output).await?;
+    let deployed = Deployed {
+        stage,
+        stack: &stack,
+        wanted: &wanted,
+        urls: &urls,
+        packages: &code.bucket,
+        release: &release,
+        page: &page,
+    };
+    verify(cloud, &deployed, extent, settings.verify_timeout, output).await?;
     output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
     announce(settings, &urls, is_changed, output)
 }
@@ -107,7 +118,7 @@ async fn deploy(
 /// What is there before a deploy.
 pub(super) struct Found {
     pub(super) stack: Option<StackView>,
-    template: Option<String>,
+    pub(super) template: Option<String>,
     pub(super) artifacts: Option<StackView>,
 }
 
@@ -284,7 +295,7 @@ pub(super) fn host(stage: &StageName, stack: &StackView) -> Result<Host, Error> 
     })
 }
 
-async fn publish(
+pub(super) async fn publish(
     cloud: &impl Cloud,
     stage: &StageName,
     stack: &StackView,
@@ -298,28 +309,58 @@ async fn publish(
     Ok(site::publish(cloud, &bucket, &host, page, output).await?)
 }
 
+/// What was deployed.
+pub(super) struct Deployed<'a> {
+    pub(super) stage: &'a StageName,
+    pub(super) stack: &'a StackView,
+    pub(super) wanted: &'a Wanted,
+    pub(super) urls: &'a Urls,
+    /// The bucket of packages.
+    pub(super) packages: &'a str,
+    pub(super) release: &'a Release,
+    pub(super) page: &'a Page,
+}
+
 /// Looks at the chat from outside, and remembers whether it works: a deploy that is run again after one
-/// that failed here has nothing to change, and must not take that for a chat that works.
-async fn verify(
-    cloud: &impl Buckets,
-    stage: &StageName,
-    stack: &StackView,
-    wanted: &Wanted,
-    urls: &Urls,
+/// that failed here has nothing to change, and must not take that for a chat that works. What works is
+/// kept, to go back to; before that is noted, so that whatever is cut off here is done by the next.
+pub(super) async fn verify(
+    cloud: &(impl Buckets + Packages),
+    deployed: &Deployed<'_>,
     extent: Extent,
+    limit: Duration,
     output: &mut Output,
 ) -> Result<(), Error> {
+    let Deployed { stage, stack, .. } = deployed;
     let bucket = required(stage, stack, "SiteBucketName")?;
-    let verified = site::verify(urls.chat(), extent, output).await;
+    let verified = site::verify(deployed.urls.chat(), extent, limit, output).await;
     if extent != Extent::Whole {
         return Ok(verified?);
     }
-    if verified.is_err() {
+    if let Err(error) = verified {
         // What is wrong with the chat is worth more than what is wrong with this.
         drop(site::forget_verified(cloud, &bucket).await);
-        return Ok(verified?);
+        return Err(with_way_back(cloud, deployed, error).await);
     }
-    Ok(site::note_verified(cloud, &bucket, wanted.fingerprint()).await?)
+    let (release, page) = (deployed.release, deployed.page);
+    releases::record(cloud, deployed.packages, stage, release, page).await?;
+    let fingerprint = deployed.wanted.fingerprint();
+    Ok(site::note_verified(cloud, &bucket, fingerprint).await?)
+}
+
+/// What is wrong with a deploy, and how to go back from it if something is kept that worked.
+async fn with_way_back(cloud: &impl Packages, deployed: &Deployed<'_>, error: SiteError) -> Error {
+    let is_of_chat = matches!(error, SiteError::NotWorking { .. });
+    let kept = releases::list(cloud, deployed.packages, deployed.stage).await;
+    let kept = kept.unwrap_or_default();
+    match kept.iter().find(|it| !it.is_same(deployed.release)) {
+        Some(kept) if is_of_chat => Error::BadDeploy(BadDeploy {
+            error,
+            stage: deployed.stage.to_string(),
+            worked: kept.time(),
+        }),
+        _ => error.into(),
+    }
 }
 
 pub(super) fn announce(

@@ -54,7 +54,7 @@ pub(super) async fn hotswap(
     }
     let urls = Urls::of(stage, &stack)?;
     if settings.verify {
-        site::verify(urls.chat(), Extent::Whole, output).await?;
+        site::verify(urls.chat(), Extent::Whole, settings.verify_timeout, output).await?;
     }
     announce(settings, &urls, !outdated.is_empty(), output)
 }

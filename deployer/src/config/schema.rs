@@ -21,7 +21,7 @@ pub(super) const STAGES: &str = "stages";
 pub(super) const STAGE: &str = "stage";
 
 /// Flags that are no settings, and why.
-pub(super) const NOT_IN_A_FILE: [(&str, &str); 12] = [
+pub(super) const NOT_IN_A_FILE: [(&str, &str); 14] = [
     ("allow-replacement", LOSES_DATA),
     ("config", "it says which file is read"),
     ("deployer-policy", ONE_RUN),
@@ -35,9 +35,11 @@ pub(super) const NOT_IN_A_FILE: [(&str, &str); 12] = [
         "whoever reads the output says how, and a person would get JSON unasked",
     ),
     ("keep-table", "it lifts a protection, once"),
+    ("list", ONE_RUN),
     ("service-role-policy", ONE_RUN),
     ("site", ONE_RUN),
     ("tag", "tags are a table of their own, `[tags]`"),
+    ("to", ONE_RUN),
     ("url", ONE_RUN),
     ("yes", "a question that nobody sees protects nobody"),
 ];
