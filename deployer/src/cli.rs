@@ -3,13 +3,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{FalseyValueParser, TypedValueParser};
+use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
 
 use crate::build::Architecture;
+use crate::releases::{self, Which};
 use crate::settings;
-use crate::template::Cdn;
+use crate::tags::{self, Tag};
+use crate::template::{Cdn, Protection, StageName};
 
 /// Your own real-time group chat, on AWS or on this machine
 #[derive(Debug, Parser)]
@@ -22,14 +24,26 @@ pub(crate) struct Cli {
     /// No colours; there are none either with `NO_COLOR`, or where no terminal is
     #[arg(long, env = NO_COLOR, value_parser = switch(), global = true, display_order = 900)]
     pub(crate) no_color: bool,
+
+    /// The file of settings; by default the nearest `chatctl.toml`, up to the top of the checkout, and
+    /// none if this is empty
+    #[arg(
+        long,
+        env = "CHATCTL_CONFIG",
+        value_name = "FILE",
+        value_parser = OsStringValueParser::new(),
+        global = true,
+        display_order = 901
+    )]
+    pub(crate) config: Option<OsString>,
 }
 
 const NO_COLOR: &str = "CHATCTL_NO_COLOR";
 
 /// Whether colours are switched off, for a command line that may be wrong as well: what is told of it
 /// is plain then, too.
-pub(crate) fn has_no_color(parsed: &Result<Cli, clap::Error>) -> bool {
-    if let Ok(cli) = parsed {
+pub(crate) fn has_no_color(parsed: Option<&Cli>) -> bool {
+    if let Some(cli) = parsed {
         return cli.no_color;
     }
     let is_on = |value: OsString| switch().parse_ref(&Cli::command(), None, &value);
@@ -59,6 +73,10 @@ pub(crate) enum Command {
     /// Talk to a chat from outside and tell which promises it keeps
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+
+    /// Go back to the code and the page of before, which were found to work
+    #[command(after_help = ROLLBACK_EXAMPLES)]
+    Rollback(RollbackArgs),
 
     /// Delete a deployed chat and all that is in it
     #[command(after_help = DESTROY_EXAMPLES)]
@@ -102,6 +120,7 @@ Examples:
   chatctl deploy                     the stage `dev`
   chatctl deploy --stage prod --profile work --region eu-central-1
   chatctl deploy --wwwroot ./page    another page
+  chatctl deploy --protect on        so that nobody deletes it by mistake
   chatctl deploy --cdn off           without CloudFront: quick, and over HTTP
   chatctl deploy --express --yes     for a pipeline: sooner, and it asks nothing
   chatctl deploy --hotswap           the functions' code alone, in seconds
@@ -132,11 +151,25 @@ Examples:
 Nobody is disturbed: it talks in rooms of its own and says nothing in the lobby.
 The exit code is 0 if all that was tried holds, and 1 if not.";
 
+/// Shown below `chatctl rollback --help`.
+const ROLLBACK_EXAMPLES: &str = "\
+Examples:
+  chatctl rollback               after a bad deploy: what worked before it
+  chatctl rollback --list        the last five that were found to work
+  chatctl rollback --to 3        the third of that list
+  chatctl rollback --stage prod --to 3f2a91
+                                 by its name, or the beginning of it
+
+The stack's template and settings stay as they are: only code and page change.
+The next `chatctl deploy` goes forward again.";
+
 /// Shown below `chatctl destroy --help`.
 const DESTROY_EXAMPLES: &str = "\
 Examples:
   chatctl destroy                         type the stage's name to go on
-  chatctl destroy --stage pr-128 --yes    without a question";
+  chatctl destroy --stage pr-128 --yes    without a question
+  chatctl destroy --stage prod --keep-table
+                                          a protected chat, but for its messages";
 
 /// Shown below `chatctl plan --help`.
 const PLAN_EXAMPLES: &str = "\
@@ -171,7 +204,7 @@ pub(crate) struct StageArgs {
     #[arg(
         long,
         env = "CHATCTL_STAGE",
-        default_value = "dev",
+        default_value = StageName::DEFAULT,
         value_name = "NAME"
     )]
     pub(crate) stage: String,
@@ -220,6 +253,10 @@ pub(crate) struct DeployArgs {
     #[arg(long, env = "CHATCTL_VERIFY", value_parser = switch())]
     pub(crate) verify: bool,
 
+    /// How long that is tried.
+    #[command(flatten)]
+    pub(crate) limit: LimitArgs,
+
     /// CloudFormation's express mode: it does not wait for each resource to be ready. What has to be
     /// ready is waited for afterwards
     #[arg(long, env = "CHATCTL_EXPRESS", value_parser = switch())]
@@ -231,7 +268,12 @@ pub(crate) struct DeployArgs {
 
     /// Swap the functions' code alone, in seconds, for development: neither stack nor page are
     /// looked at, and the next deploy without this brings all together
-    #[arg(long, env = "CHATCTL_HOTSWAP", value_parser = switch())]
+    #[arg(
+        long,
+        env = "CHATCTL_HOTSWAP",
+        value_parser = switch(),
+        conflicts_with_all = ["wwwroot", "cdn", "history_days", "protect", "tag", "express"]
+    )]
     pub(crate) hotswap: bool,
 
     /// Go on even if the table would be replaced or removed, with all rooms in it
@@ -257,6 +299,45 @@ pub(crate) struct RoleArgs {
     /// The role that CloudFormation works as; by default as you
     #[arg(long, env = "CHATCTL_ROLE_ARN", value_name = "ARN")]
     pub(crate) role_arn: Option<String>,
+}
+
+/// How long a chat is tried before it counts as broken.
+#[derive(Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// How long the page and the chat are tried until they work, at most 1h. A new distribution and a
+    /// new API need some minutes until they are known everywhere
+    #[arg(
+        long,
+        env = "CHATCTL_VERIFY_TIMEOUT",
+        default_value = "10m",
+        value_name = "DURATION"
+    )]
+    pub(crate) verify_timeout: String,
+}
+
+/// The arguments of `rollback`.
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// Which chat.
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+
+    /// What CloudFormation does it as.
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
+
+    /// How long it is tried.
+    #[command(flatten)]
+    pub(crate) limit: LimitArgs,
+
+    /// Which one, by its number in the list or the beginning of its name; by default the last one that
+    /// is not what runs
+    #[arg(long, env = "CHATCTL_TO", value_name = "RELEASE", value_parser = releases::which)]
+    pub(crate) to: Option<Which>,
+
+    /// Show what there is to go back to, and change nothing
+    #[arg(long, env = "CHATCTL_LIST", conflicts_with = "to", value_parser = switch())]
+    pub(crate) list: bool,
 }
 
 /// What is deployed.
@@ -291,6 +372,22 @@ pub(crate) struct SourceArgs {
         value_name = "DAYS"
     )]
     pub(crate) history_days: u16,
+
+    /// Whether the chat is protected: its stack cannot be deleted, its table can be had as it was at any
+    /// moment of the last 35 days, and outlives the stack. By default as it is
+    #[arg(long, env = "CHATCTL_PROTECT", value_enum, value_name = "WHETHER")]
+    pub(crate) protect: Option<Protection>,
+
+    /// Put this tag on the stack, and by that on what is in it; can be given several times, in the
+    /// variable with commas
+    #[arg(
+        long,
+        env = "CHATCTL_TAG",
+        value_name = "KEY=VALUE",
+        value_delimiter = ',',
+        value_parser = tags::tag
+    )]
+    pub(crate) tag: Vec<Tag>,
 
     /// The processor that the functions run on
     #[arg(
@@ -367,6 +464,10 @@ pub(crate) struct DestroyArgs {
     /// Do not ask
     #[arg(long, env = "CHATCTL_YES", value_parser = switch())]
     pub(crate) yes: bool,
+
+    /// Delete a protected chat all the same, but for its table with all messages
+    #[arg(long, env = "CHATCTL_KEEP_TABLE", value_parser = switch())]
+    pub(crate) keep_table: bool,
 
     /// Keep the bucket of packages, even if no chat is left that needs it
     #[arg(long, env = "CHATCTL_KEEP_ARTIFACTS", value_parser = switch())]
@@ -498,6 +599,16 @@ pub(crate) struct SynthArgs {
         value_name = "FORMAT"
     )]
     pub(crate) format: TemplateFormat,
+
+    /// Whether the table can be had as it was at any moment, and outlives the stack
+    #[arg(
+        long,
+        env = "CHATCTL_PROTECT",
+        value_enum,
+        default_value_t,
+        value_name = "WHETHER"
+    )]
+    pub(crate) protect: Protection,
 
     /// Print instead the least IAM policy that whoever deploys the stage needs
     #[arg(long, env = "CHATCTL_DEPLOYER_POLICY", value_parser = switch())]

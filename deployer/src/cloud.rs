@@ -14,6 +14,9 @@ use bytes::Bytes;
 
 use crate::stack::Status;
 
+/// The tag that tells this program's stacks from others.
+pub(crate) const OWNER_TAG: &str = "chatctl";
+
 /// The content type of a package.
 pub(crate) const PACKAGE_TYPE: &str = "application/zip";
 
@@ -46,6 +49,9 @@ pub(crate) trait Stacks {
 
     /// Starts the deletion of a stack.
     async fn delete(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError>;
+
+    /// Has a stack refuse to be deleted, or not any more.
+    async fn protect(&self, stack: &str, is_protected: bool) -> Result<(), CloudError>;
 
     /// Starts a failed rollback again.
     async fn continue_rollback(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError>;
@@ -189,6 +195,9 @@ pub(crate) trait Packages {
     /// The objects whose keys begin so, with the time when each was written.
     async fn packages(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredPackage>, CloudError>;
 
+    /// The content of an object.
+    async fn read(&self, bucket: &str, key: &str) -> Result<Bytes, CloudError>;
+
     /// Makes an object count as written now.
     async fn refresh(&self, bucket: &str, key: &str) -> Result<(), CloudError>;
 }
@@ -208,9 +217,16 @@ pub(crate) struct StackView {
     pub(crate) tags: Vec<(String, String)>,
     /// What this program wrote on it when it made it; nothing on a stack that somebody else made.
     pub(crate) owner: Option<String>,
+    /// Whether it refuses to be deleted.
+    pub(crate) is_protected: bool,
 }
 
 impl StackView {
+    /// The AWS partition that it is in, `aws` but for China and a government.
+    pub(crate) fn partition(&self) -> &str {
+        self.id.split(':').nth(1).unwrap_or("aws")
+    }
+
     /// The AWS account that it is in, out of its id (an ARN).
     pub(crate) fn account(&self) -> &str {
         self.id.split(':').nth(4).unwrap_or("unknown")

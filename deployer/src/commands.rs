@@ -7,6 +7,7 @@ pub(crate) mod diff;
 mod hotswap;
 pub(crate) mod plan;
 mod receipt;
+pub(crate) mod rollback;
 pub(crate) mod synth;
 pub(crate) mod urls;
 pub(crate) mod verify;

@@ -8,8 +8,10 @@ use local::{DatabaseError, StartError};
 use crate::build::BuildError;
 use crate::cloud::CloudError;
 use crate::commands::dev::WatchError;
+use crate::config::ConfigError;
 use crate::functions::FunctionError;
 use crate::output::OutputError;
+use crate::releases::ReleaseError;
 use crate::settings::SettingsError;
 use crate::site::SiteError;
 use crate::stack::StackError;
@@ -43,6 +45,9 @@ pub(crate) enum Error {
     /// A setting cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The file of settings is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The embedded template is faulty.
     #[error("the template cannot be put together")]
     Template(#[from] TemplateError),
@@ -64,6 +69,12 @@ pub(crate) enum Error {
     /// The page cannot be published, or does not work where it is.
     #[error(transparent)]
     Site(#[from] SiteError),
+    /// What was deployed does not work, and something is kept that did.
+    #[error(transparent)]
+    BadDeploy(#[from] BadDeploy),
+    /// There is nothing to go back to.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// There is no such chat.
     #[error("there is no stack `{stack}` in {region}")]
     NoStack {
@@ -101,6 +112,30 @@ pub(crate) enum Error {
     /// The user did not type the stage's name.
     #[error("nothing was deleted: the stage's name was not typed")]
     Unconfirmed,
+    /// The chat is protected, and is to be deleted.
+    #[error("`{stack}` is protected against deletion: nothing was done")]
+    Protected {
+        /// The stack.
+        stack: String,
+        /// Its stage.
+        stage: String,
+    },
+    /// The table is to be kept, and would not be.
+    #[error("`{stack}` is not protected: its table would go with it, and nothing was done")]
+    NothingKept {
+        /// The stack.
+        stack: String,
+        /// Its stage.
+        stage: String,
+    },
+    /// What was to stay is gone.
+    #[error("what was to stay of the stack `{stack}` is not there: {}", resources.join(", "))]
+    Lost {
+        /// The stack.
+        stack: String,
+        /// Each resource with its type and id.
+        resources: Vec<String>,
+    },
     /// What should be gone is not.
     #[error(
         "{} of the stack `{stack}` {} still there: {}",
@@ -139,13 +174,54 @@ pub(crate) enum Error {
     Output(#[from] OutputError),
 }
 
+/// A deploy that does not work, of a chat that has worked.
+#[derive(Debug)]
+pub(crate) struct BadDeploy {
+    /// What is wrong with it.
+    pub(crate) error: SiteError,
+    /// Which stage it is of.
+    pub(crate) stage: String,
+    /// When what is kept was last found to work.
+    pub(crate) worked: String,
+}
+
+/// It is that error, with a way out that the site does not know.
+impl std::fmt::Display for BadDeploy {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(formatter)
+    }
+}
+
+impl std::error::Error for BadDeploy {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl BadDeploy {
+    fn hint(&self) -> String {
+        format!(
+            "`chatctl rollback --stage {}` goes back to the code and the page that worked on {}; else \
+             {}",
+            self.stage,
+            self.worked,
+            self.error.hint()
+        )
+    }
+}
+
 impl Error {
     /// The exit code that the error ends in.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             // `clap` counts a request for help as an error, too.
             Self::CommandLine(error) if error.exit_code() == 0 => ExitCode::Done,
-            Self::CommandLine(_) | Self::Settings(_) | Self::Unconfirmed => ExitCode::Usage,
+            Self::CommandLine(_)
+            | Self::Settings(_)
+            | Self::Config(_)
+            | Self::Protected { .. }
+            | Self::NothingKept { .. }
+            | Self::Unconfirmed => ExitCode::Usage,
             Self::Template(_)
             | Self::Build(_)
             | Self::Local(_)
@@ -153,11 +229,14 @@ impl Error {
             | Self::Stack(_)
             | Self::Functions(_)
             | Self::Site(_)
+            | Self::BadDeploy(_)
+            | Self::Release(_)
             | Self::NoStack { .. }
             | Self::NotSwappable { .. }
             | Self::OtherArchitecture { .. }
             | Self::NoOutput { .. }
             | Self::StillThere { .. }
+            | Self::Lost { .. }
             | Self::BrokenPromises { .. }
             | Self::Watch(_)
             | Self::Machine(_)
@@ -170,6 +249,7 @@ impl Error {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Settings(error) => Some(error.hint()),
+            Self::Config(error) => Some(error.hint()),
             Self::Template(_) => Some(
                 "the fault is in `cloudformation/`, as it was when this program was built: \
                  correct it and build again"
@@ -180,6 +260,8 @@ impl Error {
             Self::Stack(error) => Some(error.hint()),
             Self::Functions(error) => Some(error.hint()),
             Self::Site(error) => Some(error.hint()),
+            Self::BadDeploy(error) => Some(error.hint()),
+            Self::Release(error) => Some(error.hint()),
             Self::NotSwappable { .. } => {
                 Some("run `chatctl deploy` without `--hotswap` first".to_owned())
             }
@@ -194,6 +276,18 @@ impl Error {
             Self::NoOutput { .. } => {
                 Some("it is not finished: run `chatctl deploy` again".to_owned())
             }
+            Self::Protected { stage, .. } => Some(format!(
+                "`chatctl deploy --stage {stage} --protect off` lifts that; `chatctl destroy --stage \
+                 {stage} --keep-table` deletes all but the table with its messages"
+            )),
+            Self::NothingKept { stage, .. } => Some(format!(
+                "`chatctl deploy --stage {stage} --protect on` first has the table outlive the stack"
+            )),
+            Self::Lost { .. } => Some(
+                "DynamoDB keeps a backup of a table that had point-in-time recovery for 35 days: \
+                 docs/protection.md tells how to get it back"
+                    .to_owned(),
+            ),
             Self::Unconfirmed => Some("type it, or give `--yes`".to_owned()),
             Self::StillThere { .. } => Some(
                 "CloudFormation counts it as gone, so that nothing else will delete it: delete it by \

@@ -6,6 +6,7 @@
 //!
 //! # Layout
 //! * `cli`: the command line's types.
+//! * `config`: `chatctl.toml`, the settings that are kept in a file.
 //! * `settings`: command line and environment, checked once.
 //! * `commands`: one verb per file.
 //! * `build`: the functions' `bootstrap`, by cargo.
@@ -14,11 +15,14 @@
 //! * `functions`: what the functions run.
 //! * `packages`: the bucket of packages.
 //! * `plan`: what a load needs of AWS and costs there, made without any effect.
+//! * `releases`: what was found to work, to go back to.
 //! * `policy`: what whoever deploys has to be allowed, made without any effect.
 //! * `site`: the page: its objects, publishing and verifying it.
 //! * `conversation`: talking to a chat from outside, to see what it promises.
 //! * `dial`: connections to the outside, through a proxy if there is one.
 //! * `template`: the CloudFormation template, made without any effect.
+//! * `protection`: what keeps a chat from being lost.
+//! * `tags`: tags of a stack.
 //! * `progress`: what a long command tells on its way.
 //! * `wait`: waiting with a deadline.
 //! * `output`: the only place that prints.
@@ -28,6 +32,7 @@ mod build;
 mod cli;
 mod cloud;
 mod commands;
+mod config;
 mod conversation;
 mod dial;
 mod error;
@@ -37,32 +42,38 @@ mod packages;
 mod plan;
 mod policy;
 mod progress;
+mod protection;
+mod releases;
 mod settings;
 mod site;
 mod stack;
+mod tags;
 mod template;
 mod wait;
 
-use clap::Parser;
-
 use cli::{Cli, Command};
+use config::Parsed;
 use error::{Error, ExitCode};
 use output::Output;
 use settings::{
-    DeploySettings, DestroySettings, DevSettings, DiffSettings, PlanSettings, SynthSettings,
-    UrlsSettings, VerifySettings,
+    DeploySettings, DestroySettings, DevSettings, DiffSettings, PlanSettings, RollbackSettings,
+    SynthSettings, UrlsSettings, VerifySettings,
 };
 
 fn main() -> std::process::ExitCode {
-    let parsed = Cli::try_parse();
-    if cli::has_no_color(&parsed) {
+    // A folder that was deleted under the user's feet has no settings either.
+    let folder = std::env::current_dir().unwrap_or_default();
+    let parsed = config::parse(std::env::args_os(), &folder);
+    if cli::has_no_color(parsed.as_ref().ok().map(|it| &it.cli)) {
         output::without_color();
     }
     let mut output = Output::of_process();
-    let result = match parsed {
-        Ok(cli) => run(cli, &mut output),
-        Err(interruption) => Err(Error::CommandLine(interruption)),
-    };
+    let result = parsed.and_then(|Parsed { cli, origin }| {
+        if let Some(file) = origin.file() {
+            output.note(&format!("settings of `{file}`"));
+        }
+        run(cli, &mut output).map_err(|error| origin.explain(error))
+    });
     let code = match result {
         Ok(()) => ExitCode::Done,
         Err(error) => {
@@ -88,6 +99,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
         Command::Diff(args) => commands::diff::run(&DiffSettings::new(&args)?, output),
         Command::Urls(args) => commands::urls::run(&UrlsSettings::new(&args)?, output),
         Command::Verify(args) => commands::verify::run(&VerifySettings::new(&args)?, output),
+        Command::Rollback(args) => commands::rollback::run(&RollbackSettings::new(&args)?, output),
         Command::Destroy(args) => commands::destroy::run(&DestroySettings::new(&args)?, output),
         Command::Plan(args) => commands::plan::run(&PlanSettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),

@@ -14,6 +14,7 @@ use crate::cloud::{
 };
 use crate::error::Error;
 use crate::output::Output;
+use crate::releases::{self, Release};
 use crate::stack::{self, Losses};
 use crate::template::{self, StageName};
 
@@ -32,11 +33,16 @@ const BUCKET_OUTPUT: &str = "ArtifactsBucketName";
 const DIGEST: &str = "TemplateDigest";
 
 /// A stage's packages that are kept: what it runs now, and what it ran before, to go back to.
-const KEPT: usize = 5;
+pub(crate) const KEPT: usize = 5;
 
 /// A package's key in the bucket.
 pub(crate) fn key(stage: &StageName, package: &Package) -> String {
-    format!("{}{}.zip", prefix(stage), package.sha256)
+    key_of(stage, &package.sha256)
+}
+
+/// The key of the package with this SHA-256.
+pub(crate) fn key_of(stage: &StageName, sha256: &str) -> String {
+    format!("{}{sha256}.zip", prefix(stage))
 }
 
 fn prefix(stage: &StageName) -> String {
@@ -133,32 +139,38 @@ pub(crate) async fn upload(
     Ok(cloud.put(bucket, object).await?)
 }
 
-/// Removes a stage's packages but the last ones, and never the one that its stack names, `used`:
-/// CloudFormation reads it again when it rolls back.
+/// Removes a stage's packages but the last ones, and never the one that its stack names:
+/// CloudFormation reads it again when it rolls back. Nor those of the other releases that are kept:
+/// however many deploys were bad, there is a way back to the last good one.
 ///
 /// # Errors
-/// [`CloudError`], if AWS does not do it.
+/// [`Error`], if AWS does not do it.
 pub(crate) async fn prune(
     cloud: &(impl Buckets + Packages),
     bucket: &str,
     stage: &StageName,
-    used: &str,
-) -> Result<(), CloudError> {
-    let old = old(cloud.packages(bucket, &prefix(stage)).await?, used);
+    release: &Release,
+) -> Result<(), Error> {
+    let others = releases::make_room(cloud, bucket, stage, release).await?;
+    let used: Vec<_> = std::iter::once(release)
+        .chain(&others)
+        .map(|it| key_of(stage, &it.package))
+        .collect();
+    let old = old(cloud.packages(bucket, &prefix(stage)).await?, &used);
     if old.is_empty() {
         return Ok(());
     }
-    cloud.remove(bucket, &old).await
+    Ok(cloud.remove(bucket, &old).await?)
 }
 
 /// The packages that can go.
-fn old(mut packages: Vec<StoredPackage>, used: &str) -> Vec<String> {
-    packages.sort_by_key(|it| std::cmp::Reverse((it.key == used, it.written_ms)));
-    let old = packages.into_iter().skip(KEPT);
+fn old(mut packages: Vec<StoredPackage>, used: &[String]) -> Vec<String> {
+    packages.sort_by_key(|it| std::cmp::Reverse((used.contains(&it.key), it.written_ms)));
+    let old = packages.into_iter().skip(KEPT.max(used.len()));
     old.map(|it| it.key).collect()
 }
 
-/// Removes all packages of a stage that is gone.
+/// Removes all packages and releases of a stage that is gone.
 ///
 /// # Errors
 /// [`Error`], if AWS does not do it.
@@ -174,8 +186,9 @@ pub(crate) async fn remove_all(
         return Ok(());
     };
     let removed = async {
-        let packages = cloud.packages(bucket, &prefix(stage)).await?;
-        let keys: Vec<_> = packages.into_iter().map(|it| it.key).collect();
+        let mut objects = cloud.packages(bucket, &prefix(stage)).await?;
+        objects.extend(cloud.packages(bucket, &releases::prefix(stage)).await?);
+        let keys: Vec<_> = objects.into_iter().map(|it| it.key).collect();
         if keys.is_empty() {
             return Ok(());
         }
@@ -199,17 +212,30 @@ mod tests {
         }
     }
 
+    fn keys(keys: &[&str]) -> Vec<String> {
+        keys.iter().map(|it| (*it).to_owned()).collect()
+    }
+
     #[test]
     fn the_last_five_are_kept_and_the_older_ones_go() {
         let packages = [3, 7, 1, 6, 2, 5, 4].map(|it| package(&it.to_string(), it));
-        assert_eq!(old(packages.to_vec(), "7"), ["2", "1"]);
-        assert_eq!(old(packages[..5].to_vec(), "7"), [""; 0]);
+        assert_eq!(old(packages.to_vec(), &keys(&["7"])), ["2", "1"]);
+        assert_eq!(old(packages[..5].to_vec(), &keys(&["7"])), [""; 0]);
     }
 
     #[test]
     fn the_one_that_the_stack_names_is_kept_however_old_it_is() {
         let packages = (1..=7).map(|it| package(&it.to_string(), it)).collect();
-        assert_eq!(old(packages, "1"), ["3", "2"]);
+        assert_eq!(old(packages, &keys(&["1"])), ["3", "2"]);
+    }
+
+    #[test]
+    fn those_of_the_releases_are_kept_whatever_bad_deploys_came_after() {
+        let packages: Vec<_> = (1..=9).map(|it| package(&it.to_string(), it)).collect();
+        let used = keys(&["9", "1", "2"]);
+        assert_eq!(old(packages.clone(), &used), ["6", "5", "4", "3"]);
+        let used = keys(&["9", "1", "2", "3", "4", "5"]);
+        assert_eq!(old(packages, &used), ["8", "7", "6"]);
     }
 
     #[test]

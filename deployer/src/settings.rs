@@ -8,15 +8,19 @@ use local::{FaultError, Faults, Limits};
 
 use crate::build::{Architecture, Profile};
 use crate::cli::{
-    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, DomainArgs, PlanArgs, SourceArgs,
-    StageArgs, SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
+    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, DomainArgs, LimitArgs, PlanArgs,
+    RollbackArgs, SourceArgs, StageArgs, SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
 };
 use crate::cloud::Terms;
 use crate::cloud::aws::Account;
 use crate::plan::{Load, LoadError, Region, RegionError};
 use crate::policy::Principal;
+use crate::releases::Which;
 use crate::stack::Losses;
-use crate::template::{Cdn, Domain, DomainError, StageName, StageNameError, TemplateSettings};
+use crate::tags::{self, TagsError};
+use crate::template::{
+    Cdn, Domain, DomainError, Protection, StageName, StageNameError, TemplateSettings,
+};
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +40,9 @@ pub(crate) enum SettingsError {
     /// `--domain` or `--certificate-arn`.
     #[error(transparent)]
     Domain(#[from] DomainError),
+    /// `--tag`.
+    #[error(transparent)]
+    Tags(#[from] TagsError),
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
@@ -49,6 +56,9 @@ pub(crate) enum SettingsError {
         /// What it may begin with.
         schemes: [&'static str; 2],
     },
+    /// `--verify-timeout`.
+    #[error("`--verify-timeout {0}` is not a duration that a chat can be tried for")]
+    VerifyTimeout(String),
     /// `--timeout`.
     #[error("`--timeout {0}` is not a duration that a check can be given")]
     Timeout(String),
@@ -73,17 +83,23 @@ impl SettingsError {
                  at most {}, such as `dev`",
                 StageName::LENGTH_MAX
             ),
-            Self::Fault(_) => format!("there are these:\n{}", cli::faults()),
+            Self::Fault(_) => format!("give `--fault` one of these:\n{}", cli::faults()),
             Self::Load(error) => error.hint().to_owned(),
             Self::Region(_) => {
                 "set `--region` or `CHATCTL_REGION` to one such as `eu-central-1`".to_owned()
             }
             Self::Domain(error) => error.hint(),
+            Self::Tags(error) => error.hint(),
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
             Self::Url { flag, .. } => format!(
                 "set `{flag}` as `chatctl dev`, `chatctl deploy` and `chatctl urls` print it"
+            ),
+            Self::VerifyTimeout(_) => format!(
+                "set `--verify-timeout` or `CHATCTL_VERIFY_TIMEOUT` to a duration such as `1m`, at \
+                 most `{}`",
+                humantime::format_duration(VERIFY_TIMEOUT_MAX)
             ),
             Self::Timeout(_) => format!(
                 "set `--timeout` or `CHATCTL_TIMEOUT` to a duration such as `10s` or `1m`, at most \
@@ -101,6 +117,18 @@ impl SettingsError {
 
 /// The longest that a check may take.
 const TIMEOUT_MAX: Duration = Duration::from_mins(10);
+
+/// The longest that a deployed chat is tried.
+const VERIFY_TIMEOUT_MAX: Duration = Duration::from_hours(1);
+
+/// How long it is unless somebody says otherwise.
+const VERIFY_TIMEOUT: Duration = Duration::from_mins(10);
+
+fn verify_timeout(args: &LimitArgs) -> Result<Duration, SettingsError> {
+    let given = humantime::parse_duration(&args.verify_timeout).ok();
+    let given = given.filter(|it| !it.is_zero() && *it <= VERIFY_TIMEOUT_MAX);
+    given.ok_or_else(|| SettingsError::VerifyTimeout(args.verify_timeout.clone()))
+}
 
 fn either([one, other]: &[&str; 2]) -> String {
     format!("`{one}` or `{other}`")
@@ -168,7 +196,7 @@ impl DevSettings {
 }
 
 /// The settings of `deploy`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeploySettings {
     /// What the template depends on.
     pub(crate) template: TemplateSettings,
@@ -186,8 +214,14 @@ pub(crate) struct DeploySettings {
     pub(crate) domain: Option<Domain>,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
+    /// Whether the chat is to be protected, if that was said.
+    pub(crate) protect: Option<Protection>,
+    /// Tags of the stack.
+    pub(crate) tags: Vec<(String, String)>,
     /// Whether the page and the chat are tried even if nothing has changed.
     pub(crate) verify: bool,
+    /// How long they are tried.
+    pub(crate) verify_timeout: Duration,
     /// The processor that the functions run on.
     pub(crate) architecture: Architecture,
     /// The functions' program, if it is built already.
@@ -216,9 +250,18 @@ impl DeploySettings {
                 (false, false) => Losses::Asked(stage.clone()),
             },
             verify: args.verify,
+            verify_timeout: verify_timeout(&args.limit)?,
             hotswap: args.hotswap,
             ..Self::of(&args.cloud, &args.source)?
         })
+    }
+
+    /// The same, with the protection that a stack has, where none was asked for.
+    pub(crate) fn keeping(&self, protection: Option<Protection>) -> Self {
+        Self {
+            protect: self.protect.or(protection),
+            ..self.clone()
+        }
     }
 
     /// What says what is deployed, and where, if nothing else is asked for.
@@ -232,7 +275,10 @@ impl DeploySettings {
             cdn: source.cdn,
             domain: domain(source)?,
             history_days: source.history_days,
+            protect: source.protect,
+            tags: tags::all(&source.tag)?,
             verify: false,
+            verify_timeout: VERIFY_TIMEOUT,
             hotswap: false,
             architecture: source.arch,
             bootstrap: source.bootstrap.clone(),
@@ -267,6 +313,42 @@ impl DiffSettings {
     pub(crate) fn new(args: &DiffArgs) -> Result<Self, SettingsError> {
         Ok(Self {
             deploy: DeploySettings::of(&args.cloud, &args.source)?,
+        })
+    }
+}
+
+/// The settings of `rollback`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RollbackSettings {
+    /// Which chat.
+    pub(crate) stage: StageName,
+    /// Where it is.
+    pub(crate) account: Account,
+    /// How CloudFormation is to work.
+    pub(crate) terms: Terms,
+    /// What to go back to; nothing, if what there is is only to be shown.
+    pub(crate) to: Option<Which>,
+    /// How long the chat is tried.
+    pub(crate) verify_timeout: Duration,
+    /// Whether the output is for programs.
+    pub(crate) json: bool,
+}
+
+impl RollbackSettings {
+    /// # Errors
+    /// [`SettingsError`], if an argument cannot be used.
+    pub(crate) fn new(args: &RollbackArgs) -> Result<Self, SettingsError> {
+        let to = args.to.clone().unwrap_or(Which::Previous);
+        Ok(Self {
+            stage: args.cloud.stage.stage.parse()?,
+            account: account(&args.cloud),
+            terms: Terms {
+                is_express: false,
+                role_arn: role_arn(args.role.role_arn.as_deref())?,
+            },
+            to: (!args.list).then_some(to),
+            verify_timeout: verify_timeout(&args.limit)?,
+            json: args.cloud.json,
         })
     }
 }
@@ -422,6 +504,8 @@ pub(crate) struct DestroySettings {
     pub(crate) terms: Terms,
     /// Whether to ask first.
     pub(crate) asks: bool,
+    /// Whether the table of a protected chat stays, and all else goes.
+    pub(crate) keep_table: bool,
     /// Whether the bucket of packages stays, come what may.
     pub(crate) keep_artifacts: bool,
     /// Whether the output is for programs.
@@ -442,6 +526,7 @@ impl DestroySettings {
                 role_arn: role_arn(args.role.role_arn.as_deref())?,
             },
             asks: !args.yes,
+            keep_table: args.keep_table,
             keep_artifacts: args.keep_artifacts,
             json: args.cloud.json,
         })
@@ -488,6 +573,8 @@ fn account(args: &CloudArgs) -> Account {
 pub(crate) struct SynthSettings {
     /// What the template depends on.
     pub(crate) template: TemplateSettings,
+    /// Whether it is of a protected chat.
+    pub(crate) protect: Protection,
     /// How it is written.
     pub(crate) format: TemplateFormat,
     /// Whose policy is printed instead, if one is.
@@ -500,6 +587,7 @@ impl SynthSettings {
     pub(crate) fn new(args: &SynthArgs) -> Result<Self, SettingsError> {
         Ok(Self {
             template: template_settings(&args.stage)?,
+            protect: args.protect,
             format: args.format,
             policy: principal(args)?,
         })
@@ -567,6 +655,7 @@ mod tests {
                 stage: stage.to_owned(),
             },
             format: TemplateFormat::Json,
+            protect: Protection::Off,
             deployer_policy: false,
             role_arn: None,
             service_role_policy: false,
@@ -816,6 +905,85 @@ mod tests {
             let error = verify(&arguments).unwrap_err();
             assert_eq!(error.to_string(), expected);
             assert!(error.hint().contains(arguments[arguments.len() - 2]));
+        }
+    }
+
+    #[test]
+    fn a_chat_is_tried_for_ten_minutes_unless_told_otherwise() {
+        let minutes = |arguments: &[&str]| deploy(arguments).map(|it| it.verify_timeout);
+        assert_eq!(minutes(&[]), Ok(Duration::from_mins(10)));
+        assert_eq!(
+            minutes(&["--verify-timeout", "90s"]),
+            Ok(Duration::from_secs(90))
+        );
+        for bad in ["0s", "61m", "soon"] {
+            let error = minutes(&["--verify-timeout", bad]).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("`--verify-timeout {bad}` is not"))
+            );
+            assert!(error.hint().contains("at most `1h`"), "{}", error.hint());
+        }
+    }
+
+    #[test]
+    fn a_swap_refuses_what_it_would_not_look_at() {
+        for other in [
+            &["--cdn", "off"][..],
+            &["--history-days", "3"],
+            &["--wwwroot", "x"],
+            &["--protect", "on"],
+            &["--tag", "a=b"],
+            &["--express"],
+        ] {
+            let arguments = [&["chatctl", "deploy", "--hotswap"], other].concat();
+            let error = cli::Cli::try_parse_from(arguments).unwrap_err();
+            assert_eq!(
+                error.kind(),
+                clap::error::ErrorKind::ArgumentConflict,
+                "{other:?}"
+            );
+        }
+        assert!(
+            deploy(&["--hotswap", "--arch", "arm64", "--verify"])
+                .unwrap()
+                .hotswap
+        );
+    }
+
+    #[test]
+    fn the_arn_of_a_role_is_looked_at_wherever_one_is_given() {
+        let bad = ["--role-arn", "chat"];
+        let arguments = |command| [&["chatctl", command][..], &bad].concat();
+        let parsed = |command| {
+            cli::Cli::try_parse_from(arguments(command))
+                .unwrap()
+                .command
+        };
+        let refused = SettingsError::RoleArn("chat".to_owned());
+        let synth = match parsed("synth") {
+            cli::Command::Synth(args) => SynthSettings::new(&args).map(drop),
+            other => panic!("{other:?}"),
+        };
+        let rollback = match parsed("rollback") {
+            cli::Command::Rollback(args) => RollbackSettings::new(&args).map(drop),
+            other => panic!("{other:?}"),
+        };
+        let destroy = match parsed("destroy") {
+            cli::Command::Destroy(args) => DestroySettings::new(&args).map(drop),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            [synth, rollback, destroy],
+            [(); 3].map(|()| Err(refused_again(&refused)))
+        );
+    }
+
+    fn refused_again(error: &SettingsError) -> SettingsError {
+        match error {
+            SettingsError::RoleArn(arn) => SettingsError::RoleArn(arn.clone()),
+            other => panic!("{other}"),
         }
     }
 

@@ -15,6 +15,7 @@
 //! * `stage`: the name of a stage.
 //! * `cdn`: whether CloudFront serves the page.
 //! * `domain`: a domain of one's own, with its certificate.
+//! * `protection`: whether the table outlives the stack.
 
 mod cdn;
 mod document;
@@ -23,6 +24,7 @@ mod embedded;
 mod fragment;
 mod intrinsic;
 mod merge;
+mod protection;
 mod stage;
 mod yaml;
 
@@ -32,6 +34,7 @@ mod invariants;
 pub(crate) use cdn::Cdn;
 pub(crate) use document::Document;
 pub(crate) use domain::{Domain, DomainError};
+pub(crate) use protection::{Protection, TABLE};
 pub(crate) use stage::{StageName, StageNameError};
 
 use serde_json::Value;
@@ -73,6 +76,21 @@ pub(crate) enum TemplateError {
 /// [`TemplateError`], if the embedded fragments are faulty: a test sees to it that they are not.
 pub(crate) fn synthesize(settings: &TemplateSettings) -> Result<Document, TemplateError> {
     assemble(&embedded::fragments()?, settings)
+}
+
+/// The template of one stage that is protected, or not.
+///
+/// # Errors
+/// As [`synthesize`].
+pub(crate) fn synthesize_protected(
+    settings: &TemplateSettings,
+    protection: Protection,
+) -> Result<Document, TemplateError> {
+    let mut sections = synthesize(settings)?.into_value();
+    protection::apply(&mut sections, protection);
+    let default = protection.to_string();
+    set_default(&mut sections, protection::PARAMETER, &default)?;
+    Ok(Document::new(sections))
 }
 
 /// The template of the stack that holds the packages of all stages.
@@ -153,6 +171,24 @@ mod tests {
             error.to_string(),
             "no fragment declares the parameter `StageName`"
         );
+    }
+
+    #[test]
+    fn only_a_protected_chats_table_outlives_its_stack() {
+        let with = |protection| synthesize_protected(&settings("prod"), protection).unwrap();
+        let off = with(Protection::Off);
+        assert_eq!(off, synthesize(&settings("prod")).unwrap());
+        let on = with(Protection::On);
+        let table = &on.as_value()["Resources"]["ChatTable"];
+        assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate");
+        assert_eq!(table["UpdateReplacePolicy"], "Retain");
+        assert_eq!(on.as_value()["Parameters"]["Protect"]["Default"], "on");
+        // Nothing else differs, so that switching changes the table alone.
+        let mut other = on.into_value();
+        other["Resources"]["ChatTable"]["DeletionPolicy"] = "Delete".into();
+        other["Resources"]["ChatTable"]["UpdateReplacePolicy"] = "Delete".into();
+        other["Parameters"]["Protect"]["Default"] = "off".into();
+        assert_eq!(other, *off.as_value());
     }
 
     #[test]

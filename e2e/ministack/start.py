@@ -7,6 +7,7 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
 - Buckets as websites: over HTTP alone, at `<bucket>.s3-website-<region>.amazonaws.com`, with the
   index document for the root. MiniStack keeps the configuration and serves nothing by it.
 - A bucket that is not empty is not deleted with its stack, as on AWS; MiniStack would delete it.
+- A table's point-in-time recovery is what its template says; MiniStack's CloudFormation ignores it.
 - A public policy is refused where the bucket blocks such, also from CloudFormation, as on AWS, and
   where the account does. MiniStack knows no such setting of an account: it is on while there is a
   bucket called `account-blocks-public-policies`.
@@ -32,7 +33,7 @@ import threading
 import behaviour
 from control import Control
 from ministack import app
-from ministack.services import apigateway, cloudfront, s3
+from ministack.services import apigateway, cloudfront, dynamodb, s3
 from ministack.services.cloudformation import provisioners
 
 
@@ -44,6 +45,9 @@ def main():
         "delete": delete_route_response,
     }
     provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]["delete"] = delete_bucket
+    table = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    table["create"] = with_recovery(table["create"], props_at=1)
+    table["update"] = with_recovery(table["update"], props_at=2)
     policy = provisioners._RESOURCE_HANDLERS["AWS::S3::BucketPolicy"]
     policy["create"] = unless_blocked(policy["create"])
     policy["update"] = unless_blocked(policy["update"])
@@ -114,6 +118,20 @@ def delete_bucket(physical_id, props):
             "The bucket you tried to delete is not empty (Service: S3, Status Code: 409)"
         )
     provisioners._s3_delete(physical_id, props)
+
+
+def with_recovery(make, props_at):
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-pointintimerecoveryspecification.html"""
+
+    def made(*arguments, **named):
+        result = make(*arguments, **named)
+        name = result[0] if isinstance(result, tuple) else result
+        recovery = arguments[props_at].get("PointInTimeRecoverySpecification") or {}
+        enabled = str(recovery.get("PointInTimeRecoveryEnabled", False)).lower() == "true"
+        dynamodb._pitr_settings[name] = enabled
+        return result
+
+    return made
 
 
 def unless_blocked(put):

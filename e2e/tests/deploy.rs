@@ -64,7 +64,11 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     let tried = chatctl::result_on(&ministack, &deploy).await;
     assert_eq!(tried["changed"], false);
     let done = changes(&ministack.requests()[before..]);
-    assert_eq!(done, ["PUT /.chatctl-verified"]);
+    let [kept, verified] = done.as_slice() else {
+        panic!("{done:?}");
+    };
+    assert!(kept.starts_with("PUT /releases/dev/"), "{done:?}");
+    assert_eq!(verified, "PUT /.chatctl-verified");
 
     page.append("style.css", "/* new */\n");
     let before = ministack.requests().len();
@@ -72,13 +76,14 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     assert_eq!(third["changed"], true);
     let requests = &ministack.requests()[before..];
     let sent = changes(requests);
-    let [begun, sent, shown, finished, verified] = sent.as_slice() else {
+    let [begun, sent, shown, finished, kept, verified] = sent.as_slice() else {
         panic!("{sent:?}");
     };
     assert_eq!(begun, "POST /?delete", "{requests:#?}");
     assert_eq!(sent, "PUT /style.css");
     assert!(shown.ends_with("/invalidation"), "{shown}");
     assert_eq!(finished, "PUT /.chatctl-published");
+    assert!(kept.starts_with("PUT /releases/dev/"), "{kept}");
     assert_eq!(verified, "PUT /.chatctl-verified");
     the_site_is(&ministack, site, &page).await;
 
@@ -91,9 +96,11 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
     std::fs::remove_file(bootstrap).expect("it was copied");
     assert_eq!(fourth["changed"], true);
     let done = changes(&ministack.requests()[before..]);
-    assert_eq!(done.len(), 3, "{done:?}");
+    assert_eq!(done.len(), 4, "{done:?}");
     assert!(done[0].starts_with("PUT /functions/"), "{done:?}");
-    assert_eq!(done[1..], ["ExecuteChangeSet", "PUT /.chatctl-verified"]);
+    assert_eq!(done[1], "ExecuteChangeSet");
+    assert!(done[2].starts_with("PUT /releases/dev/"), "{done:?}");
+    assert_eq!(done[3], "PUT /.chatctl-verified");
 
     assert_eq!(bob.ask(json!({"type": "ping"})).await["type"], "pong");
     ann.send(json!({"type": "message", "text": "still there?"}))

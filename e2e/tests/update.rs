@@ -249,7 +249,9 @@ fn call(request: &Value) -> String {
         return text(&request["operation"]).to_owned();
     }
     if host.contains(".s3.") || host.starts_with("s3.") {
-        let bucket = if host.starts_with("chatctl-artifacts") {
+        let bucket = if path.starts_with("/releases/") {
+            "releases"
+        } else if host.starts_with("chatctl-artifacts") {
             "packages"
         } else {
             "site"

@@ -194,6 +194,11 @@ impl CloudError {
                  same command again"
                     .to_owned()
             }
+            Self::Refused { detail, .. } if detail.contains("TerminationProtection") => {
+                "the stack is protected against deletion, perhaps by hand: \
+                 `chatctl deploy --protect off` lifts that, and so does the CloudFormation console"
+                    .to_owned()
+            }
             Self::Refused { .. } => {
                 "correct what AWS complains about and run the same command again".to_owned()
             }

@@ -9,16 +9,18 @@ use super::{ARTIFACTS_STACK, CHAT_OWNER, hotswap, until_interrupted};
 use crate::build::{self, Made, Package, Sources};
 use crate::cloud::aws::Aws;
 use crate::cloud::{
-    Buckets, Cloud, Code, Functions, Packages, StackView, Stacks, Templates, Wanted,
+    Buckets, Cloud, Code, Functions, OWNER_TAG, Packages, StackView, Stacks, Templates, Wanted,
 };
-use crate::error::Error;
+use crate::error::{BadDeploy, Error};
 use crate::functions;
 use crate::output::Output;
 use crate::packages;
+use crate::protection;
+use crate::releases::{self, Release};
 use crate::settings::DeploySettings;
-use crate::site::{self, Extent, Host, Page, Published};
+use crate::site::{self, Extent, Host, Page, Published, SiteError};
 use crate::stack::{self, Applied};
-use crate::template::{self, StageName};
+use crate::template::{self, Protection, StageName};
 
 /// The stack's outputs that name its functions.
 pub(super) const FUNCTIONS: [&str; 3] = [
@@ -60,6 +62,7 @@ async fn deploy(
         // Building takes its time, in which somebody else may have deployed.
         found = look(cloud, &name).await?;
     }
+    let settings = &settings.keeping(found.protection());
     let bucket = packages::bucket(cloud, found.artifacts.clone(), &settings.terms, output).await?;
     let code = code(settings, stage, bucket, &package);
     let wanted = wanted(settings, &code)?;
@@ -77,9 +80,12 @@ async fn deploy(
     if !is_changed {
         output.step(&format!("stack `{}`: nothing to change", wanted.name))?;
     }
+    let protect = settings.protect.unwrap_or_default();
+    let is_switched = protection::switch(cloud, &stack, protect, output).await?;
+    let release = Release::new(&package.sha256, &page, code.architecture);
     let put_right = put_functions_right(cloud, stage, &stack, &code, package, output).await?;
     if !is_proven {
-        packages::prune(cloud, &code.bucket, stage, &code.key).await?;
+        packages::prune(cloud, &code.bucket, stage, &release).await?;
     }
     if settings.terms.is_express
         && let Some(distribution) = stack.output("SiteDistributionId")
@@ -87,14 +93,23 @@ async fn deploy(
         site::until_deployed(cloud, distribution, output).await?;
     }
     let urls = Urls::of(stage, &stack)?;
-    let published = publish(cloud, stage, &stack, page, &urls, output).await?;
-    let is_changed = is_changed || put_right || published.is_changed;
+    let published = publish(cloud, stage, &stack, page.clone(), &urls, output).await?;
+    let is_changed = is_changed || is_switched || put_right || published.is_changed;
     let extent = if is_changed || settings.verify || !published.is_verified(&wanted.fingerprint()) {
         Extent::Whole
     } else {
         Extent::Configuration
     };
-    verify(cloud, stage, &stack, &wanted, &urls, extent, output).await?;
+    let deployed = Deployed {
+        stage,
+        stack: &stack,
+        wanted: &wanted,
+        urls: &urls,
+        packages: &code.bucket,
+        release: &release,
+        page: &page,
+    };
+    verify(cloud, &deployed, extent, settings.verify_timeout, output).await?;
     urls.tell_of_domain(output).await?;
     output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
     announce(settings, &urls, is_changed, output)
@@ -103,22 +118,30 @@ async fn deploy(
 /// What is there before a deploy.
 pub(super) struct Found {
     pub(super) stack: Option<StackView>,
-    template: Option<String>,
+    pub(super) template: Option<String>,
     pub(super) artifacts: Option<StackView>,
 }
 
 impl Found {
+    /// What a deploy keeps of it that does not say otherwise.
+    pub(super) fn protection(&self) -> Option<Protection> {
+        self.stack.as_ref().map(protection::asked_for)
+    }
+
     /// The stack, if it is as it is wanted already: AWS itself tells the template and the parameters
     /// that it was last made from, which saves the change set that would find nothing.
     pub(super) fn stack_as(&self, wanted: &Wanted) -> Option<&StackView> {
         let stack = self.stack.as_ref()?;
         let template = self.template.as_ref()?;
+        // The one that says whose it is is compared by itself, and AWS's own are not given.
+        let is_given = |it: &&(String, String)| it.0 != OWNER_TAG && !it.0.starts_with("aws:");
         let has_tag = |tag| stack.tags.contains(tag);
         let has_parameter = |parameter| stack.parameters.contains(parameter);
         let is_as_wanted = stack.status.is_good()
             && template.trim_end() == wanted.template.trim_end()
             && stack.parameters.len() == wanted.parameters.len()
             && wanted.parameters.iter().all(has_parameter)
+            && stack.tags.iter().filter(is_given).count() == wanted.tags.len()
             && wanted.tags.iter().all(has_tag);
         is_as_wanted.then_some(stack)
     }
@@ -241,6 +264,8 @@ fn short(sha256: &str) -> &str {
 pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, Error> {
     let stage = &settings.template.stage;
     let domain = settings.domain.as_ref();
+    let protection = settings.protect.unwrap_or_default();
+    let ours = ("chatctl:stage".to_owned(), stage.to_string());
     let parameters = [
         ("StageName", stage.to_string()),
         ("CodeBucket", code.bucket.clone()),
@@ -256,15 +281,16 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
             domain.map_or_else(String::new, |it| it.certificate.to_string()),
         ),
         ("HistoryDays", settings.history_days.to_string()),
+        ("Protect", protection.to_string()),
     ];
     Ok(Wanted {
         name: stage.stack_name(),
-        template: template::synthesize(&settings.template)?.to_yaml(),
+        template: template::synthesize_protected(&settings.template, protection)?.to_yaml(),
         parameters: parameters
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
         owner: CHAT_OWNER,
-        tags: vec![("chatctl:stage".to_owned(), stage.to_string())],
+        tags: std::iter::once(ours).chain(settings.tags.clone()).collect(),
     })
 }
 
@@ -278,7 +304,7 @@ pub(super) fn host(stage: &StageName, stack: &StackView) -> Result<Host, Error> 
     })
 }
 
-async fn publish(
+pub(super) async fn publish(
     cloud: &impl Cloud,
     stage: &StageName,
     stack: &StackView,
@@ -292,28 +318,58 @@ async fn publish(
     Ok(site::publish(cloud, &bucket, &host, page, output).await?)
 }
 
+/// What was deployed.
+pub(super) struct Deployed<'a> {
+    pub(super) stage: &'a StageName,
+    pub(super) stack: &'a StackView,
+    pub(super) wanted: &'a Wanted,
+    pub(super) urls: &'a Urls,
+    /// The bucket of packages.
+    pub(super) packages: &'a str,
+    pub(super) release: &'a Release,
+    pub(super) page: &'a Page,
+}
+
 /// Looks at the chat from outside, and remembers whether it works: a deploy that is run again after one
-/// that failed here has nothing to change, and must not take that for a chat that works.
-async fn verify(
-    cloud: &impl Buckets,
-    stage: &StageName,
-    stack: &StackView,
-    wanted: &Wanted,
-    urls: &Urls,
+/// that failed here has nothing to change, and must not take that for a chat that works. What works is
+/// kept, to go back to; before that is noted, so that whatever is cut off here is done by the next.
+pub(super) async fn verify(
+    cloud: &(impl Buckets + Packages),
+    deployed: &Deployed<'_>,
     extent: Extent,
+    limit: Duration,
     output: &mut Output,
 ) -> Result<(), Error> {
+    let Deployed { stage, stack, .. } = deployed;
     let bucket = required(stage, stack, "SiteBucketName")?;
-    let verified = site::verify(urls.chat(), extent, output).await;
+    let verified = site::verify(deployed.urls.chat(), extent, limit, output).await;
     if extent != Extent::Whole {
         return Ok(verified?);
     }
-    if verified.is_err() {
+    if let Err(error) = verified {
         // What is wrong with the chat is worth more than what is wrong with this.
         drop(site::forget_verified(cloud, &bucket).await);
-        return Ok(verified?);
+        return Err(with_way_back(cloud, deployed, error).await);
     }
-    Ok(site::note_verified(cloud, &bucket, wanted.fingerprint()).await?)
+    let (release, page) = (deployed.release, deployed.page);
+    releases::record(cloud, deployed.packages, stage, release, page).await?;
+    let fingerprint = deployed.wanted.fingerprint();
+    Ok(site::note_verified(cloud, &bucket, fingerprint).await?)
+}
+
+/// What is wrong with a deploy, and how to go back from it if something is kept that worked.
+async fn with_way_back(cloud: &impl Packages, deployed: &Deployed<'_>, error: SiteError) -> Error {
+    let is_of_chat = matches!(error, SiteError::NotWorking { .. });
+    let kept = releases::list(cloud, deployed.packages, deployed.stage).await;
+    let kept = kept.unwrap_or_default();
+    match kept.iter().find(|it| !it.is_same(deployed.release)) {
+        Some(kept) if is_of_chat => Error::BadDeploy(BadDeploy {
+            error,
+            stage: deployed.stage.to_string(),
+            worked: kept.time(),
+        }),
+        _ => error.into(),
+    }
 }
 
 pub(super) fn announce(
@@ -364,8 +420,13 @@ mod tests {
             status: Status::new("UPDATE_COMPLETE"),
             outputs: Vec::new(),
             parameters: pairs(&[("StageName", "dev"), ("CodeKey", "new")]),
-            tags: pairs(&[("chatctl", "chat"), ("chatctl:stage", "dev")]),
+            tags: pairs(&[
+                ("aws:x", "y"),
+                ("chatctl", "chat"),
+                ("chatctl:stage", "dev"),
+            ]),
             owner: Some(CHAT_OWNER.to_owned()),
+            is_protected: false,
         };
         (stack, "Resources: {}".to_owned())
     }
@@ -413,7 +474,7 @@ mod tests {
     fn only_a_stack_in_which_nothing_differs_is_left_as_it_is() {
         type Change = fn(&mut StackView, &mut String);
         assert!(is_as_wanted(found()));
-        let changes: [(&str, Change); 6] = [
+        let changes: [(&str, Change); 7] = [
             ("template", |_, template| template.push_str(" # new")),
             ("value", |stack, _| stack.parameters[1].1 = "old".to_owned()),
             ("one more", |stack, _| {
@@ -421,6 +482,9 @@ mod tests {
             }),
             ("one less", |stack, _| drop(stack.parameters.pop())),
             ("tag", |stack, _| drop(stack.tags.pop())),
+            ("one more tag", |stack, _| {
+                stack.tags.extend(pairs(&[("team", "old")]));
+            }),
             ("status", |stack, _| {
                 stack.status = Status::new("UPDATE_ROLLBACK_COMPLETE");
             }),

@@ -9,8 +9,10 @@ use crate::cloud::{Cloud, Packages, Presence, StackView};
 use crate::error::Error;
 use crate::output::Output;
 use crate::packages;
+use crate::protection;
 use crate::settings::DestroySettings;
 use crate::stack;
+use crate::template::{Protection, TABLE};
 
 /// Deletes a chat, and with the last one of the Region the bucket of packages. A chat that is not
 /// there is no failure.
@@ -33,18 +35,25 @@ async fn destroy(
 ) -> Result<(), Error> {
     let name = settings.stage.stack_name();
     let found = cloud.find(&name).await?;
-    let mut gone = Vec::new();
+    let (mut gone, mut origin) = (Vec::new(), None);
     if let Some(stack) = found.filter(|it| !it.status.is_gone()) {
         stack::check_owner(&stack, &name, CHAT_OWNER)?;
+        check_protection(&stack, &name, settings)?;
         let resources = cloud.resources(&stack.id).await?.len();
+        let what = if settings.keep_table {
+            "resources and the page; its table stays, with the rooms"
+        } else {
+            "resources, the rooms and the page"
+        };
         output.step(&format!(
-            "`{name}` of the account {} in {region} goes, with its {} resources, the rooms and the page",
-            stack.account(),
-            resources
+            "`{name}` of the account {} in {region} goes, with its {resources} {what}",
+            stack.account()
         ))?;
         if settings.asks {
             confirm(settings, output).await?;
         }
+        protection::switch(cloud, &stack, Protection::Off, output).await?;
+        origin = Some(Origin::of(&stack, region));
         gone.extend(delete(cloud, &stack, &name, CHAT_OWNER, settings, output).await?);
     } else {
         output.step(&format!(
@@ -53,7 +62,7 @@ async fn destroy(
     }
     let cleared = clear_packages(cloud, settings, &mut gone, output).await;
     // What is gone is told even if the packages are not.
-    tell(settings, &name, &gone, output)?;
+    tell(settings, &name, &gone, origin.as_ref(), output)?;
     cleared?;
     receipt::check(&name, &gone)
 }
@@ -90,7 +99,76 @@ async fn delete(
     let resources = cloud.resources(&stack.id).await?;
     stack::delete(cloud, name, owner, &settings.terms, output).await?;
     output.step(&format!("`{name}` is deleted: looking for what was in it"))?;
-    Ok(receipt::of(cloud, &stack.id, resources).await?)
+    let kept: &[_] = if protection::keeps_table(stack) {
+        &[TABLE]
+    } else {
+        &[]
+    };
+    Ok(receipt::of(cloud, &stack.id, resources, kept).await?)
+}
+
+/// Nobody deletes a protected chat by mistake, nor loses a table that was said to stay.
+fn check_protection(
+    stack: &StackView,
+    name: &str,
+    settings: &DestroySettings,
+) -> Result<(), Error> {
+    let (stack_name, stage) = (name.to_owned(), settings.stage.to_string());
+    if settings.keep_table && !protection::keeps_table(stack) {
+        return Err(Error::NothingKept {
+            stack: stack_name,
+            stage,
+        });
+    }
+    if !settings.keep_table && protection::forbids_deletion(stack) {
+        return Err(Error::Protected {
+            stack: stack_name,
+            stage,
+        });
+    }
+    Ok(())
+}
+
+/// Where what a stack leaves behind is.
+struct Origin {
+    region: String,
+    /// The beginning of an ARN of DynamoDB's there.
+    arn: String,
+}
+
+impl Origin {
+    fn of(stack: &StackView, region: &str) -> Self {
+        let (partition, account) = (stack.partition(), stack.account());
+        Self {
+            region: region.to_owned(),
+            arn: format!("arn:{partition}:dynamodb:{region}:{account}:table/"),
+        }
+    }
+
+    fn arn(&self, table: &Entry) -> String {
+        let name = table.resource.physical_id.as_deref();
+        format!("{}{}", self.arn, name.unwrap_or_default())
+    }
+
+    fn tell(&self, table: &Entry, output: &mut Output) {
+        let name = table.resource.physical_id.as_deref().unwrap_or_default();
+        for line in [
+            format!(
+                "the table `{name}` stays, with all messages: {}",
+                self.arn(table)
+            ),
+            "  it costs what its storage and its recovery cost, and nobody writes to it any more"
+                .to_owned(),
+            "  a new deploy makes a new table: docs/protection.md tells how to go back to this one"
+                .to_owned(),
+            format!(
+                "  to delete it: aws dynamodb delete-table --region {} --table-name {name}",
+                self.region
+            ),
+        ] {
+            output.note(&line);
+        }
+    }
 }
 
 /// The receipt.
@@ -98,13 +176,28 @@ fn tell(
     settings: &DestroySettings,
     name: &str,
     gone: &[Entry],
+    origin: Option<&Origin>,
     output: &mut Output,
 ) -> Result<(), Error> {
+    let kept = || gone.iter().filter(|it| it.fate == Fate::Kept);
     if settings.json {
-        let (left, gone): (Vec<_>, Vec<_>) = gone.iter().partition(|it| it.fate == Fate::Stays);
-        let [left, gone] =
-            [left, gone].map(|it| it.into_iter().map(Entry::json).collect::<Vec<_>>());
-        let result = json!({"event": "result", "stack": name, "gone": gone, "left": left});
+        let of = |fates: &[Fate]| -> Vec<_> {
+            let entries = gone.iter().filter(|it| fates.contains(&it.fate));
+            entries.map(Entry::json).collect()
+        };
+        let kept = kept().map(|it| {
+            let mut json = it.json();
+            json["arn"] = origin.map(|origin| origin.arn(it)).into();
+            json
+        });
+        let result = json!({
+            "event": "result",
+            "stack": name,
+            "gone": of(&[Fate::Looked, Fate::Told, Fate::NeverThere]),
+            "left": of(&[Fate::Stays]),
+            "kept": kept.collect::<Vec<_>>(),
+            "lost": of(&[Fate::Lost]),
+        });
         output.data(&format!("{result}\n"))?;
         return Ok(());
     }
@@ -113,6 +206,9 @@ fn tell(
     }
     for entry in gone {
         output.note(&entry.line());
+    }
+    for (table, origin) in kept().zip(origin) {
+        origin.tell(table, output);
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::packages;
 use crate::settings::{DeploySettings, DiffSettings};
 use crate::site::{self, Edits};
 use crate::stack::{self, Comparison, Status};
-use crate::template::{self, StageName};
+use crate::template::{self, Protection, StageName};
 
 /// Stands for a bucket that a deploy would make first: the name is AWS's to choose.
 const BUCKET_TO_BE: &str = "to-be-made";
@@ -27,6 +27,8 @@ struct Difference {
     /// The state of a stack that a deploy would delete and make anew.
     anew: Option<Status>,
     changes: Vec<Change>,
+    /// What the stack's own protection against deletion becomes, if it changes.
+    protection: Option<Protection>,
     page: Edits,
 }
 
@@ -58,6 +60,7 @@ async fn diff(
     let page = page(settings)?;
     // The package is named by its content, so that it has to be built to be compared. It is not uploaded.
     let (found, package) = while_building(look(cloud, &name), settings, output).await?;
+    let settings = &settings.keeping(found.protection());
     let bucket = packages::existing_bucket(found.artifacts.as_ref())?;
     let bucket = bucket.unwrap_or_else(|| BUCKET_TO_BE.to_owned());
     let code = code(settings, stage, bucket, &package);
@@ -71,6 +74,7 @@ async fn diff(
         later: None,
         anew: None,
         changes: Vec::new(),
+        protection: None,
         page: Edits::default(),
     };
     match comparison {
@@ -83,6 +87,8 @@ async fn diff(
         Comparison::Changes(changes) => {
             difference.changes = changes;
             if let Some(stack) = &found.stack {
+                let wanted = settings.protect.unwrap_or_default();
+                difference.protection = Some(wanted).filter(|it| it.is_on() != stack.is_protected);
                 let put_right = swapped(cloud, stage, stack, &code).await?;
                 let known = std::mem::take(&mut difference.changes);
                 let is_new = |it: &Change| known.iter().all(|known| known.resource != it.resource);
@@ -154,7 +160,10 @@ async fn edits(
 
 impl Difference {
     fn is_none(&self) -> bool {
-        self.later.is_none() && self.changes.is_empty() && self.page.is_none()
+        self.later.is_none()
+            && self.changes.is_empty()
+            && self.protection.is_none()
+            && self.page.is_none()
     }
 
     /// For people.
@@ -172,6 +181,10 @@ impl Difference {
             ));
         }
         lines.extend(stack::sorted(&self.changes).into_iter().map(stack::line));
+        lines.extend(
+            self.protection
+                .map(|it| format!("~ change       the stack's protection against deletion: {it}")),
+        );
         lines.extend(
             self.page
                 .send
@@ -209,6 +222,7 @@ impl Difference {
             "later": self.later.as_ref().map(Status::as_str),
             "anew": self.anew.as_ref().map(Status::as_str),
             "changes": changes,
+            "protection": self.protection.map(|it| it.to_string()),
             "page": {"send": self.page.send, "remove": self.page.remove},
         })
     }
@@ -238,6 +252,7 @@ mod tests {
             later: None,
             anew: None,
             changes: Vec::new(),
+            protection: None,
             page: Edits::default(),
         }
     }
@@ -257,6 +272,7 @@ mod tests {
                 change(Action::Replace, "ChatTable", "AWS::DynamoDB::Table"),
                 change(Action::Add, "Api", "AWS::ApiGatewayV2::Api"),
             ],
+            protection: Some(Protection::On),
             page: Edits {
                 send: vec!["index.html".to_owned()],
                 remove: vec!["old.html".to_owned()],
@@ -268,12 +284,14 @@ mod tests {
             "`chat-dev` is in ROLLBACK_COMPLETE: a deploy would make all of it anew\n\
              + add          Api (AWS::ApiGatewayV2::Api)\n\
              ! replace      ChatTable (AWS::DynamoDB::Table)\n\
+             ~ change       the stack's protection against deletion: on\n\
              > send         index.html\n\
              - remove       old.html\n"
         );
         let json = difference.json("chat-dev");
         assert_eq!(json["differs"], true);
         assert_eq!(json["changes"][1]["action"], "replace");
+        assert_eq!(json["protection"], "on");
         assert_eq!(json["page"]["remove"][0], "old.html");
     }
 

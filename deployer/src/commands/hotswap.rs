@@ -54,7 +54,7 @@ pub(super) async fn hotswap(
     }
     let urls = Urls::of(stage, &stack)?;
     if settings.verify {
-        site::verify(urls.chat(), Extent::Whole, output).await?;
+        site::verify(urls.chat(), Extent::Whole, settings.verify_timeout, output).await?;
         urls.tell_of_domain(output).await?;
     }
     announce(settings, &urls, !outdated.is_empty(), output)
@@ -117,6 +117,7 @@ mod tests {
                 .into(),
             tags: Vec::new(),
             owner: Some(CHAT_OWNER.to_owned()),
+            is_protected: false,
         }
     }
 

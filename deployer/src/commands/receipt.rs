@@ -35,6 +35,10 @@ pub(super) enum Fate {
     NeverThere,
     /// It is still there.
     Stays,
+    /// It is still there, as it was meant to be.
+    Kept,
+    /// It was meant to stay, and is not there.
+    Lost,
 }
 
 impl Fate {
@@ -45,6 +49,8 @@ impl Fate {
             Self::Told => "deleted, says CloudFormation",
             Self::NeverThere => "never was there",
             Self::Stays => "still there",
+            Self::Kept => "kept",
+            Self::Lost => "meant to stay, and not there",
         }
     }
 }
@@ -66,6 +72,8 @@ impl Entry {
                 Fate::Told => "told",
                 Fate::NeverThere => "never-there",
                 Fate::Stays => "still-there",
+                Fate::Kept => "kept",
+                Fate::Lost => "lost",
             },
         })
     }
@@ -77,7 +85,7 @@ fn name(resource: &StackResource) -> String {
     name.trim_end().to_owned()
 }
 
-/// Looks for each resource of a stack that was deleted.
+/// Looks for each resource of a stack that was deleted. Those of the types `kept` were to stay.
 ///
 /// # Errors
 /// [`CloudError`], if AWS cannot be asked.
@@ -85,6 +93,7 @@ pub(super) async fn of(
     cloud: &impl Presence,
     stack_id: &str,
     resources: Vec<StackResource>,
+    kept: &[&str],
 ) -> Result<Vec<Entry>, CloudError> {
     let told = match cloud.fates(stack_id).await {
         Ok(told) => told,
@@ -96,7 +105,11 @@ pub(super) async fn of(
         .map(|resource| async {
             let told = told.iter().find(|(name, _)| *name == resource.resource);
             let told = told.map(|(_, status)| status.as_str());
-            let fate = fate(cloud, &resource, told).await?;
+            let fate = if kept.contains(&resource.kind.as_str()) {
+                fate_of_kept(cloud, &resource, told).await?
+            } else {
+                fate(cloud, &resource, told).await?
+            };
             Ok(Entry { resource, fate })
         })
         .buffered(LOOKS_AT_ONCE)
@@ -138,18 +151,44 @@ async fn fate(
     }
 }
 
+/// What has become of something that was to stay.
+async fn fate_of_kept(
+    cloud: &impl Presence,
+    resource: &StackResource,
+    told: Option<&str>,
+) -> Result<Fate, CloudError> {
+    if resource.physical_id.is_none() {
+        return Ok(Fate::NeverThere);
+    }
+    let is_there = match cloud.is_there(resource).await {
+        Ok(Some(is_there)) => is_there,
+        // Who cannot look has CloudFormation's word.
+        Ok(None) | Err(CloudError::Denied { .. } | CloudError::Refused { .. }) => {
+            told.is_none_or(|it| it != "DELETE_COMPLETE")
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(if is_there { Fate::Kept } else { Fate::Lost })
+}
+
 /// # Errors
-/// [`Error::StillThere`], naming what is.
+/// [`Error::StillThere`] or [`Error::Lost`], naming what is.
 pub(super) fn check(stack: &str, entries: &[Entry]) -> Result<(), Error> {
-    let stays = entries.iter().filter(|it| it.fate == Fate::Stays);
-    let resources: Vec<_> = stays.map(|it| name(&it.resource)).collect();
+    let named = |fate| -> Vec<_> {
+        let entries = entries.iter().filter(|it| it.fate == fate);
+        entries.map(|it| name(&it.resource)).collect()
+    };
+    let (stack, lost, resources) = (stack.to_owned(), named(Fate::Lost), named(Fate::Stays));
+    if !lost.is_empty() {
+        return Err(Error::Lost {
+            stack,
+            resources: lost,
+        });
+    }
     if resources.is_empty() {
         return Ok(());
     }
-    Err(Error::StillThere {
-        stack: stack.to_owned(),
-        resources,
-    })
+    Err(Error::StillThere { stack, resources })
 }
 
 #[cfg(test)]
@@ -216,7 +255,7 @@ mod tests {
     }
 
     async fn fates(fake: &Fake) -> Vec<Fate> {
-        let entries = of(fake, "id", resources()).await.unwrap();
+        let entries = of(fake, "id", resources(), &[]).await.unwrap();
         entries.into_iter().map(|it| it.fate).collect()
     }
 
@@ -250,7 +289,7 @@ mod tests {
             there: vec!["Table"],
             ..Fake::new(&[("Table", "DELETE_SKIPPED"), ("Role", "DELETE_SKIPPED")])
         };
-        let entries = of(&fake, "id", resources()).await.unwrap();
+        let entries = of(&fake, "id", resources(), &[]).await.unwrap();
         let error = check("chat-dev", &entries).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -264,12 +303,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_table_that_was_to_stay_is_told_as_kept_and_missed_where_it_is_not() {
+        let kept = ["AWS::DynamoDB::Table"];
+        let fake = Fake {
+            there: vec!["Table"],
+            ..Fake::new(&[("Table", "DELETE_SKIPPED"), ("Role", "DELETE_COMPLETE")])
+        };
+        let entries = of(&fake, "id", resources(), &kept).await.unwrap();
+        let fates: Vec<_> = entries.iter().map(|it| it.fate).collect();
+        assert_eq!(fates, [Fate::Kept, Fate::Told, Fate::NeverThere]);
+        check("chat-dev", &entries).unwrap();
+        assert_eq!(entries[0].json()["established"], "kept");
+
+        let lost = of(&Fake::new(&TOLD), "id", resources(), &kept).await;
+        let error = check("chat-dev", &lost.unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "what was to stay of the stack `chat-dev` is not there: Table (AWS::DynamoDB::Table) table-1"
+        );
+        for (told, fate) in [
+            ("DELETE_SKIPPED", Fate::Kept),
+            ("DELETE_COMPLETE", Fate::Lost),
+        ] {
+            let blind = Fake {
+                refuses: true,
+                ..Fake::new(&[("Table", told)])
+            };
+            let entries = of(&blind, "id", resources(), &kept).await.unwrap();
+            assert_eq!(entries[0].fate, fate, "by CloudFormation's word");
+        }
+    }
+
+    #[tokio::test]
     async fn a_look_that_fails_is_no_receipt() {
         let fake = Fake {
             told: Err(CloudError::of_answer("c", "ExpiredToken", "expired")),
             ..Fake::new(&[])
         };
-        let error = of(&fake, "id", resources()).await.unwrap_err();
+        let error = of(&fake, "id", resources(), &[]).await.unwrap_err();
         assert!(matches!(error, CloudError::Expired { .. }), "{error:?}");
     }
 }

@@ -12,7 +12,7 @@ use crate::template;
 /// # Errors
 /// [`Error`], if the template is faulty or cannot be printed.
 pub(crate) fn run(settings: &SynthSettings, output: &mut Output) -> Result<(), Error> {
-    let document = template::synthesize(&settings.template)?;
+    let document = template::synthesize_protected(&settings.template, settings.protect)?;
     if let Some(principal) = &settings.policy {
         let policy = policy::policy(&settings.template.stage, &document, principal);
         output.data(&format!("{policy:#}\n"))?;

@@ -1,5 +1,7 @@
 //! The files of the page as objects, and what of them is new to a bucket.
 
+mod archive;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

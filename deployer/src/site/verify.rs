@@ -16,9 +16,6 @@ use crate::dial::{Dialer, Line};
 use crate::output::Output;
 use crate::wait::Patience;
 
-/// A new distribution's name and a new API need some minutes until they are known everywhere.
-const LIMIT: Duration = Duration::from_mins(10);
-
 /// On this machine everything answers before it is looked at.
 const LIMIT_HERE: Duration = Duration::from_secs(10);
 
@@ -112,6 +109,7 @@ pub(crate) enum Extent {
 pub(crate) async fn verify(
     chat: Chat<'_>,
     extent: Extent,
+    limit: Duration,
     output: &mut Output,
 ) -> Result<(), SiteError> {
     let since = Instant::now();
@@ -122,8 +120,8 @@ pub(crate) async fn verify(
             "verifying: the page, its configuration, two sockets and a message both ways"
         }
     })?;
-    let took = until_it_works(chat, extent, LIMIT).await;
-    let took = took.map_err(|last| SiteError::NotWorking { limit: LIMIT, last })?;
+    let took = until_it_works(chat, extent, limit).await;
+    let took = took.map_err(|last| SiteError::NotWorking { limit, last })?;
     let took = took.map(|it| {
         format!(
             "; a message took {} ms from one socket to the other",

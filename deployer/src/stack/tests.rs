@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::cloud::{Action, Stacks};
 use crate::error::Error;
+use crate::protection;
+use crate::template::Protection;
 use fake::{Described, Fake, NAME, change};
 
 /// What people read, without the times.
@@ -704,6 +706,41 @@ async fn whether_aws_is_at_it_is_known_at_any_moment() {
         .await
         .unwrap();
     assert_eq!(output.under_way(), None, "it is done");
+}
+
+#[tokio::test]
+async fn a_protected_stack_is_changed_as_any_other_and_not_deleted_until_that_is_lifted() {
+    let fake = Fake::new(Some("CREATE_COMPLETE"));
+    fake.is_protected.set(true);
+    let (is_good, _) = read(&fake).await;
+    assert!(is_good);
+    let (is_good, text) = read_deletion(&fake).await;
+    assert!(!is_good);
+    assert!(
+        text.ends_with(
+            "error: `cloudformation:DeleteStack`: Stack [chat-dev] cannot be deleted while \
+             TerminationProtection is enabled (`ValidationError`)\n\
+             hint: the stack is protected against deletion, perhaps by hand: `chatctl deploy --protect \
+             off` lifts that, and so does the CloudFormation console\n"
+        ),
+        "{text}"
+    );
+    assert_eq!(fake.status(), Some("UPDATE_COMPLETE"));
+
+    let mut output = Output::to_nobody();
+    for (wanted, switches) in [
+        (Protection::On, false),
+        (Protection::Off, true),
+        (Protection::Off, false),
+        (Protection::On, true),
+        (Protection::Off, true),
+    ] {
+        let stack = fake.find(NAME).await.unwrap().unwrap();
+        let switched = protection::switch(&fake, &stack, wanted, &mut output).await;
+        assert_eq!(switched.unwrap(), switches, "{wanted}");
+        assert_eq!(fake.is_protected.get(), wanted.is_on());
+    }
+    assert!(read_deletion(&fake).await.0);
 }
 
 #[tokio::test]

@@ -19,6 +19,11 @@ impl Document {
         &self.0
     }
 
+    /// The template, to be changed.
+    pub(super) fn into_value(self) -> Value {
+        self.0
+    }
+
     /// The name and the type of each resource that is made with this setting.
     pub(crate) fn resources(&self, cdn: Cdn) -> Vec<(String, String)> {
         let resources = self.0["Resources"].as_object().into_iter().flatten();

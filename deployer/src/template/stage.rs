@@ -22,6 +22,9 @@ impl StageName {
     /// The most characters that a name may have.
     pub(crate) const LENGTH_MAX: usize = 20;
 
+    /// The one that is meant where none is named.
+    pub(crate) const DEFAULT: &'static str = "dev";
+
     /// The name of the stage's stack.
     pub(crate) fn stack_name(&self) -> String {
         format!("chat-{}", self.0)

@@ -1,8 +1,10 @@
 //! S3.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use aws_sdk_s3::types::{Delete, MetadataDirective, Object, ObjectIdentifier};
+
+use bytes::Bytes;
 
 use super::{Aws, failed};
 use crate::cloud::{
@@ -86,6 +88,18 @@ impl Packages for Aws {
                 written_ms: written(object).unwrap_or_default(),
             })
             .collect())
+    }
+
+    async fn read(&self, bucket: &str, key: &str) -> Result<Bytes, CloudError> {
+        const CALL: &str = "s3:GetObject";
+        let call = self.buckets.get_object().bucket(bucket).key(key);
+        let answer = call.send().await.map_err(failed(CALL))?;
+        let body = answer.body.collect().await;
+        body.map(AggregatedBytes::into_bytes)
+            .map_err(|error| CloudError::Unreachable {
+                call: CALL,
+                detail: error.to_string(),
+            })
     }
 
     async fn refresh(&self, bucket: &str, key: &str) -> Result<(), CloudError> {

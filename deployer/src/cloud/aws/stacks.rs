@@ -9,13 +9,10 @@ use aws_sdk_cloudformation::types::{
 
 use super::{Aws, failed, incomplete};
 use crate::cloud::{
-    Action, Change, CloudError, Failure, Order, Proposal, ProposalView, StackEvent, StackResource,
-    StackView, Stacks, Subject, Wanted,
+    Action, Change, CloudError, Failure, OWNER_TAG, Order, Proposal, ProposalView, StackEvent,
+    StackResource, StackView, Stacks, Subject, Wanted,
 };
 use crate::stack::Status;
-
-/// The tag that tells this program's stacks from others.
-const OWNER_TAG: &str = "chatctl";
 
 impl Stacks for Aws {
     async fn find(&self, stack: &str) -> Result<Option<StackView>, CloudError> {
@@ -62,6 +59,7 @@ impl Stacks for Aws {
                 .iter()
                 .find(|it| it.key() == Some(OWNER_TAG))
                 .and_then(|it| it.value().map(str::to_owned)),
+            is_protected: stack.enable_termination_protection().unwrap_or_default(),
         }))
     }
 
@@ -199,6 +197,18 @@ impl Stacks for Aws {
         answer
             .map(drop)
             .map_err(failed("cloudformation:DeleteStack"))
+    }
+
+    async fn protect(&self, stack: &str, is_protected: bool) -> Result<(), CloudError> {
+        let call = self
+            .stacks
+            .update_termination_protection()
+            .stack_name(stack)
+            .enable_termination_protection(is_protected);
+        let answer = call.send().await;
+        answer
+            .map(drop)
+            .map_err(failed("cloudformation:UpdateTerminationProtection"))
     }
 
     async fn continue_rollback(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError> {

@@ -42,6 +42,8 @@ pub(super) struct Fake {
     /// Whether somebody goes on writing to the bucket.
     pub(super) refills: bool,
     pub(super) was_express: Cell<bool>,
+    /// Whether the stack refuses to be deleted.
+    pub(super) is_protected: Cell<bool>,
     /// Looks that still show the status of before a request.
     pub(super) lag: usize,
     /// Looks at the events that do not show the last one yet.
@@ -91,6 +93,7 @@ impl Fake {
             versions: Cell::new(3),
             refills: false,
             was_express: Cell::new(false),
+            is_protected: Cell::new(false),
             lag: 1,
             late_events: Cell::new(0),
             rival: Cell::new(None),
@@ -343,6 +346,7 @@ impl Stacks for Fake {
             parameters: Vec::new(),
             tags: Vec::new(),
             owner: self.owner.map(str::to_owned),
+            is_protected: self.is_protected.get(),
         });
         Ok(view.filter(|_| is_id || stack == NAME))
     }
@@ -460,6 +464,15 @@ impl Stacks for Fake {
     async fn delete(&self, stack: &str, order: &Order<'_>) -> Result<(), CloudError> {
         self.call("cloudformation:DeleteStack")?;
         assert_eq!(stack, self.id(), "by its id, and no other of its name");
+        if self.is_protected.get() {
+            let message =
+                format!("Stack [{NAME}] cannot be deleted while TerminationProtection is enabled");
+            return Err(CloudError::of_answer(
+                "cloudformation:DeleteStack",
+                "ValidationError",
+                &message,
+            ));
+        }
         if !self.order("delete", order) {
             return Ok(());
         }
@@ -475,6 +488,22 @@ impl Stacks for Fake {
         } else {
             self.step(&[], Some(("DELETE_COMPLETE", "")));
         }
+        Ok(())
+    }
+
+    async fn protect(&self, stack: &str, is_protected: bool) -> Result<(), CloudError> {
+        const CALL: &str = "cloudformation:UpdateTerminationProtection";
+        self.call(CALL)?;
+        assert_eq!(stack, self.id(), "by its id, and no other of its name");
+        if self.status() == Some("DELETE_IN_PROGRESS") {
+            return Err(self.refuse(CALL));
+        }
+        self.calls.borrow_mut().push(if is_protected {
+            "protect"
+        } else {
+            "lift protection"
+        });
+        self.is_protected.set(is_protected);
         Ok(())
     }
 

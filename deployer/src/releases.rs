@@ -1,0 +1,363 @@
+//! Releases: what a stage ran that was found to work, code and page together, to go back to.
+//!
+//! A release is an object in the bucket of packages. It is the page, as a zip file, and its key names
+//! the page, the package and its processor: `releases/<stage>/<package>.<page>.<processor>.zip`, both
+//! by their SHA-256. So a list of keys is all that has to be known of a stage's releases, and the
+//! package itself is where every package is.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::build::Architecture;
+use crate::cloud::{Buckets, CloudError, Code, NewObject, PACKAGE_TYPE, Packages, StoredPackage};
+use crate::error::Error;
+use crate::packages::{self, KEPT};
+use crate::site::Page;
+use crate::template::StageName;
+
+/// Characters of a SHA-256 that people are shown, and may type.
+const SHOWN: usize = 12;
+
+/// As many as tell packages apart that one person has made.
+const TYPED_MIN: usize = 4;
+
+/// Code and page that go together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Release {
+    /// The package's SHA-256 in hexadecimal.
+    pub(crate) package: String,
+    /// The page's.
+    pub(crate) page: String,
+    /// The processor, in Lambda's words.
+    pub(crate) architecture: &'static str,
+    /// When it was last found to work, in milliseconds since 1970.
+    pub(crate) written_ms: i64,
+}
+
+/// Which release is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The last one that is not what runs.
+    Previous,
+    /// By its number in the list.
+    Number(usize),
+    /// By the beginning of its name.
+    Name(String),
+}
+
+/// A release that cannot be gone back to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReleaseError {
+    /// There is none at all.
+    #[error("nothing is kept of `{stack}` that was found to work")]
+    None {
+        /// The stack.
+        stack: String,
+    },
+    /// There is none but what runs.
+    #[error("nothing is kept of `{stack}` but what it runs already")]
+    NoOther {
+        /// The stack.
+        stack: String,
+    },
+    /// There is none of that number or name.
+    #[error("there is no release `{which}` of `{stack}`, but {}", listed(known))]
+    Unknown {
+        /// The stack.
+        stack: String,
+        /// What was asked for.
+        which: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// There are several.
+    #[error("`{which}` is the beginning of {}", listed(known))]
+    Ambiguous {
+        /// What was asked for.
+        which: String,
+        /// Those that are called so.
+        known: Vec<String>,
+    },
+    /// Its package is gone.
+    #[error("the package of the release `{release}` is not in the bucket `{bucket}` any more")]
+    NoPackage {
+        /// The release.
+        release: String,
+        /// The bucket.
+        bucket: String,
+    },
+    /// Its page is not what it was.
+    #[error("the page of the release `{release}` is damaged")]
+    Damaged {
+        /// The release.
+        release: String,
+        /// Why it cannot be read, if that is it.
+        #[source]
+        source: Option<std::io::Error>,
+    },
+}
+
+impl ReleaseError {
+    /// What the user can do about it.
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::None { .. } | Self::NoOther { .. } => {
+                "a deploy that is found to work is kept from then on; to go back further, check out \
+                 what it was made from and run `chatctl deploy`"
+                    .to_owned()
+            }
+            Self::Unknown { .. } | Self::Ambiguous { .. } => {
+                "`chatctl rollback --list` shows them; give `--to` a number or a name of that list"
+                    .to_owned()
+            }
+            Self::NoPackage { .. } | Self::Damaged { .. } => {
+                "choose another one of `chatctl rollback --list`, or check out what it was made from \
+                 and run `chatctl deploy`"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|it| format!("`{it}`")).collect();
+    names.join(", ")
+}
+
+/// What people call it: its package and its page, each as far as they look at it.
+impl fmt::Display for Release {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |text: &str| text.get(..SHOWN).unwrap_or(text).to_owned();
+        write!(formatter, "{}-{}", short(&self.package), short(&self.page))
+    }
+}
+
+impl Release {
+    /// A page, with the package that it goes with.
+    pub(crate) fn new(package: &str, page: &Page, architecture: &'static str) -> Self {
+        Self {
+            package: package.to_owned(),
+            page: page.digest(),
+            architecture,
+            written_ms: 0,
+        }
+    }
+
+    /// Whether it is the same code and page.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.package, &self.page, self.architecture)
+            == (&other.package, &other.page, other.architecture)
+    }
+
+    /// When it was last found to work.
+    pub(crate) fn time(&self) -> String {
+        let since = u64::try_from(self.written_ms).unwrap_or_default();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(since);
+        humantime::format_rfc3339_seconds(time).to_string()
+    }
+
+    /// Its code, as functions are given it.
+    pub(crate) fn code(&self, stage: &StageName, bucket: String) -> Code {
+        Code {
+            bucket,
+            key: packages::key_of(stage, &self.package),
+            sha256: STANDARD.encode(bytes_of(&self.package)),
+            architecture: self.architecture,
+        }
+    }
+
+    fn key(&self, stage: &StageName) -> String {
+        let Self {
+            package,
+            page,
+            architecture,
+            ..
+        } = self;
+        format!("{}{package}.{page}.{architecture}.zip", prefix(stage))
+    }
+
+    /// What an object is that is called so; nothing, if it is none of ours.
+    fn of_object(stage: &StageName, object: &StoredPackage) -> Option<Self> {
+        let name = object.key.strip_prefix(&prefix(stage))?;
+        let parts: Vec<_> = name.strip_suffix(".zip")?.split('.').collect();
+        let [package, page, architecture] = parts.as_slice() else {
+            return None;
+        };
+        let known = [Architecture::X86_64, Architecture::Arm64].map(Architecture::as_str);
+        let is_digest = |it: &str| it.len() == 64 && bytes_of(it).len() == 32;
+        if !is_digest(package) || !is_digest(page) {
+            return None;
+        }
+        Some(Self {
+            package: (*package).to_owned(),
+            page: (*page).to_owned(),
+            architecture: known.into_iter().find(|it| it == architecture)?,
+            written_ms: object.written_ms,
+        })
+    }
+}
+
+/// The bytes that a text in hexadecimal stands for, as far as it is one.
+fn bytes_of(hexadecimal: &str) -> Vec<u8> {
+    let pairs = hexadecimal.as_bytes().chunks(2);
+    let bytes = pairs.map_while(|pair| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    bytes.collect()
+}
+
+/// Where a stage's releases are.
+pub(crate) fn prefix(stage: &StageName) -> String {
+    format!("releases/{stage}/")
+}
+
+/// A stage's releases, the newest first.
+///
+/// # Errors
+/// [`CloudError`], if AWS does not say.
+pub(crate) async fn list(
+    cloud: &impl Packages,
+    bucket: &str,
+    stage: &StageName,
+) -> Result<Vec<Release>, CloudError> {
+    let objects = cloud.packages(bucket, &prefix(stage)).await?;
+    let releases = objects
+        .iter()
+        .filter_map(|it| Release::of_object(stage, it));
+    let mut releases: Vec<_> = releases.collect();
+    releases.sort_by_key(|it| std::cmp::Reverse(it.written_ms));
+    Ok(releases)
+}
+
+/// Keeps what was just found to work, as the newest one.
+///
+/// # Errors
+/// [`Error`], if AWS does not do it.
+pub(crate) async fn record(
+    cloud: &(impl Buckets + Packages),
+    bucket: &str,
+    stage: &StageName,
+    release: &Release,
+    page: &Page,
+) -> Result<(), Error> {
+    let object = NewObject {
+        key: release.key(stage),
+        body: page.to_zip().map_err(Error::Machine)?,
+        content_type: PACKAGE_TYPE.to_owned(),
+        cache_control: None,
+    };
+    cloud.put(bucket, object).await?;
+    make_room(cloud, bucket, stage, release).await.map(drop)
+}
+
+/// Removes a stage's oldest releases, so that there are no more than are kept once this one is there,
+/// and gives the others.
+///
+/// # Errors
+/// [`Error`], if AWS does not do it.
+pub(crate) async fn make_room(
+    cloud: &(impl Buckets + Packages),
+    bucket: &str,
+    stage: &StageName,
+    release: &Release,
+) -> Result<Vec<Release>, Error> {
+    let mut others = list(cloud, bucket, stage).await?;
+    others.retain(|it| !it.is_same(release));
+    let old = others.split_off(others.len().min(KEPT - 1));
+    if !old.is_empty() {
+        let keys: Vec<_> = old.iter().map(|it| it.key(stage)).collect();
+        cloud.remove(bucket, &keys).await?;
+    }
+    Ok(others)
+}
+
+/// The page of a release.
+///
+/// # Errors
+/// [`Error`], if it is not there, or not what it was.
+pub(crate) async fn page(
+    cloud: &impl Packages,
+    bucket: &str,
+    stage: &StageName,
+    release: &Release,
+) -> Result<Page, Error> {
+    let zip = cloud.read(bucket, &release.key(stage)).await?;
+    let damaged = |source| ReleaseError::Damaged {
+        release: release.to_string(),
+        source,
+    };
+    let page = Page::from_zip(&zip).map_err(|error| damaged(Some(error)))?;
+    if page.digest() == release.page {
+        Ok(page)
+    } else {
+        Err(damaged(None).into())
+    }
+}
+
+/// Reads what `--to` says.
+///
+/// # Errors
+/// When it can be neither a number nor the beginning of a name.
+pub(crate) fn which(text: &str) -> Result<Which, String> {
+    let is_of_name = |it: u8| it.is_ascii_hexdigit() || it == b'-';
+    match text.parse() {
+        Ok(number) if text.len() < TYPED_MIN && number > 0 => Ok(Which::Number(number)),
+        _ if text.len() >= TYPED_MIN && text.bytes().all(is_of_name) => {
+            Ok(Which::Name(text.to_lowercase()))
+        }
+        _ => Err(format!(
+            "neither a number of the list nor at least {TYPED_MIN} characters of a name"
+        )),
+    }
+}
+
+/// The release that is meant. `runs` tells of each, in order, whether it is what runs now.
+///
+/// # Errors
+/// [`ReleaseError`], if there is none, or more than one.
+pub(crate) fn choose<'a>(
+    stack: &str,
+    releases: &'a [Release],
+    runs: &[bool],
+    which: &Which,
+) -> Result<&'a Release, ReleaseError> {
+    let stack = stack.to_owned();
+    if releases.is_empty() {
+        return Err(ReleaseError::None { stack });
+    }
+    let unknown = |which: String| ReleaseError::Unknown {
+        stack: stack.clone(),
+        which,
+        known: releases.iter().map(ToString::to_string).collect(),
+    };
+    match which {
+        Which::Previous => {
+            let mut pairs = releases.iter().zip(runs);
+            let other = pairs.find(|(_, runs)| !**runs).map(|(release, _)| release);
+            other.ok_or(ReleaseError::NoOther { stack })
+        }
+        Which::Number(number) => {
+            let release = number.checked_sub(1).and_then(|it| releases.get(it));
+            release.ok_or_else(|| unknown(number.to_string()))
+        }
+        Which::Name(name) => {
+            let is_meant = |it: &&Release| it.to_string().starts_with(name);
+            let meant: Vec<_> = releases.iter().filter(is_meant).collect();
+            match meant.as_slice() {
+                [] => Err(unknown(name.clone())),
+                [release] => Ok(release),
+                several => Err(ReleaseError::Ambiguous {
+                    which: name.clone(),
+                    known: several.iter().map(ToString::to_string).collect(),
+                }),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
