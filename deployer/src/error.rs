@@ -12,6 +12,7 @@ use crate::output::OutputError;
 use crate::settings::SettingsError;
 use crate::site::SiteError;
 use crate::stack::StackError;
+use crate::telemetry::TelemetryError;
 use crate::template::TemplateError;
 
 /// How the process ends. The numbers are part of the interface.
@@ -63,6 +64,9 @@ pub(crate) enum Error {
     /// The page cannot be published, or does not work where it is.
     #[error(transparent)]
     Site(#[from] SiteError),
+    /// A chat does not tell of itself what was asked for.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// There is no such chat.
     #[error("there is no stack `{stack}` in {region}")]
     NoStack {
@@ -149,6 +153,7 @@ impl Error {
             | Self::Stack(_)
             | Self::Functions(_)
             | Self::Site(_)
+            | Self::Telemetry(_)
             | Self::NoStack { .. }
             | Self::NotSwappable { .. }
             | Self::OtherArchitecture { .. }
@@ -175,6 +180,7 @@ impl Error {
             Self::Stack(error) => Some(error.hint()),
             Self::Functions(error) => Some(error.hint()),
             Self::Site(error) => Some(error.hint()),
+            Self::Telemetry(error) => error.hint(),
             Self::NotSwappable { .. } => {
                 Some("run `chatctl deploy` without `--hotswap` first".to_owned())
             }

@@ -16,7 +16,9 @@
 //! * `policy`: what whoever deploys has to be allowed, made without any effect.
 //! * `site`: the page: its objects, publishing and verifying it.
 //! * `conversation`: talking to a chat from outside, to see what it promises.
+//! * `doctor`: whether this machine and the account have what is needed.
 //! * `dial`: connections to the outside, through a proxy if there is one.
+//! * `telemetry`: what a chat that runs tells of itself, made readable.
 //! * `template`: the CloudFormation template, made without any effect.
 //! * `progress`: what a long command tells on its way.
 //! * `wait`: waiting with a deadline.
@@ -29,6 +31,7 @@ mod cloud;
 mod commands;
 mod conversation;
 mod dial;
+mod doctor;
 mod error;
 mod functions;
 mod output;
@@ -38,6 +41,7 @@ mod progress;
 mod settings;
 mod site;
 mod stack;
+mod telemetry;
 mod template;
 mod wait;
 
@@ -47,8 +51,8 @@ use cli::{Cli, Command};
 use error::{Error, ExitCode};
 use output::Output;
 use settings::{
-    DeploySettings, DestroySettings, DevSettings, DiffSettings, SynthSettings, UrlsSettings,
-    VerifySettings,
+    DeploySettings, DestroySettings, DevSettings, DiffSettings, DoctorSettings, LogsSettings,
+    ManSettings, OpenSettings, StatusSettings, SynthSettings, UrlsSettings, VerifySettings,
 };
 
 fn main() -> std::process::ExitCode {
@@ -88,5 +92,11 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
         Command::Verify(args) => commands::verify::run(&VerifySettings::new(&args)?, output),
         Command::Destroy(args) => commands::destroy::run(&DestroySettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),
+        Command::Status(args) => commands::status::run(&StatusSettings::new(&args)?, output),
+        Command::Logs(args) => commands::logs::run(&LogsSettings::new(&args)?, output),
+        Command::Open(args) => commands::open::run(&OpenSettings::new(&args)?, output),
+        Command::Doctor(args) => commands::doctor::run(&DoctorSettings::new(&args)?, output),
+        Command::Completions(args) => commands::completions::run(&args, output),
+        Command::Man(args) => commands::man::run(&ManSettings::new(&args)?, output),
     }
 }

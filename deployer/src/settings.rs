@@ -1,5 +1,10 @@
 //! What the user asked for, from the command line and the environment, checked once and before
 //! anything is done. `clap` has merged the two already: a flag wins over its variable.
+//!
+//! # Layout
+//! * `see`: the verbs that look and change nothing.
+
+mod see;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +21,10 @@ use crate::cloud::aws::Account;
 use crate::policy::Principal;
 use crate::stack::Losses;
 use crate::template::{Cdn, StageName, StageNameError, TemplateSettings};
+
+pub(crate) use see::{
+    DoctorSettings, LogsSettings, ManSettings, OpenSettings, StatusSettings, Whereabouts,
+};
 
 /// A setting that cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +48,12 @@ pub(crate) enum SettingsError {
         /// What it may begin with.
         schemes: [&'static str; 2],
     },
+    /// `--since`.
+    #[error("`--since {0}` is not a duration that logs are kept for")]
+    Since(String),
+    /// Of `man`.
+    #[error("there is no command `{0}`")]
+    NoCommand(String),
     /// `--timeout`.
     #[error("`--timeout {0}` is not a duration that a check can be given")]
     Timeout(String),
@@ -70,6 +85,11 @@ impl SettingsError {
             Self::Url { flag, .. } => format!(
                 "set `{flag}` as `chatctl dev`, `chatctl deploy` and `chatctl urls` print it"
             ),
+            Self::Since(_) => {
+                "set `--since` or `CHATCTL_SINCE` to a duration such as `5m`, `1h` or `2d`"
+                    .to_owned()
+            }
+            Self::NoCommand(_) => format!("there are these: {}", cli::Cli::commands().join(", ")),
             Self::Timeout(_) => format!(
                 "set `--timeout` or `CHATCTL_TIMEOUT` to a duration such as `10s` or `1m`, at most \
                  `{}`",
@@ -444,6 +464,9 @@ fn principal(args: &SynthArgs) -> Result<Option<Principal>, SettingsError> {
     if args.service_role_policy {
         return Ok(Some(Principal::ServiceRole));
     }
+    if args.operator_policy {
+        return Ok(Some(Principal::Operator));
+    }
     let role = role_arn(args.role_arn.as_deref())?;
     let deployer = role.map_or(Principal::Deployer, Principal::DeployerWithRole);
     Ok(args.deployer_policy.then_some(deployer))
@@ -504,6 +527,7 @@ mod tests {
             deployer_policy: false,
             role_arn: None,
             service_role_policy: false,
+            operator_policy: false,
         }
     }
 

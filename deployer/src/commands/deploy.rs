@@ -103,7 +103,7 @@ async fn deploy(
 /// What is there before a deploy.
 pub(super) struct Found {
     pub(super) stack: Option<StackView>,
-    template: Option<String>,
+    pub(super) template: Option<String>,
     pub(super) artifacts: Option<StackView>,
 }
 
