@@ -61,7 +61,10 @@ fn file_stem(command: &str) -> String {
 
 fn page(command: &clap::Command, name: &str) -> Result<String, Error> {
     let examples = command.get_after_help().map(ToString::to_string);
-    let man = Man::new(command.clone().display_name(name.to_owned())).title(name.to_uppercase());
+    let man = Man::new(command.clone().display_name(name.to_owned()))
+        .title(name.to_uppercase())
+        .source(concat!("chatctl ", env!("CARGO_PKG_VERSION")))
+        .manual("chatctl");
     let mut page = Vec::new();
     let render = |page: &mut Vec<u8>| {
         man.render_title(page)?;

@@ -189,12 +189,12 @@ async fn room(checkout: &Path) -> Option<u64> {
     free_kb(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// The fourth field of the second line, <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/df.html>.
+/// What is available, of the second line, <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/df.html>.
 fn free_kb(table: &str) -> Option<u64> {
-    let line = table.lines().nth(1)?;
-    // From the end: a file system's name can have spaces.
-    let fields: Vec<_> = line.split_whitespace().rev().collect();
-    fields.get(2)?.parse().ok()
+    let fields: Vec<_> = table.lines().nth(1)?.split_whitespace().collect();
+    // Before the share, wherever that is: the first and the last field can have spaces.
+    let share = fields.iter().rposition(|it| it.ends_with('%'))?;
+    fields.get(share.checked_sub(1)?)?.parse().ok()
 }
 
 fn of_room(free_kb: Option<u64>) -> Finding {
@@ -314,12 +314,21 @@ mod tests {
 
     #[test]
     fn too_little_room_is_said_before_a_build_finds_out() {
-        const TABLE: &str = "Filesystem 1024-blocks Used Available Capacity Mounted on\n\
-             //nas/a b 263174212 27000000 1500000 29% /home\n";
-        assert_eq!(free_kb(TABLE), None, "a mount point is one word here");
-        let table = TABLE.replace("/home", "/ho");
-        assert_eq!(free_kb(&table), None);
-        assert_eq!(free_kb("no table"), None);
+        for (line, expected) in [
+            (
+                "/dev/vda 263174212 27000000 65000000 30% /",
+                Some(65_000_000),
+            ),
+            (
+                "//nas/a b 263174212 27000000 1500000 29% /my home",
+                Some(1_500_000),
+            ),
+            ("overlay - - - - /", None),
+            ("", None),
+        ] {
+            let head = "Filesystem 1024-blocks Used Available Capacity Mounted on";
+            assert_eq!(free_kb(&format!("{head}\n{line}\n")), expected, "{line}");
+        }
         assert_eq!(of_room(None).verdict, Verdict::Warning);
         assert_eq!(of_room(Some(2_999_999)).verdict, Verdict::Warning);
         assert_eq!(of_room(Some(3_000_000)).detail, "3.0 GB free");

@@ -91,7 +91,7 @@ impl TelemetryError {
             }
             Self::SearchDeadline { .. } => "give a shorter time with `--since`",
             Self::NoLog { .. } => "it is not finished: run `chatctl deploy` again",
-            Self::NotReady { .. } => "what mends each is below it",
+            Self::NotReady { .. } => "what mends each is told with it",
             Self::NotRunning { .. } => {
                 "start it with `chatctl dev`, or say where it is with `--port`"
             }

@@ -170,9 +170,9 @@ impl Report {
         lines.extend(known("page", &finished.page, page_lines));
         lines.extend(known("settings", &finished.is_as_wanted, |is_as_wanted| {
             let told = if *is_as_wanted {
-                "template and settings are those of here"
+                "the same as here, and so is the template"
             } else {
-                "template or settings differ from here (`chatctl diff` tells which)"
+                "they differ from here (`chatctl diff` tells which)"
             };
             vec![told.to_owned()]
         }));
@@ -352,9 +352,9 @@ fn crowd_lines(crowd: Option<&Crowd>, now_s: i64) -> Vec<String> {
     }
     let since = ago(crowd.since_s, now_s);
     let from = if crowd.begins_empty {
-        format!("came less went since nobody was here, {since}")
+        format!("by who came and went since nobody was here, {since}")
     } else {
-        format!("came less went, for {}", since.trim_end_matches(" ago"))
+        format!("by who came and went in {}", since.trim_end_matches(" ago"))
     };
     vec![
         format!(
@@ -362,7 +362,7 @@ fn crowd_lines(crowd: Option<&Crowd>, now_s: i64) -> Vec<String> {
             count(crowd.about),
             count(crowd.most)
         ),
-        format!("({from}; AWS has no gauge)"),
+        from,
     ]
 }
 
@@ -468,10 +468,10 @@ mod tests {
              \x20 code          package 0123456789ab\n\
              \x20               the same as here\n\
              \x20 page          the same as here\n\
-             \x20 settings      template and settings are those of here\n\
+             \x20 settings      the same as here, and so is the template\n\
              \x20 alarms        none of 2, 1 without data\n\
              \x20 connections   about 12, at most 31\n\
-             \x20               (came less went since nobody was here, 2 h ago; AWS has no gauge)\n\
+             \x20               by who came and went since nobody was here, 2 h ago\n\
              \x20 site          https://d111111abcdef8.cloudfront.net/\n\
              \x20 socket        wss://api.execute-api.eu-central-1.amazonaws.com/dev\n"
         );
@@ -511,7 +511,7 @@ mod tests {
             "another than here",
             "differs from here: 3 to send, 1 to remove",
             "and 1 more (`chatctl diff` lists them)",
-            "template or settings differ from here (`chatctl diff` tells which)",
+            "they differ from here (`chatctl diff` tells which)",
             "alarms        1 OF 2",
             "one: Threshold Crossed",
         ] {
@@ -539,7 +539,7 @@ mod tests {
         let text = report.text();
         assert!(
             text.contains(
-                "  alarms        not known: the permission `cloudwatch:DescribeAlarms` is missing: no\n"
+                "  alarms        not known: the permission `cloudwatch:DescribeAlarms` is\n"
             ),
             "{text}"
         );
@@ -584,10 +584,7 @@ mod tests {
         for (crowd, words) in [
             (Some(crowd(0, 0, true)), "0: nobody came within two hours"),
             (Some(crowd(1200, 3000, true)), "about 1,200, at most 3,000"),
-            (
-                Some(crowd(5, 9, false)),
-                "(came less went, for 24 h; AWS has no gauge)",
-            ),
+            (Some(crowd(5, 9, false)), "by who came and went in 24 h"),
             (None, "not known"),
         ] {
             let lines = crowd_lines(crowd.as_ref(), NOW_S).join("\n");
