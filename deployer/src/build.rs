@@ -15,7 +15,7 @@ mod package;
 mod sources;
 
 pub(crate) use cargo::{BuildError, Profile, bootstrap};
-pub(crate) use elf::PreflightError;
-pub(crate) use lambda::{Architecture, Made, make, pack};
+pub(crate) use elf::{GLIBC, PreflightError};
+pub(crate) use lambda::{Architecture, Made, has_zigbuild, make, pack};
 pub(crate) use package::Package;
 pub(crate) use sources::Sources;

@@ -1,4 +1,9 @@
 //! The command line as types. No logic: texts are checked in `settings`.
+//!
+//! # Layout
+//! * `see`: the verbs that look and change nothing.
+
+mod see;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,6 +17,8 @@ use crate::releases::{self, Which};
 use crate::settings;
 use crate::tags::{self, Tag};
 use crate::template::{Cdn, Protection, StageName};
+
+pub(crate) use see::{CompletionsArgs, DoctorArgs, LogsArgs, ManArgs, OpenArgs, StatusArgs};
 
 /// Your own real-time group chat, on AWS or on this machine
 #[derive(Debug, Parser)]
@@ -70,6 +77,18 @@ pub(crate) enum Command {
     #[command(after_help = URLS_EXAMPLES)]
     Urls(UrlsArgs),
 
+    /// Tell how a deployed chat is: stack, code, page, alarms, connections and traffic
+    #[command(after_help = see::STATUS_EXAMPLES)]
+    Status(StatusArgs),
+
+    /// Show what the functions log, all of them by time
+    #[command(after_help = see::LOGS_EXAMPLES)]
+    Logs(LogsArgs),
+
+    /// Open the page in a browser
+    #[command(after_help = see::OPEN_EXAMPLES)]
+    Open(OpenArgs),
+
     /// Talk to a chat from outside and tell which promises it keeps
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
@@ -89,6 +108,27 @@ pub(crate) enum Command {
     /// Print the CloudFormation template of a stage, or the policy of whoever deploys it
     #[command(after_help = SYNTH_EXAMPLES, next_line_help = true)]
     Synth(SynthArgs),
+
+    /// Look whether this machine and the AWS account have what is needed, and say what mends it
+    #[command(after_help = see::DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+
+    /// Print what a shell needs to complete command lines
+    #[command(after_help = see::COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+
+    /// Print manual pages
+    #[command(after_help = see::MAN_EXAMPLES)]
+    Man(ManArgs),
+}
+
+impl Cli {
+    /// The names of all commands.
+    pub(crate) fn commands() -> Vec<String> {
+        let cli = Self::command();
+        let commands = cli.get_subcommands();
+        commands.map(|it| it.get_name().to_owned()).collect()
+    }
 }
 
 /// Shown below `chatctl dev --help`.
@@ -627,6 +667,15 @@ pub(crate) struct SynthArgs {
         value_parser = switch()
     )]
     pub(crate) service_role_policy: bool,
+
+    /// Print instead the least IAM policy of who may look at the stage, and change nothing
+    #[arg(
+        long,
+        env = "CHATCTL_OPERATOR_POLICY",
+        conflicts_with_all = ["deployer_policy", "service_role_policy"],
+        value_parser = switch()
+    )]
+    pub(crate) operator_policy: bool,
 }
 
 /// How a template is written.
@@ -665,6 +714,8 @@ mod tests {
         let cli = Cli::command();
         let commands = cli.get_subcommands().chain([&cli]);
         let flags = commands.flat_map(clap::Command::get_arguments);
+        // What has a place of its own on the command line has no other.
+        let flags = flags.filter(|it| !it.is_positional());
         let mut count = 0;
         for flag in flags.filter(|it| !["help", "version"].contains(&it.get_id().as_str())) {
             let long = flag.get_long().unwrap();

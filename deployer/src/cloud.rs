@@ -4,11 +4,17 @@
 //! # Layout
 //! * `aws`: the traits on AWS, and the only importer of its SDKs.
 //! * `error`: what the cloud refuses, and what the user can do about it.
+//! * `telemetry`: what a chat that runs tells of itself.
 
 pub(crate) mod aws;
 mod error;
+mod telemetry;
 
 pub(crate) use error::{CloudError, denied_action};
+pub(crate) use telemetry::{
+    AlarmView, Caller, Detection, Drifted, History, Identity, LogEvent, LogPage, Logs, MetricQuery,
+    Metrics, Point, StackHistory,
+};
 
 use bytes::Bytes;
 

@@ -1,13 +1,20 @@
 //! One verb per file. A command reads like the steps that it takes; how each is done is elsewhere.
 
+pub(crate) mod completions;
 pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod dev;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 mod hotswap;
+pub(crate) mod logs;
+pub(crate) mod man;
+pub(crate) mod open;
 pub(crate) mod plan;
 mod receipt;
+mod receipt;
 pub(crate) mod rollback;
+pub(crate) mod status;
 pub(crate) mod synth;
 pub(crate) mod urls;
 pub(crate) mod verify;

@@ -15,6 +15,7 @@ use crate::releases::ReleaseError;
 use crate::settings::SettingsError;
 use crate::site::SiteError;
 use crate::stack::StackError;
+use crate::telemetry::TelemetryError;
 use crate::template::TemplateError;
 
 /// How the process ends. The numbers are part of the interface.
@@ -75,6 +76,9 @@ pub(crate) enum Error {
     /// There is nothing to go back to.
     #[error(transparent)]
     Release(#[from] ReleaseError),
+    /// A chat does not tell of itself what was asked for.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// There is no such chat.
     #[error("there is no stack `{stack}` in {region}")]
     NoStack {
@@ -231,6 +235,7 @@ impl Error {
             | Self::Site(_)
             | Self::BadDeploy(_)
             | Self::Release(_)
+            | Self::Telemetry(_)
             | Self::NoStack { .. }
             | Self::NotSwappable { .. }
             | Self::OtherArchitecture { .. }
@@ -262,6 +267,7 @@ impl Error {
             Self::Site(error) => Some(error.hint()),
             Self::BadDeploy(error) => Some(error.hint()),
             Self::Release(error) => Some(error.hint()),
+            Self::Telemetry(error) => error.hint(),
             Self::NotSwappable { .. } => {
                 Some("run `chatctl deploy` without `--hotswap` first".to_owned())
             }

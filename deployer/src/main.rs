@@ -19,7 +19,9 @@
 //! * `policy`: what whoever deploys has to be allowed, made without any effect.
 //! * `site`: the page: its objects, publishing and verifying it.
 //! * `conversation`: talking to a chat from outside, to see what it promises.
+//! * `doctor`: whether this machine and the account have what is needed.
 //! * `dial`: connections to the outside, through a proxy if there is one.
+//! * `telemetry`: what a chat that runs tells of itself, made readable.
 //! * `template`: the CloudFormation template, made without any effect.
 //! * `protection`: what keeps a chat from being lost.
 //! * `tags`: tags of a stack.
@@ -35,6 +37,7 @@ mod commands;
 mod config;
 mod conversation;
 mod dial;
+mod doctor;
 mod error;
 mod functions;
 mod output;
@@ -48,6 +51,7 @@ mod settings;
 mod site;
 mod stack;
 mod tags;
+mod telemetry;
 mod template;
 mod wait;
 
@@ -56,8 +60,9 @@ use config::Parsed;
 use error::{Error, ExitCode};
 use output::Output;
 use settings::{
-    DeploySettings, DestroySettings, DevSettings, DiffSettings, PlanSettings, RollbackSettings,
-    SynthSettings, UrlsSettings, VerifySettings,
+    DeploySettings, DestroySettings, DevSettings, DiffSettings, DoctorSettings, LogsSettings,
+    ManSettings, OpenSettings, PlanSettings, RollbackSettings, StatusSettings, SynthSettings,
+    UrlsSettings, VerifySettings,
 };
 
 fn main() -> std::process::ExitCode {
@@ -103,5 +108,11 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
         Command::Destroy(args) => commands::destroy::run(&DestroySettings::new(&args)?, output),
         Command::Plan(args) => commands::plan::run(&PlanSettings::new(&args)?, output),
         Command::Synth(args) => commands::synth::run(&SynthSettings::new(&args)?, output),
+        Command::Status(args) => commands::status::run(&StatusSettings::new(&args)?, output),
+        Command::Logs(args) => commands::logs::run(&LogsSettings::new(&args)?, output),
+        Command::Open(args) => commands::open::run(&OpenSettings::new(&args)?, output),
+        Command::Doctor(args) => commands::doctor::run(&DoctorSettings::new(&args)?, output),
+        Command::Completions(args) => commands::completions::run(&args, output),
+        Command::Man(args) => commands::man::run(&ManSettings::new(&args)?, output),
     }
 }

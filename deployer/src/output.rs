@@ -18,6 +18,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::error::Error;
 use crate::progress::Progress;
+use crate::telemetry::Going;
 use screen::Screen;
 
 /// How often times that are shown are brought up to date.
@@ -43,6 +44,8 @@ pub(crate) struct OutputError(#[source] io::Error);
 /// The two streams of the process, or of a test.
 pub(crate) struct Output {
     data: Box<dyn Write>,
+    /// Whether data that may have colours has them.
+    colours: bool,
     notes: Notes,
     /// Whether progress is data, a JSON object a line.
     json: bool,
@@ -70,6 +73,7 @@ impl Output {
     pub(crate) fn of_process() -> Self {
         Self {
             screen: RefCell::new(Screen::of_process()),
+            colours: AutoStream::choice(&io::stdout()) != ColorChoice::Never,
             ..Self::on(io::stdout(), AutoStream::auto(io::stderr()))
         }
     }
@@ -78,6 +82,7 @@ impl Output {
     fn on(data: impl Write + 'static, notes: impl Write + Send + 'static) -> Self {
         Self {
             data: Box::new(data),
+            colours: false,
             notes: Notes::on(notes),
             json: false,
             since: Instant::now(),
@@ -118,6 +123,25 @@ impl Output {
         match written {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(OutputError(error)),
             _ => Ok(()),
+        }
+    }
+
+    /// Writes data that may have colours, which are left out where none are wanted, and tells whether
+    /// somebody still reads it.
+    ///
+    /// # Errors
+    /// As [`Output::data`].
+    pub(crate) fn stream(&mut self, text: &str) -> Result<Going, OutputError> {
+        let written = if self.colours {
+            self.data.write_all(text.as_bytes())
+        } else {
+            let plain = anstream::adapter::strip_str(text).to_string();
+            self.data.write_all(plain.as_bytes())
+        };
+        match written.and_then(|()| self.data.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Going::Ends),
+            Err(error) => Err(OutputError(error)),
+            Ok(()) => Ok(Going::On),
         }
     }
 
@@ -294,6 +318,14 @@ mod tests {
     #[test]
     fn a_reader_that_went_away_is_no_failure() {
         assert!(failing(ErrorKind::BrokenPipe).data("text").is_ok());
+    }
+
+    #[test]
+    fn who_streams_learns_that_the_reader_went_away() {
+        let mut output = failing(ErrorKind::BrokenPipe);
+        assert_eq!(output.stream("text").unwrap(), Going::Ends);
+        assert!(failing(ErrorKind::StorageFull).stream("text").is_err());
+        assert_eq!(Output::to_nobody().stream("text").unwrap(), Going::On);
     }
 
     #[test]

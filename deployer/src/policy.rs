@@ -21,6 +21,8 @@ pub(crate) enum Principal {
     DeployerWithRole(String),
     /// That role.
     ServiceRole,
+    /// Whoever looks at a chat, its logs and its measurements, and changes nothing.
+    Operator,
 }
 
 /// Actions on resources. `{stack}` stands for the chat's stack, `{artifacts}` for that of the packages.
@@ -136,6 +138,57 @@ static CALLER: [Grant; 10] = [
         FUNCTIONS,
     ),
 ];
+
+/// What `chatctl` asks for to look: `status`, `logs`, `doctor`, `urls`, `open` and `verify`. A policy of its
+/// own, for whoever looks need not deploy, and whoever deploys may leave the looking to others.
+static OPERATOR: [Grant; 7] = [
+    Grant::new(
+        "Stack",
+        &[
+            "cloudformation:DescribeStackResourceDrifts",
+            "cloudformation:DetectStackDrift",
+            "cloudformation:DetectStackResourceDrift",
+            "cloudformation:GetTemplate",
+            "cloudformation:ListStackResources",
+        ],
+        &["arn:aws:cloudformation:*:*:stack/{stack}/*"],
+    ),
+    // What AWS knows no resource of.
+    Grant::new(
+        "Account",
+        &[
+            "cloudformation:DescribeStackDriftDetectionStatus",
+            "cloudformation:DescribeStacks",
+            "cloudfront:ListDistributions",
+            "cloudwatch:DescribeAlarms",
+            "cloudwatch:GetMetricData",
+            "lambda:GetAccountSettings",
+            "sts:GetCallerIdentity",
+        ],
+        &["*"],
+    ),
+    Grant::new(
+        "Logs",
+        &["logs:FilterLogEvents"],
+        &["arn:aws:logs:*:*:log-group:{stack}-*"],
+    ),
+    Grant::new("Page", &["s3:ListBucket"], &["arn:aws:s3:::{stack}-*"]),
+    Grant::new("Code", &["lambda:GetFunctionConfiguration"], FUNCTIONS),
+    Grant::new(
+        "Distribution",
+        &["cloudfront:GetDistribution"],
+        DISTRIBUTIONS,
+    ),
+    // CloudFormation asks for it in the caller's name, for drift.
+    Grant::new(
+        "Drift",
+        &["cloudformation:BatchDescribeTypeConfigurations"],
+        &["*"],
+    ),
+];
+
+/// How the actions begin that change nothing.
+const READS: [&str; 4] = ["Get", "List", "Describe", "GET"];
 
 /// One type of resource, and what CloudFormation needs to make, read, change, tag and delete it.
 struct Kind {
@@ -393,7 +446,14 @@ pub(crate) fn policy(stage: &StageName, template: &Document, principal: &Princip
     let types = types(template);
     let needed = || KINDS.iter().filter(|it| types.contains(it.name));
     let kinds = || needed().flat_map(|it| it.grants);
+    let is_read = |action: &&&str| {
+        let action = action.split_once(':').map_or("", |(_, action)| action);
+        READS.iter().any(|it| action.starts_with(it))
+    };
+    let looks_only = *principal == Principal::Operator;
     let (grants, role): (Vec<&Grant>, _) = match principal {
+        // To look for drift is to read all that there is.
+        Principal::Operator => (OPERATOR.iter().chain(kinds()).collect(), None),
         Principal::Deployer => (caller.chain(kinds()).collect(), None),
         Principal::DeployerWithRole(role) => (caller.collect(), Some(role)),
         Principal::ServiceRole => (kinds().collect(), None),
@@ -401,11 +461,21 @@ pub(crate) fn policy(stage: &StageName, template: &Document, principal: &Princip
     // A policy's size is limited: what is allowed of the same things is said once, under the first name.
     let mut merged: Vec<(&Grant, BTreeSet<&str>)> = Vec::new();
     for grant in grants {
+        let actions: BTreeSet<&str> = grant
+            .actions
+            .iter()
+            .filter(|it| !looks_only || is_read(it) || is_of_operator(it))
+            .copied()
+            .collect();
+        // A package's content is nothing that is looked at.
+        if actions.is_empty() || (looks_only && grant.resources == PACKAGES) {
+            continue;
+        }
         let is_alike =
             |it: &Grant| (it.resources, it.condition) == (grant.resources, grant.condition);
         match merged.iter_mut().find(|(first, _)| is_alike(first)) {
-            Some((_, actions)) => actions.extend(grant.actions),
-            None => merged.push((grant, grant.actions.iter().copied().collect())),
+            Some((_, known)) => known.extend(actions),
+            None => merged.push((grant, actions)),
         }
     }
     let statements = merged
@@ -414,6 +484,11 @@ pub(crate) fn policy(stage: &StageName, template: &Document, principal: &Princip
     let mut statements: Vec<Value> = statements.collect();
     statements.extend(role.map(|role| pass(role)));
     json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// Whether an action is one of those that looking takes, however it is called.
+fn is_of_operator(action: &str) -> bool {
+    OPERATOR.iter().any(|it| it.actions.contains(&action))
 }
 
 /// The types of all resources that a deploy makes.
@@ -472,12 +547,13 @@ mod tests {
         synthesize(&TemplateSettings { stage }).unwrap()
     }
 
-    fn all() -> [Value; 3] {
+    fn all() -> [Value; 4] {
         let role = "arn:aws:iam::123456789012:role/deploys".to_owned();
         [
             Principal::Deployer,
             Principal::DeployerWithRole(role),
             Principal::ServiceRole,
+            Principal::Operator,
         ]
         .map(|principal| policy(&stage(), &template(&stage()), &principal))
     }
@@ -519,9 +595,13 @@ mod tests {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cloud/aws");
         calls(&sources, &mut calls_made);
         assert!(calls_made.len() > 15, "{calls_made:?}");
-        let [deployer, with_role, _] = all().map(|policy| actions(&policy));
-        let missing: Vec<_> = calls_made.difference(&with_role).collect();
-        assert!(missing.is_empty(), "add to `CALLER`: {missing:?}");
+        let [deployer, with_role, _, operator] = all().map(|policy| actions(&policy));
+        let either: BTreeSet<_> = with_role.union(&operator).cloned().collect();
+        let missing: Vec<_> = calls_made.difference(&either).collect();
+        assert!(
+            missing.is_empty(),
+            "add to `CALLER` or `OPERATOR`: {missing:?}"
+        );
         assert!(deployer.is_superset(&with_role), "with or without a role");
     }
 
@@ -583,7 +663,7 @@ mod tests {
 
     #[test]
     fn with_a_role_for_cloudformation_whoever_deploys_may_only_hand_it_over() {
-        let [_, with_role, role] = all();
+        let [_, with_role, role, _] = all();
         let may = actions(&with_role);
         assert!(!may.contains("iam:CreateRole") && !may.contains("dynamodb:CreateTable"));
         let pass = with_role["Statement"].as_array().unwrap().last().unwrap();
@@ -596,5 +676,33 @@ mod tests {
             "cloudformation.amazonaws.com"
         );
         assert!(actions(&role).contains("iam:CreateRole"));
+    }
+
+    #[test]
+    fn whoever_looks_may_change_nothing() {
+        let [.., operator] = all();
+        let may = actions(&operator);
+        for action in [
+            "logs:FilterLogEvents",
+            "cloudwatch:GetMetricData",
+            "cloudformation:DetectStackDrift",
+            // What drift is found by.
+            "dynamodb:DescribeTable",
+            "iam:GetRolePolicy",
+            "apigateway:GET",
+        ] {
+            assert!(may.contains(action), "{action}");
+        }
+        let harmless = [
+            "Get", "List", "Describe", "GET", "Detect", "Filter", "Batch",
+        ];
+        for action in &may {
+            let (_, verb) = action.split_once(':').unwrap();
+            assert!(harmless.iter().any(|it| verb.starts_with(it)), "{action}");
+        }
+        // Not what people say, nor what runs.
+        for action in ["dynamodb:GetItem", "s3:GetObject", "lambda:InvokeFunction"] {
+            assert!(!may.contains(action), "{action}");
+        }
     }
 }

@@ -1,5 +1,10 @@
 //! What the user asked for, from the command line and the environment, checked once and before
 //! anything is done. `clap` has merged the two already: a flag wins over its variable.
+//!
+//! # Layout
+//! * `see`: the verbs that look and change nothing.
+
+mod see;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +25,10 @@ use crate::stack::Losses;
 use crate::tags::{self, TagsError};
 use crate::template::{
     Cdn, Domain, DomainError, Protection, StageName, StageNameError, TemplateSettings,
+};
+
+pub(crate) use see::{
+    DoctorSettings, LogsSettings, ManSettings, OpenSettings, StatusSettings, Whereabouts,
 };
 
 /// A setting that cannot be used.
@@ -59,6 +68,12 @@ pub(crate) enum SettingsError {
     /// `--verify-timeout`.
     #[error("`--verify-timeout {0}` is not a duration that a chat can be tried for")]
     VerifyTimeout(String),
+    /// `--since`.
+    #[error("`--since {0}` is not a duration that logs are kept for")]
+    Since(String),
+    /// Of `man`.
+    #[error("there is no command `{0}`")]
+    NoCommand(String),
     /// `--timeout`.
     #[error("`--timeout {0}` is not a duration that a check can be given")]
     Timeout(String),
@@ -101,6 +116,11 @@ impl SettingsError {
                  most `{}`",
                 humantime::format_duration(VERIFY_TIMEOUT_MAX)
             ),
+            Self::Since(_) => {
+                "set `--since` or `CHATCTL_SINCE` to a duration such as `5m`, `1h` or `2d`"
+                    .to_owned()
+            }
+            Self::NoCommand(_) => format!("there are these: {}", cli::Cli::commands().join(", ")),
             Self::Timeout(_) => format!(
                 "set `--timeout` or `CHATCTL_TIMEOUT` to a duration such as `10s` or `1m`, at most \
                  `{}`",
@@ -598,6 +618,9 @@ fn principal(args: &SynthArgs) -> Result<Option<Principal>, SettingsError> {
     if args.service_role_policy {
         return Ok(Some(Principal::ServiceRole));
     }
+    if args.operator_policy {
+        return Ok(Some(Principal::Operator));
+    }
     let role = role_arn(args.role_arn.as_deref())?;
     let deployer = role.map_or(Principal::Deployer, Principal::DeployerWithRole);
     Ok(args.deployer_policy.then_some(deployer))
@@ -659,6 +682,7 @@ mod tests {
             deployer_policy: false,
             role_arn: None,
             service_role_policy: false,
+            operator_policy: false,
         }
     }
 

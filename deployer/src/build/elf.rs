@@ -11,7 +11,7 @@ use super::Architecture;
 
 /// The glibc of `provided.al2023`, that is of Amazon Linux 2023.
 /// <https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html>
-pub(super) const GLIBC: Version = Version(2, 34);
+pub(crate) const GLIBC: Version = Version(2, 34);
 
 /// The versions of its symbols that glibc names otherwise than by its own version.
 const PREFIX: &str = "GLIBC_";
@@ -20,7 +20,7 @@ const PRIVATE: &str = "GLIBC_PRIVATE";
 
 /// A version of glibc. The third number, as in 2.2.5, ended long before any that matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version(u32, u32);
+pub(crate) struct Version(u32, u32);
 
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -137,7 +137,7 @@ fn compiler(
 }
 
 /// Whether `cargo-zigbuild` is there and runs.
-async fn has_zigbuild() -> bool {
+pub(crate) async fn has_zigbuild() -> bool {
     let probe = Command::new("cargo-zigbuild")
         .arg("--version")
         .kill_on_drop(true)

@@ -3,14 +3,22 @@
 //! # Layout
 //! * `stacks`: CloudFormation.
 //! * `buckets`: S3.
+//! * `caller`: whom AWS takes the caller for, and what the account is allowed.
 //! * `distributions`: CloudFront.
 //! * `functions`: Lambda.
+//! * `history`: CloudFormation, what has become of a stack, drift included.
+//! * `logs`: CloudWatch Logs.
+//! * `metrics`: CloudWatch's metrics and alarms.
 //! * `presence`: what is there, of each service.
 //! * `templates`: CloudFormation's copies of templates.
 
 mod buckets;
+mod caller;
 mod distributions;
 mod functions;
+mod history;
+mod logs;
+mod metrics;
 mod presence;
 mod stacks;
 mod templates;
@@ -64,6 +72,9 @@ pub(crate) struct Aws {
     distributions: aws_sdk_cloudfront::Client,
     functions: aws_sdk_lambda::Client,
     tables: aws_sdk_dynamodb::Client,
+    metrics: aws_sdk_cloudwatch::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
+    callers: aws_sdk_sts::Client,
     /// The Region.
     pub(crate) region: String,
 }
@@ -122,6 +133,9 @@ impl Aws {
             distributions: aws_sdk_cloudfront::Client::new(config),
             functions: aws_sdk_lambda::Client::new(config),
             tables: aws_sdk_dynamodb::Client::new(config),
+            metrics: aws_sdk_cloudwatch::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            callers: aws_sdk_sts::Client::new(config),
             region,
         }
     }

@@ -137,7 +137,7 @@ async fn swapped(
 }
 
 /// What would be sent to the bucket of the page, and removed from it.
-async fn edits(
+pub(super) async fn edits(
     cloud: &impl Cloud,
     settings: &DeploySettings,
     stack: Option<&StackView>,

@@ -1,0 +1,73 @@
+//! `chatctl doctor`: whether this machine and the account have what is needed.
+
+use serde_json::json;
+
+use super::{CHAT_OWNER, until_interrupted};
+use crate::cloud::aws::Aws;
+use crate::doctor::{self, Finding, Need};
+use crate::error::Error;
+use crate::output::Output;
+use crate::settings::DoctorSettings;
+use crate::telemetry::TelemetryError;
+
+/// Looks at everything and says what mends it.
+///
+/// # Errors
+/// [`TelemetryError::NotReady`], if something is missing that is needed.
+pub(crate) fn run(settings: &DoctorSettings, output: &mut Output) -> Result<(), Error> {
+    until_interrupted(async {
+        let mut findings = doctor::of_machine(&settings.folder).await;
+        if let Some(account) = &settings.account {
+            findings.extend(match Aws::connect(account).await {
+                Ok(aws) => {
+                    let looked = doctor::of_account(&aws, &aws.region, &settings.stage, CHAT_OWNER);
+                    Box::pin(looked).await
+                }
+                Err(error) => doctor::no_account(&error),
+            });
+        }
+        let text = if settings.json {
+            format!("{}\n", summary(settings, &findings))
+        } else {
+            text(settings, &findings)
+        };
+        output.data(&text)?;
+        let missing = doctor::missing(&findings, Need::Deploy);
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(TelemetryError::NotReady { missing }.into())
+        }
+    })
+}
+
+/// For people.
+fn text(settings: &DoctorSettings, findings: &[Finding]) -> String {
+    let mut text: String = findings.iter().map(Finding::text).collect();
+    text += "\n";
+    text += &readiness("chatctl dev", &doctor::missing(findings, Need::Dev));
+    if settings.account.is_some() {
+        text += &readiness("chatctl deploy", &doctor::missing(findings, Need::Deploy));
+    }
+    text
+}
+
+fn readiness(command: &str, missing: &[&str]) -> String {
+    if missing.is_empty() {
+        format!("`{command}` can run\n")
+    } else {
+        format!("`{command}` cannot run without: {}\n", missing.join(", "))
+    }
+}
+
+/// For programs.
+fn summary(settings: &DoctorSettings, findings: &[Finding]) -> serde_json::Value {
+    let is_ready = |need| doctor::missing(findings, need).is_empty();
+    let deploy = settings.account.is_some().then(|| is_ready(Need::Deploy));
+    json!({
+        "event": "result",
+        "dev": is_ready(Need::Dev),
+        "deploy": deploy,
+        "checks": findings.iter().map(Finding::json).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,102 @@
+//! What could not be found out about a chat.
+
+use std::time::Duration;
+
+use crate::cloud::CloudError;
+use crate::output::OutputError;
+
+/// Why a chat does not tell of itself what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TelemetryError {
+    /// A call failed.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// What was found cannot be told.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// Some of it was told, and some is not known.
+    #[error("could not be looked up: {}", .sections.join(", "))]
+    NotKnown {
+        /// What of it.
+        sections: Vec<&'static str>,
+        /// Why the first of them could not.
+        #[source]
+        first: Box<TelemetryError>,
+    },
+    /// AWS is at it for too long.
+    #[error("AWS is still looking for drift after {}", humantime::format_duration(*.limit))]
+    DriftDeadline {
+        /// How long it was waited for.
+        limit: Duration,
+        /// The last call that failed while waiting.
+        #[source]
+        last: Option<Box<CloudError>>,
+    },
+    /// AWS could not look for drift.
+    #[error("AWS could not look for drift: {reason}")]
+    DriftFailed {
+        /// In AWS's words.
+        reason: String,
+    },
+    /// AWS searches the logs for too long.
+    #[error("AWS has found nothing in the logs for {}", humantime::format_duration(*.limit))]
+    SearchDeadline {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The stack has no log of a function.
+    #[error("the stack `{stack}` has no log group of the function `{function}`")]
+    NoLog {
+        /// The stack.
+        stack: String,
+        /// The function.
+        function: &'static str,
+    },
+    /// Something that is needed is not here.
+    #[error("{} needed and not as it should be: {}", if .missing.len() == 1 { "one thing is" } else { "some things are" }, .missing.join(", "))]
+    NotReady {
+        /// What.
+        missing: Vec<&'static str>,
+    },
+    /// Nothing answers where `chatctl dev` would.
+    #[error("nothing answers at {url}")]
+    NotRunning {
+        /// Where.
+        url: String,
+    },
+    /// Pages cannot be written.
+    #[error("`{}` cannot be written to", .path.display())]
+    Unwritable {
+        /// The file or folder.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl TelemetryError {
+    /// What the user can do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Cloud(error) => return Some(error.hint()),
+            Self::NotKnown { first, .. } => return first.hint(),
+            Self::Output(_) => return None,
+            Self::DriftDeadline { .. } => {
+                "AWS goes on with it: `chatctl status` tells later what it has found"
+            }
+            Self::DriftFailed { .. } => {
+                "to look for drift is to read every resource: `chatctl synth --operator-policy` \
+                 prints what that takes"
+            }
+            Self::SearchDeadline { .. } => "give a shorter time with `--since`",
+            Self::NoLog { .. } => "it is not finished: run `chatctl deploy` again",
+            Self::NotReady { .. } => "what mends each is told with it",
+            Self::NotRunning { .. } => {
+                "start it with `chatctl dev`, or say where it is with `--port`"
+            }
+            Self::Unwritable { .. } => "choose another folder with `--out`",
+        };
+        Some(hint.to_owned())
+    }
+}
