@@ -1,11 +1,14 @@
 //! The command line as types. No logic: texts are checked in `settings`.
 
+mod operations;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{FalseyValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
+pub(crate) use operations::OperationsArgs;
 
 use crate::build::Architecture;
 use crate::settings;
@@ -98,6 +101,8 @@ Examples:
   chatctl deploy --stage prod --profile work --region eu-central-1
   chatctl deploy --wwwroot ./page    another page
   chatctl deploy --cdn off           without CloudFront: quick, and over HTTP
+  chatctl deploy --alarm-email me@example.org
+                                     mail when something is wrong
   chatctl deploy --express --yes     for a pipeline: sooner, and it asks nothing
   chatctl deploy --hotswap           the functions' code alone, in seconds
   chatctl deploy --json              an event a line, the URLs in the last one";
@@ -141,7 +146,9 @@ Examples:
   chatctl synth --format json    as JSON, intrinsic functions in their long form
   chatctl synth > t.yaml && cfn-lint -- t.yaml
   chatctl synth --stage prod --deployer-policy > policy.json
-                                 what whoever deploys has to be allowed";
+                                 what whoever deploys has to be allowed
+  chatctl synth --access-logs-role > role.yaml
+                                 what `deploy --access-logs on` needs first";
 
 /// How the variable of a flag is read: `1`, `yes` and `true` are all on; `0`, `no`, `false` and
 /// nothing at all are off.
@@ -286,6 +293,10 @@ pub(crate) struct SourceArgs {
     /// A `bootstrap` that was built elsewhere; by default it is built here
     #[arg(long, env = "CHATCTL_BOOTSTRAP", value_name = "FILE")]
     pub(crate) bootstrap: Option<PathBuf>,
+
+    /// How it is run.
+    #[command(flatten)]
+    pub(crate) operations: OperationsArgs,
 }
 
 /// The arguments of `urls`.
@@ -446,6 +457,16 @@ pub(crate) struct SynthArgs {
         value_parser = switch()
     )]
     pub(crate) service_role_policy: bool,
+
+    /// Print instead the template of the role that API Gateway needs for `--access-logs on`: once for
+    /// an account and Region
+    #[arg(
+        long,
+        env = "CHATCTL_ACCESS_LOGS_ROLE",
+        conflicts_with_all = ["deployer_policy", "service_role_policy"],
+        value_parser = switch()
+    )]
+    pub(crate) access_logs_role: bool,
 }
 
 /// How a template is written.

@@ -1,10 +1,13 @@
 //! What the user asked for, from the command line and the environment, checked once and before
 //! anything is done. `clap` has merged the two already: a flag wins over its variable.
 
+mod operations;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use local::{FaultError, Faults, Limits};
+pub(crate) use operations::{Operations, log_retention};
 
 use crate::build::{Architecture, Profile};
 use crate::cli::{
@@ -29,6 +32,15 @@ pub(crate) enum SettingsError {
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
+    /// `--alarm-email`.
+    #[error("`{0}` is not an e-mail address")]
+    AlarmEmail(String),
+    /// `--alarm-topic`.
+    #[error("`{0}` is not the ARN of an SNS topic")]
+    AlarmTopic(String),
+    /// `--alarms off`, and somebody to tell.
+    #[error("with `--alarms off` there is nothing to tell anybody of")]
+    NoAlarms,
     /// `--url` or `--site`.
     #[error("`{flag} {value}` is not a URL that begins with {}", either(schemes))]
     Url {
@@ -67,6 +79,19 @@ impl SettingsError {
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
+            Self::AlarmEmail(_) => {
+                "set `--alarm-email` or `CHATCTL_ALARM_EMAIL` to an address such as \
+                 `me@example.org`"
+                    .to_owned()
+            }
+            Self::AlarmTopic(_) => {
+                "set `--alarm-topic` or `CHATCTL_ALARM_TOPIC` to an ARN such as \
+                 `arn:aws:sns:eu-central-1:123456789012:on-call`"
+                    .to_owned()
+            }
+            Self::NoAlarms => {
+                "leave out `--alarms off`, or `--alarm-email` and `--alarm-topic`".to_owned()
+            }
             Self::Url { flag, .. } => format!(
                 "set `{flag}` as `chatctl dev`, `chatctl deploy` and `chatctl urls` print it"
             ),
@@ -163,6 +188,8 @@ pub(crate) struct DeploySettings {
     pub(crate) cdn: Cdn,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
+    /// How it is watched and bounded.
+    pub(crate) operations: Operations,
     /// Whether the page and the chat are tried even if nothing has changed.
     pub(crate) verify: bool,
     /// The processor that the functions run on.
@@ -208,6 +235,7 @@ impl DeploySettings {
             wwwroot: source.wwwroot.clone(),
             cdn: source.cdn,
             history_days: source.history_days,
+            operations: Operations::new(&source.operations)?,
             verify: false,
             hotswap: false,
             architecture: source.arch,
@@ -426,6 +454,8 @@ pub(crate) struct SynthSettings {
     pub(crate) format: TemplateFormat,
     /// Whose policy is printed instead, if one is.
     pub(crate) policy: Option<Principal>,
+    /// Whether the role for access logs is printed instead.
+    pub(crate) access_logs_role: bool,
 }
 
 impl SynthSettings {
@@ -436,6 +466,7 @@ impl SynthSettings {
             template: template_settings(&args.stage)?,
             format: args.format,
             policy: principal(args)?,
+            access_logs_role: args.access_logs_role,
         })
     }
 }
@@ -504,6 +535,7 @@ mod tests {
             deployer_policy: false,
             role_arn: None,
             service_role_policy: false,
+            access_logs_role: false,
         }
     }
 

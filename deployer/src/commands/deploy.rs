@@ -96,6 +96,16 @@ async fn deploy(
         Extent::Configuration
     };
     verify(cloud, stage, &stack, &wanted, &urls, extent, output).await?;
+    if let Some(address) = settings
+        .operations
+        .alarm_email
+        .as_ref()
+        .filter(|_| is_changed)
+    {
+        output.step(&format!(
+            "alarms reach `{address}` once AWS's mail to it has been confirmed"
+        ))?;
+    }
     output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
     announce(settings, &urls, is_changed, output)
 }
@@ -240,7 +250,7 @@ fn short(sha256: &str) -> &str {
 
 pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, Error> {
     let stage = &settings.template.stage;
-    let parameters = [
+    let own = [
         ("StageName", stage.to_string()),
         ("CodeBucket", code.bucket.clone()),
         ("CodeKey", code.key.clone()),
@@ -251,9 +261,11 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
     Ok(Wanted {
         name: stage.stack_name(),
         template: template::synthesize(&settings.template)?.to_yaml(),
-        parameters: parameters
+        parameters: own
+            .into_iter()
+            .chain(settings.operations.parameters())
             .map(|(name, value)| (name.to_owned(), value))
-            .into(),
+            .collect(),
         owner: CHAT_OWNER,
         tags: vec![("chatctl:stage".to_owned(), stage.to_string())],
     })

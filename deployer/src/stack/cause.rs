@@ -90,7 +90,12 @@ pub(crate) fn hint(reason: &str) -> String {
 
 fn general_hint(reason: &str) -> &'static str {
     let says = |phrases: &[&str]| phrases.iter().any(|it| reason.contains(it));
-    if says(&["blockpublicpolicy", "block public access"]) {
+    if says(&["cloudwatch logs role arn"]) {
+        "API Gateway has no role to write access logs as, which an account needs once in a Region: \
+         `chatctl synth --access-logs-role > role.yaml`, then `aws cloudformation deploy \
+         --template-file role.yaml --stack-name chatctl-access-logs --capabilities CAPABILITY_IAM`, \
+         then run the same command again; or deploy with `--access-logs off`"
+    } else if says(&["blockpublicpolicy", "block public access"]) {
         "the account, or its organization, blocks public buckets (S3, `Block Public Access settings \
          for this account`), and `--cdn off` needs one: deploy with `--cdn on`, or have that block \
          lifted"

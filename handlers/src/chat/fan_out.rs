@@ -81,6 +81,12 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             }
             tokio::time::sleep(*pause).await;
         }
+        {
+            let mut tally = self.tally.borrow_mut();
+            tally.took += started.elapsed();
+            tally.gone += gone.len();
+            tally.unreached += left.len();
+        }
         if let Some(last) = last.filter(|_| !left.is_empty()) {
             let (failed, members) = (left.len(), all);
             log::error(
@@ -97,7 +103,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     async fn post<'a>(&self, member: &'a Member, frame: &str, round: &Round<'a>) {
         match self.outbox.post(&member.connection, frame).await {
-            Delivery::Delivered => {}
+            Delivery::Delivered => self.tally.borrow_mut().delivered += 1,
             Delivery::Gone if self.may_be_in_its_handshake(member) => {}
             Delivery::Gone => round.gone.borrow_mut().push(member),
             Delivery::Failed(error) => round.failed.borrow_mut().push((member, error)),
