@@ -77,6 +77,8 @@ impl<W: Fn(&str)> Journal<W> {
         work: impl Future<Output = Outcome>,
     ) -> Outcome {
         let begun = Instant::now();
+        // Boxed, for the rules' futures are as deep in one another as a compiler takes them.
+        let work = Box::pin(work);
         let noting = RECORD.scope(RefCell::default(), async {
             let outcome = work.await;
             (outcome, RECORD.with(RefCell::take))

@@ -80,6 +80,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 break;
             }
             tokio::time::sleep(*pause).await;
+            self.tally.borrow_mut().retried += left.len();
         }
         {
             let mut tally = self.tally.borrow_mut();
@@ -106,6 +107,10 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             Delivery::Delivered => self.tally.borrow_mut().delivered += 1,
             Delivery::Gone if self.may_be_in_its_handshake(member) => {}
             Delivery::Gone => round.gone.borrow_mut().push(member),
+            Delivery::Throttled(error) => {
+                self.tally.borrow_mut().throttled += 1;
+                round.failed.borrow_mut().push((member, error));
+            }
             Delivery::Failed(error) => round.failed.borrow_mut().push((member, error)),
         }
     }
