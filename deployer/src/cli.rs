@@ -5,12 +5,15 @@
 
 mod see;
 
+mod operations;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
+pub(crate) use operations::OperationsArgs;
 
 use crate::build::Architecture;
 use crate::releases::{self, Which};
@@ -162,6 +165,8 @@ Examples:
   chatctl deploy --wwwroot ./page    another page
   chatctl deploy --protect on        so that nobody deletes it by mistake
   chatctl deploy --cdn off           without CloudFront: quick, and over HTTP
+  chatctl deploy --alarm-email me@example.org
+                                     mail when something is wrong
   chatctl deploy --express --yes     for a pipeline: sooner, and it asks nothing
   chatctl deploy --hotswap           the functions' code alone, in seconds
   chatctl deploy --json              an event a line, the URLs in the last one";
@@ -229,7 +234,9 @@ Examples:
   chatctl synth --format json    as JSON, intrinsic functions in their long form
   chatctl synth > t.yaml && cfn-lint -- t.yaml
   chatctl synth --stage prod --deployer-policy > policy.json
-                                 what whoever deploys has to be allowed";
+                                 what whoever deploys has to be allowed
+  chatctl synth --access-logs-role > role.yaml
+                                 what `deploy --access-logs on` needs first";
 
 /// How the variable of a flag is read: `1`, `yes` and `true` are all on; `0`, `no`, `false` and
 /// nothing at all are off.
@@ -442,6 +449,10 @@ pub(crate) struct SourceArgs {
     /// A `bootstrap` that was built elsewhere; by default it is built here
     #[arg(long, env = "CHATCTL_BOOTSTRAP", value_name = "FILE")]
     pub(crate) bootstrap: Option<PathBuf>,
+
+    /// How it is run.
+    #[command(flatten)]
+    pub(crate) operations: OperationsArgs,
 }
 
 /// A domain of one's own.
@@ -676,6 +687,16 @@ pub(crate) struct SynthArgs {
         value_parser = switch()
     )]
     pub(crate) operator_policy: bool,
+
+    /// Print instead the template of the role that API Gateway needs for `--access-logs on`: once for
+    /// an account and Region
+    #[arg(
+        long,
+        env = "CHATCTL_ACCESS_LOGS_ROLE",
+        conflicts_with_all = ["deployer_policy", "service_role_policy"],
+        value_parser = switch()
+    )]
+    pub(crate) access_logs_role: bool,
 }
 
 /// How a template is written.

@@ -69,6 +69,12 @@ const ROLES: &[&str] = &["arn:aws:iam::*:role/{stack}-*"];
 const ACCESS_CONTROLS: &[&str] = &["arn:aws:cloudfront::*:origin-access-control/*"];
 const HEADERS_POLICIES: &[&str] = &["arn:aws:cloudfront::*:response-headers-policy/*"];
 const TABLES: &[&str] = &["arn:aws:dynamodb:*:*:table/{stack}-*"];
+/// Of one list, so that one statement is enough: a policy's size is limited.
+const ALARMS_AND_DASHBOARDS: &[&str] = &[
+    "arn:aws:cloudwatch:*:*:alarm:{stack}-*",
+    "arn:aws:cloudwatch::*:dashboard/{stack}-*",
+];
+const TOPICS: &[&str] = &["arn:aws:sns:*:*:{stack}-*"];
 const DISTRIBUTIONS: &[&str] = &["arn:aws:cloudfront::*:distribution/*"];
 
 /// Lambda reads a package in the name of whoever names it, and S3 when it is copied onto itself to count
@@ -215,7 +221,7 @@ const API: Grant = Grant::new(
     ],
 );
 
-static KINDS: [Kind; 15] = [
+static KINDS: [Kind; 19] = [
     Kind {
         name: "AWS::ApiGatewayV2::Api",
         grants: &[
@@ -286,6 +292,33 @@ static KINDS: [Kind; 15] = [
                 "cloudfront:UpdateResponseHeadersPolicy",
             ],
             HEADERS_POLICIES,
+        )],
+    },
+    Kind {
+        name: "AWS::CloudWatch::Alarm",
+        grants: &[Grant::new(
+            "Alarms",
+            &[
+                "cloudwatch:DeleteAlarms",
+                "cloudwatch:DescribeAlarms",
+                "cloudwatch:ListTagsForResource",
+                "cloudwatch:PutMetricAlarm",
+                "cloudwatch:TagResource",
+                "cloudwatch:UntagResource",
+            ],
+            ALARMS_AND_DASHBOARDS,
+        )],
+    },
+    Kind {
+        name: "AWS::CloudWatch::Dashboard",
+        grants: &[Grant::new(
+            "Dashboards",
+            &[
+                "cloudwatch:DeleteDashboards",
+                "cloudwatch:GetDashboard",
+                "cloudwatch:PutDashboard",
+            ],
+            ALARMS_AND_DASHBOARDS,
         )],
     },
     Kind {
@@ -431,6 +464,36 @@ static KINDS: [Kind; 15] = [
                 "s3:PutBucketPolicy",
             ],
             BUCKETS,
+        )],
+    },
+    Kind {
+        name: "AWS::SNS::Subscription",
+        grants: &[Grant::new(
+            "Subscriptions",
+            &[
+                "sns:GetSubscriptionAttributes",
+                "sns:ListSubscriptionsByTopic",
+                "sns:Subscribe",
+                "sns:Unsubscribe",
+            ],
+            TOPICS,
+        )],
+    },
+    Kind {
+        name: "AWS::SNS::Topic",
+        grants: &[Grant::new(
+            "Topics",
+            &[
+                "sns:CreateTopic",
+                "sns:DeleteTopic",
+                "sns:GetDataProtectionPolicy",
+                "sns:GetTopicAttributes",
+                "sns:ListTagsForResource",
+                "sns:SetTopicAttributes",
+                "sns:TagResource",
+                "sns:UntagResource",
+            ],
+            TOPICS,
         )],
     },
 ];

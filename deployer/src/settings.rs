@@ -6,10 +6,13 @@
 
 mod see;
 
+mod operations;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use local::{FaultError, Faults, Limits};
+pub(crate) use operations::{Operations, log_retention};
 
 use crate::build::{Architecture, Profile};
 use crate::cli::{
@@ -55,6 +58,15 @@ pub(crate) enum SettingsError {
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
+    /// `--alarm-email`.
+    #[error("`{0}` is not an e-mail address")]
+    AlarmEmail(String),
+    /// `--alarm-topic`.
+    #[error("`{0}` is not the ARN of an SNS topic")]
+    AlarmTopic(String),
+    /// `--alarms off`, and somebody to tell.
+    #[error("with `--alarms off` there is nothing to tell anybody of")]
+    NoAlarms,
     /// `--url` or `--site`.
     #[error("`{flag} {value}` is not a URL that begins with {}", either(schemes))]
     Url {
@@ -108,6 +120,19 @@ impl SettingsError {
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
+            Self::AlarmEmail(_) => {
+                "set `--alarm-email` or `CHATCTL_ALARM_EMAIL` to an address such as \
+                 `me@example.org`"
+                    .to_owned()
+            }
+            Self::AlarmTopic(_) => {
+                "set `--alarm-topic` or `CHATCTL_ALARM_TOPIC` to an ARN such as \
+                 `arn:aws:sns:eu-central-1:123456789012:on-call`"
+                    .to_owned()
+            }
+            Self::NoAlarms => {
+                "leave out `--alarms off`, or `--alarm-email` and `--alarm-topic`".to_owned()
+            }
             Self::Url { flag, .. } => format!(
                 "set `{flag}` as `chatctl dev`, `chatctl deploy` and `chatctl urls` print it"
             ),
@@ -238,6 +263,8 @@ pub(crate) struct DeploySettings {
     pub(crate) protect: Option<Protection>,
     /// Tags of the stack.
     pub(crate) tags: Vec<(String, String)>,
+    /// How it is watched and bounded.
+    pub(crate) operations: Operations,
     /// Whether the page and the chat are tried even if nothing has changed.
     pub(crate) verify: bool,
     /// How long they are tried.
@@ -297,6 +324,7 @@ impl DeploySettings {
             history_days: source.history_days,
             protect: source.protect,
             tags: tags::all(&source.tag)?,
+            operations: Operations::new(&source.operations)?,
             verify: false,
             verify_timeout: VERIFY_TIMEOUT,
             hotswap: false,
@@ -599,6 +627,8 @@ pub(crate) struct SynthSettings {
     pub(crate) format: TemplateFormat,
     /// Whose policy is printed instead, if one is.
     pub(crate) policy: Option<Principal>,
+    /// Whether the role for access logs is printed instead.
+    pub(crate) access_logs_role: bool,
 }
 
 impl SynthSettings {
@@ -610,6 +640,7 @@ impl SynthSettings {
             protect: args.protect,
             format: args.format,
             policy: principal(args)?,
+            access_logs_role: args.access_logs_role,
         })
     }
 }
@@ -683,6 +714,7 @@ mod tests {
             role_arn: None,
             service_role_policy: false,
             operator_policy: false,
+            access_logs_role: false,
         }
     }
 

@@ -101,6 +101,15 @@ pub(crate) fn artifacts() -> Result<&'static str, TemplateError> {
     Ok(embedded::artifacts()?)
 }
 
+/// The template of the role that API Gateway writes access logs as, for all chats of an account and
+/// Region.
+///
+/// # Errors
+/// [`TemplateError`], if it is not embedded: a test sees to it that it is.
+pub(crate) fn access_logs_role() -> Result<&'static str, TemplateError> {
+    Ok(embedded::access_logs()?)
+}
+
 /// [`synthesize`], of any fragments.
 fn assemble(
     fragments: &[Fragment<'_>],

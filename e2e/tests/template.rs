@@ -54,7 +54,14 @@ async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
     check_environments(&template).expect("template and handlers agree");
 
     let text = template.to_string();
-    for variable in ["TABLE_NAME", "MANAGEMENT_ENDPOINT", "HISTORY_DAYS"] {
+    for variable in [
+        "TABLE_NAME",
+        "MANAGEMENT_ENDPOINT",
+        "HISTORY_DAYS",
+        "STACK_NAME",
+        "STACK_ID",
+        "METRICS",
+    ] {
         let renamed = text.replace(&format!("\"{variable}\":"), "\"RENAMED\":");
         assert_ne!(renamed, text, "{variable} is there");
         let renamed = serde_json::from_str(&renamed).expect("JSON");
@@ -125,8 +132,8 @@ async fn what_the_local_stack_would_ignore_it_refuses_by_name() {
     };
     let cases = [
         (
-            with(&|it| it["Alarm"] = json!({"Type": "AWS::CloudWatch::Alarm"})),
-            "`Alarm`",
+            with(&|it| it["Queue"] = json!({"Type": "AWS::SQS::Queue"})),
+            "`Queue`",
         ),
         (
             with(&|it| it["Idle"] = it["ConnectFunction"].clone()),

@@ -6,6 +6,7 @@ use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 
 use crate::chat::Chat;
 use crate::event::{Outcome, connection_id, reply};
+use crate::log;
 use crate::ports::{Outbox, Store};
 
 /// How long a frame may take: less than the 29 s that API Gateway and the function's own timeout give,
@@ -21,8 +22,14 @@ pub async fn handle(
     event: &ApiGatewayWebsocketProxyRequest,
 ) -> Outcome {
     let id = connection_id(event)?;
+    log::connection(&id);
+    log::event("invalid");
     // Always text: API Gateway closes a connection that sends a binary frame, with code 1003.
     let frame = event.body.as_deref().unwrap_or_default();
     let answer = tokio::time::timeout(ANSWER_TIMEOUT, chat.answer(&id, frame));
-    Ok(reply(answer.await?.to_json()))
+    let answer = answer.await;
+    log::posted(chat.take_tally());
+    let frame = answer?;
+    log::answered(&frame);
+    Ok(reply(frame.to_json()))
 }

@@ -9,6 +9,13 @@ pub const MANAGEMENT_ENDPOINT: &str = "MANAGEMENT_ENDPOINT";
 /// Days that messages are kept, and a room without members; 0 keeps them ten minutes, for clients
 /// that come back. Set by the template.
 pub const HISTORY_DAYS: &str = "HISTORY_DAYS";
+/// The stack's name, the dimension of its metrics. Set by the template, for every function.
+pub const STACK_NAME: &str = "STACK_NAME";
+/// The stack's ARN, of which nobody who has the logs alone knows the end. Set by the template, for every
+/// function.
+pub const STACK_ID: &str = "STACK_ID";
+/// `on` or `off`. Set by the template, for every function.
+pub const METRICS: &str = "METRICS";
 
 /// Without a history, messages are kept for as long as a client may take to come back.
 const HISTORY_MIN: Duration = Duration::from_mins(10);
@@ -73,8 +80,15 @@ impl Function {
     #[must_use]
     pub const fn template_variables(self) -> &'static [&'static str] {
         match self {
-            Self::Connect => &[TABLE_NAME],
-            Self::Disconnect | Self::Action => &[TABLE_NAME, MANAGEMENT_ENDPOINT, HISTORY_DAYS],
+            Self::Connect => &[TABLE_NAME, STACK_NAME, STACK_ID, METRICS],
+            Self::Disconnect | Self::Action => &[
+                TABLE_NAME,
+                MANAGEMENT_ENDPOINT,
+                HISTORY_DAYS,
+                STACK_NAME,
+                STACK_ID,
+                METRICS,
+            ],
         }
     }
 }
@@ -134,6 +148,40 @@ pub struct ChatSettings {
     pub management_endpoint: String,
     /// How long messages are kept.
     pub history: Duration,
+}
+
+/// What the log lines need. None of it is a reason not to start: while a stack is updated, and after the
+/// code alone was swapped, functions run for a while with the variables of an older template.
+#[derive(Clone)]
+pub struct LogSettings {
+    /// The stack whose metrics are told, if any are.
+    pub metrics_of: Option<String>,
+    /// What rooms' digests are made with.
+    pub room_key: String,
+}
+
+impl LogSettings {
+    /// Reads it, as far as it is there.
+    #[must_use]
+    pub fn read(environment: Environment<'_>) -> Self {
+        let is_on = optional(environment, METRICS).is_some_and(|value| value == "on");
+        Self {
+            metrics_of: optional(environment, STACK_NAME).filter(|_| is_on),
+            // The table's name ends in random digits, too.
+            room_key: optional(environment, STACK_ID)
+                .or_else(|| optional(environment, TABLE_NAME))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for LogSettings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("LogSettings")
+            .field("metrics_of", &self.metrics_of)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A variable that cannot be used.
@@ -243,6 +291,9 @@ fn required(environment: Environment<'_>, name: &'static str) -> Result<String, 
 mod tests {
     use super::*;
 
+    /// What a function does without, for a while.
+    const LOGS: [&str; 3] = [STACK_NAME, STACK_ID, METRICS];
+
     const LAMBDA: [&str; 3] = [REGION, ACCESS_KEY_ID, SECRET_ACCESS_KEY];
 
     fn value_of(name: &str) -> Option<String> {
@@ -260,6 +311,7 @@ mod tests {
         let variables = Function::Action
             .template_variables()
             .iter()
+            .filter(|variable| !LOGS.contains(variable))
             .chain(&LAMBDA)
             .chain(&[HANDLER]);
         for missing in variables {
@@ -287,6 +339,30 @@ mod tests {
         };
         Settings::read(&environment).expect("complete");
         ChatSettings::read(&environment).expect("complete");
+        let _ = LogSettings::read(&environment);
+    }
+
+    #[test]
+    fn with_the_variables_of_an_older_template_there_are_no_metrics_and_rooms_are_still_told_apart()
+    {
+        let with = |missing: &'static [&'static str], metrics: &'static str| {
+            LogSettings::read(&move |name: &str| {
+                match name {
+                    METRICS => Some(metrics.to_owned()),
+                    other => value_of(other),
+                }
+                .filter(|_| !missing.contains(&name))
+            })
+        };
+        let all = with(&[], "on");
+        assert_eq!(all.metrics_of.as_deref(), Some("value of STACK_NAME"));
+        assert_eq!(all.room_key, "value of STACK_ID");
+        assert_eq!(with(&[], "off").metrics_of, None);
+        assert_eq!(with(&[], "").metrics_of, None);
+        let none = with(&LOGS, "on");
+        assert_eq!(none.metrics_of, None);
+        assert_eq!(none.room_key, "value of TABLE_NAME");
+        assert!(!format!("{all:?}").contains("STACK_ID"), "{all:?}");
     }
 
     #[test]

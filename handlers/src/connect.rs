@@ -16,9 +16,11 @@ pub async fn handle(
     event: &ApiGatewayWebsocketProxyRequest,
 ) -> Outcome {
     let id = connection_id(event)?;
+    log::connection(&id);
     if !is(event, "CONNECT") {
         return Ok(status(400));
     }
+    log::event("connect");
     Ok(match chat::arrive(store, clock, &id).await {
         Ok(()) => status(200),
         Err(error) => {

@@ -4,7 +4,8 @@
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 
 use crate::chat::Chat;
-use crate::event::{Outcome, connection_id, is, status};
+use crate::event::{Outcome, connection_id, is, status, time_open};
+use crate::log;
 use crate::ports::{Outbox, Store};
 
 /// Removes the connection and whatever it held, and tells its room.
@@ -16,10 +17,15 @@ pub async fn handle(
     event: &ApiGatewayWebsocketProxyRequest,
 ) -> Outcome {
     let id = connection_id(event)?;
+    log::connection(&id);
     if !is(event, "DISCONNECT") {
         return Ok(status(400));
     }
-    chat.depart(&id).await?;
+    log::event("disconnect");
+    log::connected(time_open(event));
+    let departed = chat.depart(&id).await;
+    log::posted(chat.take_tally());
+    departed?;
     Ok(status(200))
 }
 

@@ -1,5 +1,7 @@
 //! What the three functions share about API Gateway's events and their responses.
 
+use std::time::Duration;
+
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
 use aws_lambda_events::encodings::Body;
 
@@ -30,6 +32,18 @@ pub fn connection_id(
     "the event has no `requestContext.connectionId`; hint: invoke this function from a WebSocket API"
 )]
 pub struct NoConnection;
+
+/// For how long the connection was open when the event was sent; `None` where the event does not say.
+#[must_use]
+pub fn time_open(event: &ApiGatewayWebsocketProxyRequest) -> Option<Duration> {
+    let context = &event.request_context;
+    let open = context
+        .request_time_epoch
+        .checked_sub(context.connected_at)?;
+    let is_known = context.connected_at > 0;
+    let millis = u64::try_from(open).ok().filter(|_| is_known)?;
+    Some(Duration::from_millis(millis))
+}
 
 /// Whether API Gateway sent the event for the given moment of a connection. A client could otherwise
 /// name a route like `$disconnect` in a frame, should API Gateway ever let it.

@@ -3,8 +3,9 @@
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use handlers::adapters::{self, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
 use handlers::chat::Chat;
-use handlers::config::{self, ChatSettings, Function, Settings};
-use handlers::{action, connect, disconnect, log};
+use handlers::config::{self, ChatSettings, Function, LogSettings, Settings};
+use handlers::log::{self, Journal};
+use handlers::{action, connect, disconnect};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 type Event = LambdaEvent<ApiGatewayWebsocketProxyRequest>;
@@ -29,25 +30,30 @@ fn main() -> std::process::ExitCode {
 async fn serve() -> Result<(), Error> {
     let environment = |name: &str| std::env::var(name).ok();
     let settings = Settings::read(&environment)?;
+    let logs = LogSettings::read(&environment);
+    let journal = &Journal::new(settings.function, logs, log::to_stdout);
     match settings.function {
         Function::Connect => {
             let store = &DynamoStore::new(&adapters::aws_config(&settings, &[])?, &settings);
             run(service_fn(|event: Event| async move {
-                connect::handle(store, &SystemClock, &event.payload).await
+                let work = connect::handle(store, &SystemClock, &event.payload);
+                journal.invocation(&event.context.request_id, work).await
             }))
             .await
         }
         Function::Disconnect => {
             let chat = &chat(&settings, &environment)?;
             run(service_fn(|event: Event| async move {
-                disconnect::handle(chat, &event.payload).await
+                let work = disconnect::handle(chat, &event.payload);
+                journal.invocation(&event.context.request_id, work).await
             }))
             .await
         }
         Function::Action => {
             let chat = &chat(&settings, &environment)?;
             run(service_fn(|event: Event| async move {
-                action::handle(chat, &event.payload).await
+                let work = action::handle(chat, &event.payload);
+                journal.invocation(&event.context.request_id, work).await
             }))
             .await
         }

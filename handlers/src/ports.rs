@@ -234,6 +234,8 @@ pub enum Delivery {
     Delivered,
     /// The connection no longer exists (HTTP 410).
     Gone,
+    /// API Gateway took too many just now (HTTP 429).
+    Throttled(PortError),
     /// It could not be handed over this time.
     Failed(PortError),
 }

@@ -62,6 +62,21 @@ pub enum ClientFrame {
 }
 
 impl ClientFrame {
+    /// Its `type`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Message { .. } => "message",
+            Self::Create { .. } => "create",
+            Self::Join { .. } => "join",
+            Self::Leave => "leave",
+            Self::Rename { .. } => "rename",
+            Self::History { .. } => "history",
+            Self::Typing => "typing",
+            Self::Ping => "ping",
+        }
+    }
+
     /// Reads a frame.
     ///
     /// # Errors

@@ -111,6 +111,16 @@ async fn deploy(
     };
     verify(cloud, &deployed, extent, settings.verify_timeout, output).await?;
     urls.tell_of_domain(output).await?;
+    if let Some(address) = settings
+        .operations
+        .alarm_email
+        .as_ref()
+        .filter(|_| is_changed)
+    {
+        output.step(&format!(
+            "alarms reach `{address}` once AWS's mail to it has been confirmed"
+        ))?;
+    }
     output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
     announce(settings, &urls, is_changed, output)
 }
@@ -266,7 +276,7 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
     let domain = settings.domain.as_ref();
     let protection = settings.protect.unwrap_or_default();
     let ours = ("chatctl:stage".to_owned(), stage.to_string());
-    let parameters = [
+    let own = [
         ("StageName", stage.to_string()),
         ("CodeBucket", code.bucket.clone()),
         ("CodeKey", code.key.clone()),
@@ -286,9 +296,11 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
     Ok(Wanted {
         name: stage.stack_name(),
         template: template::synthesize_protected(&settings.template, protection)?.to_yaml(),
-        parameters: parameters
+        parameters: own
+            .into_iter()
+            .chain(settings.operations.parameters())
             .map(|(name, value)| (name.to_owned(), value))
-            .into(),
+            .collect(),
         owner: CHAT_OWNER,
         tags: std::iter::once(ours).chain(settings.tags.clone()).collect(),
     })

@@ -7,11 +7,16 @@ use crate::policy;
 use crate::settings::SynthSettings;
 use crate::template;
 
-/// Prints the template of a stage, or the policy of whoever deploys it, on standard output, and nothing else.
+/// Prints the template of a stage, the policy of whoever deploys it, or the template of the role for access
+/// logs, on standard output, and nothing else.
 ///
 /// # Errors
 /// [`Error`], if the template is faulty or cannot be printed.
 pub(crate) fn run(settings: &SynthSettings, output: &mut Output) -> Result<(), Error> {
+    if settings.access_logs_role {
+        output.data(template::access_logs_role()?)?;
+        return Ok(());
+    }
     let document = template::synthesize_protected(&settings.template, settings.protect)?;
     if let Some(principal) = &settings.policy {
         let policy = policy::policy(&settings.template.stage, &document, principal);

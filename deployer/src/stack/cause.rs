@@ -100,6 +100,11 @@ fn general_hint(reason: &str) -> &'static str {
     ]) {
         "the certificate of `--certificate-arn` has to be issued, trusted and for the name of \
          `--domain` (`aws acm describe-certificate --region us-east-1` tells)"
+    } else if says(&["cloudwatch logs role arn"]) {
+        "API Gateway has no role to write access logs as, which an account needs once in a Region: \
+         `chatctl synth --access-logs-role > role.yaml`, then `aws cloudformation deploy \
+         --template-file role.yaml --stack-name chatctl-access-logs --capabilities CAPABILITY_IAM`, \
+         then run the same command again; or deploy with `--access-logs off`"
     } else if says(&["blockpublicpolicy", "block public access"]) {
         "the account, or its organization, blocks public buckets (S3, `Block Public Access settings \
          for this account`), and `--cdn off` needs one: deploy with `--cdn on`, or have that block \

@@ -9,6 +9,8 @@ static FOLDER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../cloudformation");
 
 const ARTIFACTS: &str = "bootstrap/bootstrap.yaml";
 
+const ACCESS_LOGS: &str = "bootstrap/access-logs.yaml";
+
 /// The fragments of the stack, ordered by their files' names.
 ///
 /// # Errors
@@ -36,11 +38,21 @@ pub(crate) fn fragments() -> Result<Vec<Fragment<'static>>, FragmentError> {
 /// # Errors
 /// [`FragmentError::Encoding`], if it is not there as text.
 pub(crate) fn artifacts() -> Result<&'static str, FragmentError> {
-    let text = FOLDER
-        .get_file(ARTIFACTS)
-        .and_then(|file| file.contents_utf8());
+    whole(ARTIFACTS)
+}
+
+/// The template of the role that API Gateway writes access logs as: complete as it is written.
+///
+/// # Errors
+/// [`FragmentError::Encoding`], if it is not there as text.
+pub(crate) fn access_logs() -> Result<&'static str, FragmentError> {
+    whole(ACCESS_LOGS)
+}
+
+fn whole(file: &str) -> Result<&'static str, FragmentError> {
+    let text = FOLDER.get_file(file).and_then(|file| file.contents_utf8());
     text.ok_or_else(|| FragmentError::Encoding {
-        file: ARTIFACTS.to_owned(),
+        file: file.to_owned(),
     })
 }
 

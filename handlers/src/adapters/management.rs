@@ -62,6 +62,9 @@ impl Outbox for ManagementOutbox {
             Err(error) if is_gone(&error, PostToConnectionError::is_gone_exception) => {
                 Delivery::Gone
             }
+            Err(error) if status(&error) == Some(429) => {
+                Delivery::Throttled(PortError::new("post to a connection", error))
+            }
             Err(error) => Delivery::Failed(PortError::new("post to a connection", error)),
         }
     }
@@ -83,8 +86,11 @@ impl Outbox for ManagementOutbox {
 
 /// `410 Gone`, by the error's name or, should a proxy have dropped that header, by the status.
 fn is_gone<E>(error: &SdkError<E>, is_gone_exception: impl Fn(&E) -> bool) -> bool {
-    error.as_service_error().is_some_and(is_gone_exception)
-        || error
-            .raw_response()
-            .is_some_and(|response| response.status().as_u16() == 410)
+    error.as_service_error().is_some_and(is_gone_exception) || status(error) == Some(410)
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error
+        .raw_response()
+        .map(|response| response.status().as_u16())
 }

@@ -830,10 +830,11 @@ async fn a_denied_call_is_an_error_at_once() {
 #[tokio::test]
 async fn a_post_is_made_once_and_says_whether_the_connection_is_gone() {
     let wire = Wire::answering(&[(429, THROTTLED), (500, "{}"), (200, "")]).await;
-    for expected in ["failed", "failed", "delivered"] {
+    for expected in ["throttled", "failed", "delivered"] {
         let delivery = match wire.outbox().post(&id("a="), "{}").await {
             Delivery::Delivered => "delivered",
             Delivery::Gone => "gone",
+            Delivery::Throttled(_) => "throttled",
             Delivery::Failed(_) => "failed",
         };
         assert_eq!(delivery, expected);

@@ -80,6 +80,13 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 break;
             }
             tokio::time::sleep(*pause).await;
+            self.tally.borrow_mut().retried += left.len();
+        }
+        {
+            let mut tally = self.tally.borrow_mut();
+            tally.took += started.elapsed();
+            tally.gone += gone.len();
+            tally.unreached += left.len();
         }
         if let Some(last) = last.filter(|_| !left.is_empty()) {
             let (failed, members) = (left.len(), all);
@@ -97,9 +104,13 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     async fn post<'a>(&self, member: &'a Member, frame: &str, round: &Round<'a>) {
         match self.outbox.post(&member.connection, frame).await {
-            Delivery::Delivered => {}
+            Delivery::Delivered => self.tally.borrow_mut().delivered += 1,
             Delivery::Gone if self.may_be_in_its_handshake(member) => {}
             Delivery::Gone => round.gone.borrow_mut().push(member),
+            Delivery::Throttled(error) => {
+                self.tally.borrow_mut().throttled += 1;
+                round.failed.borrow_mut().push((member, error));
+            }
             Delivery::Failed(error) => round.failed.borrow_mut().push((member, error)),
         }
     }

@@ -16,6 +16,7 @@ use super::{
     CONNECTION_TTL, Chat, Failure, MARGIN, Room, lost_every_race, name_needed, not_in_room,
     overtaken,
 };
+use crate::log;
 use crate::ports::{
     Connection, ConnectionId, Member, Message, Outbox, Part, Store, Timestamp, View,
 };
@@ -67,6 +68,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         };
         // One that was sent before was handed out then; who missed it asks for it.
         if fresh {
+            log::said();
             let others = view.members.iter().filter(|it| it.connection != *sender);
             let frame = frame.to_json();
             let gone = self.fan_out(&room, others, &frame, Effort::Stubborn).await;

@@ -21,6 +21,7 @@ mod message;
 mod name;
 mod presence;
 mod room;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ pub use code::RoomCode;
 pub use message::{ID_CHARS_MAX, TEXT_CHARS_MAX};
 pub use name::{NAME_CHARS_MAX, Name};
 pub use room::Room;
+pub use tally::Tally;
 
 use crate::log;
 use crate::ports::{Clock, Connection, ConnectionId, Member, Outbox, PortError, Randomness, Store};
@@ -77,6 +79,7 @@ pub struct Chat<S, O> {
     clock: Box<dyn Clock>,
     randomness: Box<dyn Randomness>,
     history: Duration,
+    tally: std::cell::RefCell<Tally>,
 }
 
 /// Why a frame was not carried out: for the client, or for our log alone.
@@ -111,7 +114,13 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             clock: Box::new(clock),
             randomness: Box::new(randomness),
             history,
+            tally: std::cell::RefCell::default(),
         }
+    }
+
+    /// What was posted since this was asked last.
+    pub fn take_tally(&self) -> Tally {
+        self.tally.take()
     }
 
     /// A connection was closed. Whatever it held goes, and its room is told.
@@ -122,6 +131,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let Some(record) = self.store.drop_connection(id).await? else {
             return Ok(());
         };
+        log::room(&record.room);
         let member = Member {
             id: record.member,
             connection: record.id,
@@ -138,6 +148,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     pub async fn answer(&self, sender: &ConnectionId, frame: &str) -> ServerFrame {
         let (id, answer) = match ClientFrame::parse(frame) {
             Ok(frame) => {
+                log::event(frame.kind());
                 let id = match &frame {
                     ClientFrame::Message { id, .. } => id.clone(),
                     _ => None,

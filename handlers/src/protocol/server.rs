@@ -130,6 +130,21 @@ pub enum PresenceEvent {
 }
 
 impl ServerFrame {
+    /// Which room it is about, if any.
+    #[must_use]
+    pub fn room(&self) -> Option<&str> {
+        match self {
+            Self::Message { room, .. }
+            | Self::Joined { room, .. }
+            | Self::Left { room }
+            | Self::Presence { room, .. }
+            | Self::History { room, .. }
+            | Self::Typing { room, .. }
+            | Self::Pong { room, .. } => Some(room),
+            Self::Error(_) => None,
+        }
+    }
+
     /// The frame as JSON text.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "such structs always serialize")]
@@ -204,4 +219,11 @@ impl Code {
         Self::NotConnected,
         Self::TryAgain,
     ];
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Its name on the wire.
+        self.serialize(formatter)
+    }
 }

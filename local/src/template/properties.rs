@@ -14,14 +14,18 @@ use serde_json::Value;
 /// A property that changes nothing on one machine.
 pub(super) type Ignored = serde::de::IgnoredAny;
 
-/// Resource types whose properties have no meaning on one machine at all: who may do what, and where
-/// logs go.
-pub(super) const WITHOUT_LOCAL_MEANING: [&str; 5] = [
+/// Resource types whose properties have no meaning on one machine at all: who may do what, where logs
+/// go, and who looks at them.
+pub(super) const WITHOUT_LOCAL_MEANING: [&str; 9] = [
     "AWS::CloudFront::OriginAccessControl",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
     "AWS::S3::BucketPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
 ];
 
 /// `AWS::DynamoDB::Table`.
@@ -157,6 +161,8 @@ pub(super) struct Stage {
     #[serde(default, deserialize_with = "lenient_option")]
     pub(super) auto_deploy: Option<bool>,
     pub(super) default_route_settings: Option<RouteSettings>,
+    #[serde(rename = "AccessLogSettings")]
+    _access_logs: Option<Ignored>,
     #[serde(rename = "ApiId")]
     _api_id: Ignored,
     #[serde(rename = "Description")]

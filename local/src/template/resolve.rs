@@ -118,6 +118,15 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// An ARN ends in a stack's own digits; here, where nothing outlives the stack, they are always the same.
+    fn stack_id(&self) -> String {
+        let name = self.stack_name;
+        format!(
+            "arn:{PARTITION}:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{name}/\
+             00000000-0000-0000-0000-000000000000"
+        )
+    }
+
     fn stage_name(&self, resource: &str) -> String {
         let name = &self.resources[resource]["Properties"]["StageName"];
         self.text(resource, name)
@@ -204,6 +213,7 @@ impl<'a> Resolver<'a> {
             "AWS::AccountId" => Some(ACCOUNT_ID),
             "AWS::Partition" => Some(PARTITION),
             "AWS::Region" => Some(REGION),
+            "AWS::StackId" => return Ok(Some(self.stack_id().into())),
             "AWS::StackName" => Some(self.stack_name),
             "AWS::URLSuffix" => Some(URL_SUFFIX),
             _ => None,
