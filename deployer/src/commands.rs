@@ -12,7 +12,6 @@ pub(crate) mod man;
 pub(crate) mod open;
 pub(crate) mod plan;
 mod receipt;
-mod receipt;
 pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod synth;

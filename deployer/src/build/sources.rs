@@ -68,11 +68,6 @@ impl Sources {
         self.remark.as_deref()
     }
 
-    /// Its folder.
-    pub(crate) fn checkout(&self) -> &Path {
-        &self.checkout
-    }
-
     /// The workspace's manifest.
     pub(crate) fn manifest(&self) -> PathBuf {
         self.checkout.join("Cargo.toml")

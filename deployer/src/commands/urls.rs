@@ -148,13 +148,14 @@ pub(super) fn required(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::stack::Status;
 
     const DIRECT: &str = "wss://api.execute-api.us-east-1.amazonaws.com/dev";
 
-    fn urls(outputs: &[(&str, &str)]) -> Urls {
+    /// Of a stack with these outputs.
+    pub(in crate::commands) fn urls(outputs: &[(&str, &str)]) -> Urls {
         let outputs = outputs.iter().copied();
         let stack = StackView {
             id: "arn:aws:cloudformation:us-east-1:1:stack/chat-dev/1".to_owned(),
@@ -164,6 +165,7 @@ mod tests {
                 .collect(),
             parameters: Vec::new(),
             tags: Vec::new(),
+            is_protected: false,
             owner: Some(CHAT_OWNER.to_owned()),
         };
         Urls::of(&"dev".parse().unwrap(), &stack).unwrap()

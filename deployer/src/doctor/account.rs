@@ -243,6 +243,7 @@ mod tests {
             outputs: Vec::new(),
             parameters: Vec::new(),
             tags: Vec::new(),
+            is_protected: false,
             owner: owner.map(str::to_owned),
         };
         for (found, verdict) in [

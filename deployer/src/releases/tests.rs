@@ -124,7 +124,7 @@ async fn a_page_comes_back_as_it_was_or_is_told_to_be_damaged() {
     let back = page(&bucket, "b", &stage(), &kept).await.unwrap();
     assert_eq!(back.digest(), whole.digest());
 
-    let other = Page::embedded().with_config("x");
+    let other = Page::embedded().with_config("x".to_owned());
     let mut bytes = other.to_zip().unwrap().to_vec();
     let last = bytes.len() - 10;
     bytes.truncate(last);

@@ -417,10 +417,13 @@ mod tests {
 
     fn finished() -> Finished {
         Finished {
-            urls: Urls {
-                site: "https://d111111abcdef8.cloudfront.net/".to_owned(),
-                websocket: "wss://api.execute-api.eu-central-1.amazonaws.com/dev".to_owned(),
-            },
+            urls: crate::commands::urls::tests::urls(&[
+                ("SiteUrl", "https://d111111abcdef8.cloudfront.net/"),
+                (
+                    "WebSocketUrl",
+                    "wss://api.execute-api.eu-central-1.amazonaws.com/dev",
+                ),
+            ]),
             stage: "dev".to_owned(),
             code: Ok(code("a", &["a", "a", "a"], Some("a"))),
             page: Ok(Edits::default()),

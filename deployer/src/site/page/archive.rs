@@ -101,7 +101,7 @@ mod tests {
         let turned = page(&[("c.js", "1"), ("index.html", "<p>ä"), ("a/b.js", "")]);
         assert_eq!(turned.digest(), one.digest());
         assert_eq!(turned.to_zip().unwrap(), zip);
-        let configured = one.clone().with_config("wss://elsewhere");
+        let configured = one.clone().with_config("wss://elsewhere".to_owned());
         assert_eq!(
             configured.digest(),
             one.digest(),
