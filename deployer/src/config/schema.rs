@@ -21,11 +21,20 @@ pub(super) const STAGES: &str = "stages";
 pub(super) const STAGE: &str = "stage";
 
 /// Flags that are no settings, and why.
-pub(super) const NOT_IN_A_FILE: [(&str, &str); 14] = [
+pub(super) const NOT_IN_A_FILE: [(&str, &str); 30] = [
+    ("access-logs-role", ONE_RUN),
+    ("all", ONE_RUN),
     ("allow-replacement", LOSES_DATA),
+    ("build", ONE_RUN),
     ("config", "it says which file is read"),
+    ("connections", ONE_RUN),
     ("deployer-policy", ONE_RUN),
+    ("dev", ONE_RUN),
+    ("drift", ONE_RUN),
+    ("errors", ONE_RUN),
+    ("follow", ONE_RUN),
     ("format", ONE_RUN),
+    ("function", ONE_RUN),
     (
         "hotswap",
         "each deploy would leave stack and page alone, and never say so",
@@ -36,11 +45,18 @@ pub(super) const NOT_IN_A_FILE: [(&str, &str); 14] = [
     ),
     ("keep-table", "it lifts a protection, once"),
     ("list", ONE_RUN),
+    ("local", ONE_RUN),
+    ("operator-policy", ONE_RUN),
+    ("out", ONE_RUN),
+    ("rate", ONE_RUN),
+    ("room-size", ONE_RUN),
     ("service-role-policy", ONE_RUN),
+    ("since", ONE_RUN),
     ("site", ONE_RUN),
     ("tag", "tags are a table of their own, `[tags]`"),
     ("to", ONE_RUN),
     ("url", ONE_RUN),
+    ("watch", ONE_RUN),
     ("yes", "a question that nobody sees protects nobody"),
 ];
 

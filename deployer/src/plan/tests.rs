@@ -277,15 +277,23 @@ fn the_figures_are_those_of_the_code_and_the_template() {
     let fan_out = include_str!("../../../handlers/src/chat/fan_out.rs");
     let posts = number_after(fan_out, "const POSTS_AT_ONCE: usize = ");
     assert_near(figures::POSTS_AT_ONCE, posts, "posts at once");
-    let functions = include_str!("../../../cloudformation/functions.yaml");
+    let template = crate::template::synthesize(&crate::template::TemplateSettings {
+        stage: "dev".parse().expect("a stage's name"),
+    });
+    let template = template.expect("a template");
+    let template = template.as_value();
+    let default = |parameter: &str| {
+        let default = &template["Parameters"][parameter]["Default"];
+        default
+            .as_f64()
+            .unwrap_or_else(|| panic!("`{parameter}` has no default that is a number"))
+    };
+    assert_near(figures::MEMORY_MB, default("Memory"), "memory");
     assert_near(
-        figures::MEMORY_MB,
-        number_after(functions, "MemorySize: "),
-        "memory",
+        quotas::STAGE_RATE,
+        default("ThrottleRate"),
+        "the stage's throttle",
     );
-    let api = include_str!("../../../cloudformation/websocket-api.yaml");
-    let rate = number_after(api, "ThrottlingRateLimit: ");
-    assert_near(quotas::STAGE_RATE, rate, "the stage's throttle");
 }
 
 /// The table of `docs/scale.md`: everybody says something every five minutes, in rooms of 50.
