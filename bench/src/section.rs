@@ -77,12 +77,14 @@ pub(crate) struct Context {
     pub(crate) target: PathBuf,
     /// Fewer runs, smaller rooms.
     pub(crate) is_quick: bool,
+    /// chatctl without its peers.
+    pub(crate) is_alone: bool,
 }
 
 impl Context {
     /// # Errors
     /// If cargo does not tell where its target folder is.
-    pub(crate) fn new(is_quick: bool) -> Result<Self, BenchError> {
+    pub(crate) fn new(is_quick: bool, is_alone: bool) -> Result<Self, BenchError> {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .ok_or_else(|| BenchError::Measurement("the crate has no folder above it".to_owned()))?
@@ -104,6 +106,7 @@ impl Context {
             target: PathBuf::from(target),
             checkout,
             is_quick,
+            is_alone,
         })
     }
 
@@ -151,7 +154,7 @@ impl Context {
                 .format(&Rfc3339)
                 .map_err(|error| BenchError::Measurement(error.to_string()))?,
             machine: machine()?,
-            is_quick: self.is_quick,
+            is_quick: self.is_quick || self.is_alone,
             about: Vec::new(),
             goals: Vec::new(),
             tables: Vec::new(),

@@ -18,6 +18,8 @@ use crate::statistics::Summary;
 const CONNECTIONS_BEFORE: usize = 100;
 /// A server may still be busy with the last of them.
 const REST: Duration = Duration::from_secs(1);
+/// How long the first room may take to fill.
+const FIRST_ROOM_PATIENCE: Duration = Duration::from_secs(90);
 /// Members of the room in which servers are driven to their limit.
 pub(super) const SATURATED_ROOM: usize = 100;
 
@@ -136,7 +138,13 @@ impl Figures {
         let mut rooms = Vec::new();
         let (mut saturation, mut too_large) = (None, None);
         for size in &plan.sizes {
-            if !room.grow(*size, plan.grow_patience).await? {
+            // Without the first room there is nothing to compare.
+            let patience = if saturation.is_none() {
+                FIRST_ROOM_PATIENCE
+            } else {
+                plan.grow_patience
+            };
+            if !room.grow(*size, patience).await? {
                 too_large = Some(*size);
                 break;
             }

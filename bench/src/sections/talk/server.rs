@@ -56,16 +56,17 @@ pub(super) struct Kit {
     logs: PathBuf,
     chatctl: PathBuf,
     bootstrap: PathBuf,
-    room_chat: PathBuf,
-    ministack: PathBuf,
+    room_chat: Option<PathBuf>,
+    ministack: Option<PathBuf>,
 }
 
 impl Kit {
-    /// Installs and builds.
+    /// Installs and builds what these want.
     ///
     /// # Errors
     /// Whatever cannot be.
-    pub(super) fn new(context: &Context) -> Result<Self, BenchError> {
+    pub(super) fn new(context: &Context, peers: &[Peer]) -> Result<Self, BenchError> {
+        let with = |peer| peers.contains(&peer);
         let logs = context.folder().join("logs");
         std::fs::create_dir_all(&logs).map_err(|source| BenchError::File {
             path: logs.clone(),
@@ -76,8 +77,12 @@ impl Kit {
             logs,
             chatctl: context.program("chatctl")?,
             bootstrap: context.bootstrap()?,
-            room_chat: peers::node(context, "room-chat")?,
-            ministack: peers::python(context, "ministack")?,
+            room_chat: with(Peer::Offline)
+                .then(|| peers::node(context, "room-chat"))
+                .transpose()?,
+            ministack: with(Peer::Ministack)
+                .then(|| peers::python(context, "ministack"))
+                .transpose()?,
         })
     }
 
@@ -94,7 +99,8 @@ impl Kit {
             }
             Peer::Offline => {
                 let mut node = command_of("node");
-                node.arg("start.mjs").current_dir(&self.room_chat);
+                node.arg("start.mjs")
+                    .current_dir(installed(self.room_chat.as_ref(), peer)?);
                 node
             }
             Peer::Ministack => return self.start_ministack(),
@@ -130,7 +136,8 @@ impl Kit {
     }
 
     fn start_ministack(&self) -> Result<Server, BenchError> {
-        let here = self.ministack.join("../..");
+        let programs = installed(self.ministack.as_ref(), Peer::Ministack)?;
+        let here = programs.join("../..");
         let template = here.join("template.json");
         let mut synth = command_of(&self.chatctl);
         synth.args(["synth", "--format", "json"]);
@@ -141,7 +148,7 @@ impl Kit {
         })?;
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
-        let mut serve = command_of(self.ministack.join("python"));
+        let mut serve = command_of(programs.join("python"));
         serve
             .arg(here.join("serve.py"))
             .arg(self.checkout.join("e2e/ministack"))
@@ -163,7 +170,7 @@ impl Kit {
         let log = self.log(Peer::Ministack);
         let output = open(&log)?;
         let mut server = Server::spawn(&mut serve, log, Stdio::from(output))?;
-        let mut deploy = command_of(self.ministack.join("python"));
+        let mut deploy = command_of(programs.join("python"));
         deploy.arg(here.join("deploy.py")).args([
             url.as_ref(),
             template.as_path(),
@@ -249,6 +256,10 @@ fn command_of(program: impl AsRef<OsStr>) -> Command {
         }
     }
     command
+}
+
+fn installed(folder: Option<&PathBuf>, peer: Peer) -> Result<&PathBuf, BenchError> {
+    folder.ok_or_else(|| BenchError::Measurement(format!("{} is not installed", peer.name())))
 }
 
 fn open(log: &Path) -> Result<File, BenchError> {
