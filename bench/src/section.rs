@@ -89,7 +89,7 @@ impl Context {
             .parent()
             .ok_or_else(|| BenchError::Measurement("the crate has no folder above it".to_owned()))?
             .to_owned();
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo
             .args(["metadata", "--format-version=1", "--no-deps"])
             .current_dir(&checkout);
@@ -125,7 +125,7 @@ impl Context {
     /// # Errors
     /// If it does not build.
     pub(crate) fn program(&self, package: &str) -> Result<PathBuf, BenchError> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo
             .args(["build", "--release", "--locked", "--package", package])
             .current_dir(&self.checkout);
@@ -138,7 +138,7 @@ impl Context {
     /// # Errors
     /// If it does not build.
     pub(crate) fn bootstrap(&self) -> Result<PathBuf, BenchError> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo
             .args(["build", "--profile", "lambda", "--locked"])
             .args(["--package", "handlers", "--bin", "bootstrap"])
@@ -163,6 +163,10 @@ impl Context {
             notes: Vec::new(),
         })
     }
+}
+
+fn cargo() -> Command {
+    crate::process::program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 fn machine() -> Result<Machine, BenchError> {

@@ -51,8 +51,7 @@ impl Plan {
         let is_slow = matches!(peer, Peer::Offline | Peer::Ministack);
         let sizes: &[usize] = match (is_quick, is_slow) {
             (true, true) => &[100],
-            (true, false) => &[100, 300, 1_000],
-            (false, true) => &[100, 300, 1_000],
+            (true, false) | (false, true) => &[100, 300, 1_000],
             (false, false) => &[100, 300, 1_000, 5_000],
         };
         let seconds =

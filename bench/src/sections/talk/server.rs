@@ -1,6 +1,5 @@
 //! Those who are measured, started each as its users would start it.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -93,12 +92,12 @@ impl Kit {
     pub(super) fn start(&self, peer: Peer) -> Result<Server, BenchError> {
         let mut command = match peer {
             Peer::Chatctl => {
-                let mut chatctl = command_of(&self.chatctl);
+                let mut chatctl = process::program(&self.chatctl);
                 chatctl.args(["dev", "--release", "--port", "0", "--json"]);
                 chatctl
             }
             Peer::Offline => {
-                let mut node = command_of("node");
+                let mut node = process::program("node");
                 node.arg("start.mjs")
                     .current_dir(installed(self.room_chat.as_ref(), peer)?);
                 node
@@ -109,7 +108,7 @@ impl Kit {
                     program: "bench".to_owned(),
                     source,
                 })?;
-                let mut bench = command_of(bench);
+                let mut bench = process::program(bench);
                 bench.arg("ceiling");
                 bench
             }
@@ -139,7 +138,7 @@ impl Kit {
         let programs = installed(self.ministack.as_ref(), Peer::Ministack)?;
         let here = programs.join("../..");
         let template = here.join("template.json");
-        let mut synth = command_of(&self.chatctl);
+        let mut synth = process::program(&self.chatctl);
         synth.args(["synth", "--format", "json"]);
         let synthesized = process::output_of(synth.current_dir(&self.checkout))?;
         std::fs::write(&template, synthesized).map_err(|source| BenchError::File {
@@ -148,7 +147,7 @@ impl Kit {
         })?;
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
-        let mut serve = command_of(programs.join("python"));
+        let mut serve = process::program(programs.join("python"));
         serve
             .arg(here.join("serve.py"))
             .arg(self.checkout.join("e2e/ministack"))
@@ -170,7 +169,7 @@ impl Kit {
         let log = self.log(Peer::Ministack);
         let output = open(&log)?;
         let mut server = Server::spawn(&mut serve, log, Stdio::from(output))?;
-        let mut deploy = command_of(programs.join("python"));
+        let mut deploy = process::program(programs.join("python"));
         deploy.arg(here.join("deploy.py")).args([
             url.as_ref(),
             template.as_path(),
@@ -244,18 +243,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A command without variables of whoever measures that would make it another server.
-fn command_of(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
-    for (variable, _) in std::env::vars_os() {
-        let name = variable.to_string_lossy();
-        if name.starts_with("CHATCTL_") || name.starts_with("AWS_") {
-            command.env_remove(&variable);
-        }
-    }
-    command
 }
 
 fn installed(folder: Option<&PathBuf>, peer: Peer) -> Result<&PathBuf, BenchError> {
