@@ -10,6 +10,7 @@ import { launch, Person } from '../../e2e/browser/browser.mjs';
 import { startStack } from '../../e2e/browser/stack.mjs';
 
 const WAIT_MS = 120_000;
+const DEADLINE_MS = 5 * 60_000;
 const FEW = 50;
 const FLOOR = `<!doctype html><title>Empty</title><button data-action="create">Empty</button><script type="module">
   document.querySelector('button').onclick = () => {};
@@ -23,6 +24,18 @@ const FRAMES_MS = isQuick ? 1_000 : 3_000;
 const stack = await startStack(['--release']);
 const browser = await launch();
 try {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${DEADLINE_MS} ms`)), DEADLINE_MS);
+  });
+  console.log(JSON.stringify(await Promise.race([measured(), late])));
+  clearTimeout(timer);
+} finally {
+  await browser.close();
+  await stack.stop();
+}
+
+async function measured() {
   const floor = await startFloor();
   const [page, empty] = [[], []];
   // By turns, so that a busy moment strikes both.
@@ -33,10 +46,7 @@ try {
     empty.push(theirs);
   }
   floor.stop();
-  console.log(JSON.stringify({ page, empty, ...(await conversation()) }));
-} finally {
-  await browser.close();
-  await stack.stop();
+  return { page, empty, ...(await conversation()) };
 }
 
 async function startFloor() {
@@ -85,14 +95,14 @@ async function conversation() {
   const code = await reader.createRoom('reader');
   const speaker = await Speaker.join(code);
   const frames = [];
-  const measured = async (messages) => {
+  const measure = async (messages) => {
     for (const [what, work] of Object.entries({ incoming, scrolling, typing })) {
       frames.push({ messages, what, times: await work(reader.page, speaker) });
     }
   };
   await speaker.says(FEW);
   await shows(reader.page, speaker.said);
-  await measured(FEW);
+  await measure(FEW);
   // Who reads further up keeps all that comes in; at the bottom the page lets go of what is far above.
   await reader.page.evaluate(() => {
     document.querySelector('[data-log]').scrollTop = 0;
@@ -101,7 +111,7 @@ async function conversation() {
   await speaker.says(MANY - speaker.said);
   await shows(reader.page, speaker.said);
   const filledMs = performance.now() - since;
-  await measured(MANY);
+  await measure(MANY);
   await shows(reader.page, speaker.said);
   const shown = await reader.page.locator('[data-message]').count();
   const session = await reader.context.newCDPSession(reader.page);

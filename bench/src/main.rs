@@ -45,13 +45,18 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
 
-    /// Where results.json, README.md and the plots go; by default `bench`, with `--quick`
-    /// `target/bench/quick`
+    /// Measure chatctl without its peers, where that is possible: to see what a change does, not to
+    /// quote
+    #[arg(long)]
+    alone: bool,
+
+    /// Where results.json, README.md and the plots go; by default `bench`, with `--quick` or
+    /// `--alone` `target/bench/quick`
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Measure nothing; write the page again from results.json
-    #[arg(long, conflicts_with_all = ["only", "quick"])]
+    #[arg(long, conflicts_with_all = ["only", "quick", "alone"])]
     render: bool,
 
     #[command(subcommand)]
@@ -87,8 +92,8 @@ fn run(arguments: &Arguments) -> Result<(), BenchError> {
     if let Some(Inner::Ceiling) = arguments.inner {
         return sections::talk::ceiling::run();
     }
-    let context = Context::new(arguments.quick)?;
-    let out = match (&arguments.out, arguments.quick) {
+    let context = Context::new(arguments.quick, arguments.alone)?;
+    let out = match (&arguments.out, arguments.quick || arguments.alone) {
         (Some(folder), _) => folder.clone(),
         (None, true) => context.folder().join("quick"),
         (None, false) => context.checkout.join("bench"),

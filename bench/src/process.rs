@@ -1,6 +1,7 @@
 //! Processes, watched: how long they take, and how much memory they and their children hold.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,6 +19,20 @@ pub(crate) struct Run {
     pub(crate) wall: Duration,
     /// The most that it and all its descendants held together, as seen every 10 ms, bytes.
     pub(crate) peak_memory: u64,
+}
+
+/// A command without the variables of whoever measures that would make it another one, and without those
+/// that tell which package this program is of: with them cargo would build again what is built.
+pub(crate) fn program(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        let foreign = ["CHATCTL_", "AWS_", "CARGO_PKG_", "CARGO_MANIFEST_"];
+        if foreign.iter().any(|it| name.starts_with(it)) {
+            command.env_remove(&variable);
+        }
+    }
+    command
 }
 
 /// Runs a command to its end and gives what it wrote to standard output.

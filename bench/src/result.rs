@@ -60,6 +60,10 @@ pub(crate) struct Goal {
     /// What is looked at.
     pub(crate) what: String,
     /// What it should be.
+    #[expect(
+        clippy::struct_field_names,
+        reason = "it is the goal; the rest tells of it"
+    )]
     pub(crate) goal: String,
     /// What it is.
     pub(crate) measured: String,

@@ -77,17 +77,19 @@ pub(crate) struct Context {
     pub(crate) target: PathBuf,
     /// Fewer runs, smaller rooms.
     pub(crate) is_quick: bool,
+    /// chatctl without its peers.
+    pub(crate) is_alone: bool,
 }
 
 impl Context {
     /// # Errors
     /// If cargo does not tell where its target folder is.
-    pub(crate) fn new(is_quick: bool) -> Result<Self, BenchError> {
+    pub(crate) fn new(is_quick: bool, is_alone: bool) -> Result<Self, BenchError> {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .ok_or_else(|| BenchError::Measurement("the crate has no folder above it".to_owned()))?
             .to_owned();
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo
             .args(["metadata", "--format-version=1", "--no-deps"])
             .current_dir(&checkout);
@@ -104,6 +106,7 @@ impl Context {
             target: PathBuf::from(target),
             checkout,
             is_quick,
+            is_alone,
         })
     }
 
@@ -122,7 +125,7 @@ impl Context {
     /// # Errors
     /// If it does not build.
     pub(crate) fn program(&self, package: &str) -> Result<PathBuf, BenchError> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo
             .args(["build", "--release", "--locked", "--package", package])
             .current_dir(&self.checkout);
@@ -135,7 +138,7 @@ impl Context {
     /// # Errors
     /// If it does not build.
     pub(crate) fn bootstrap(&self) -> Result<PathBuf, BenchError> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = cargo();
         cargo
             .args(["build", "--profile", "lambda", "--locked"])
             .args(["--package", "handlers", "--bin", "bootstrap"])
@@ -151,7 +154,7 @@ impl Context {
                 .format(&Rfc3339)
                 .map_err(|error| BenchError::Measurement(error.to_string()))?,
             machine: machine()?,
-            is_quick: self.is_quick,
+            is_quick: self.is_quick || self.is_alone,
             about: Vec::new(),
             goals: Vec::new(),
             tables: Vec::new(),
@@ -160,6 +163,10 @@ impl Context {
             notes: Vec::new(),
         })
     }
+}
+
+fn cargo() -> Command {
+    crate::process::program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 fn machine() -> Result<Machine, BenchError> {

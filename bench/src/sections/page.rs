@@ -1,8 +1,6 @@
 //! The page in a browser: what it weighs, how soon it can be used, and whether it stays smooth with
 //! thousands of messages on it. `bench/page/measure.mjs` measures; here it is told.
 
-use std::process::Command;
-
 use serde::Deserialize;
 
 use crate::error::BenchError;
@@ -58,7 +56,7 @@ pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, Be
     let chatctl = context.program("chatctl")?;
     // Built here, not while the browser waits.
     context.bootstrap()?;
-    let mut node = Command::new("node");
+    let mut node = process::program("node");
     node.arg("bench/page/measure.mjs")
         .args(context.is_quick.then_some("--quick"))
         .current_dir(&context.checkout)

@@ -35,7 +35,12 @@ const FILES: u64 = 200;
 pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, BenchError> {
     let sockets = figures::sockets(context.is_quick);
     let sockets = sockets.min(allow_files(sockets + FILES)?.saturating_sub(FILES));
-    let kit = Kit::new(context)?;
+    let peers = if context.is_alone {
+        &Peer::ALL[..1]
+    } else {
+        &Peer::ALL
+    };
+    let kit = Kit::new(context, peers)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -44,7 +49,7 @@ pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, Be
             source,
         })?;
     let mut all = Vec::new();
-    for peer in Peer::ALL {
+    for peer in peers.iter().copied() {
         crate::tell(&format!("    {}", peer.name()));
         let plan = Plan::of(peer, context, sockets);
         let members = tokio::task::LocalSet::new();

@@ -27,7 +27,7 @@ type Queue = mpsc::UnboundedSender<Utf8Bytes>;
 /// What all connections share.
 #[derive(Debug, Default)]
 struct Rooms {
-    rooms: Mutex<HashMap<String, HashMap<u64, Queue>>>,
+    members: Mutex<HashMap<String, HashMap<u64, Queue>>>,
     connections: AtomicU64,
     frames: AtomicU64,
     /// Every so many frames one is not sent: for tests of who notices.
@@ -137,7 +137,7 @@ async fn write(socket: &mut WebSocket, batch: &mut Vec<Utf8Bytes>) -> Result<(),
 
 impl Rooms {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, HashMap<u64, Queue>>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, id: u64, place: &mut Option<Place>, queue: &Queue, text: &str) {

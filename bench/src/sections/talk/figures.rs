@@ -18,6 +18,8 @@ use crate::statistics::Summary;
 const CONNECTIONS_BEFORE: usize = 100;
 /// A server may still be busy with the last of them.
 const REST: Duration = Duration::from_secs(1);
+/// How long the first room may take to fill.
+const FIRST_ROOM_PATIENCE: Duration = Duration::from_secs(90);
 /// Members of the room in which servers are driven to their limit.
 pub(super) const SATURATED_ROOM: usize = 100;
 
@@ -49,8 +51,7 @@ impl Plan {
         let is_slow = matches!(peer, Peer::Offline | Peer::Ministack);
         let sizes: &[usize] = match (is_quick, is_slow) {
             (true, true) => &[100],
-            (true, false) => &[100, 300, 1_000],
-            (false, true) => &[100, 300, 1_000],
+            (true, false) | (false, true) => &[100, 300, 1_000],
             (false, false) => &[100, 300, 1_000, 5_000],
         };
         let seconds =
@@ -136,7 +137,13 @@ impl Figures {
         let mut rooms = Vec::new();
         let (mut saturation, mut too_large) = (None, None);
         for size in &plan.sizes {
-            if !room.grow(*size, plan.grow_patience).await? {
+            // Without the first room there is nothing to compare.
+            let patience = if saturation.is_none() {
+                FIRST_ROOM_PATIENCE
+            } else {
+                plan.grow_patience
+            };
+            if !room.grow(*size, patience).await? {
                 too_large = Some(*size);
                 break;
             }

@@ -14,9 +14,12 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio_tungstenite::tungstenite::Message;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::UrlError;
+use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::board::{Board, Ticket};
@@ -26,6 +29,8 @@ type Socket = WebSocketStream<TcpStream>;
 
 /// How long a server may take to take a connection, or to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two tries of a connection that a throttled stage refuses.
+const THROTTLED_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes that each connection reads at once: enough for some frames, and little times ten thousand.
 const READ_BYTES: usize = 8 * 1024;
 /// Characters of a message's text.
@@ -160,7 +165,7 @@ impl Member {
         let failed = |why: &dyn std::fmt::Display| {
             BenchError::Measurement(format!("connection {index} to `{url}`: {why}"))
         };
-        let socket = tokio::time::timeout(ANSWER_TIMEOUT, open(url)).await;
+        let socket = timeout(ANSWER_TIMEOUT, open(url)).await;
         let socket = socket
             .map_err(|late| failed(&late))?
             .map_err(|error| failed(&error))?;
@@ -188,7 +193,7 @@ impl Member {
             None => json!({"type": "create", "name": name}),
         };
         self.send(frame.to_string()).await?;
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.answers.recv()).await;
+        let answer = timeout(ANSWER_TIMEOUT, self.answers.recv()).await;
         let why = match answer {
             Ok(Some(Ok(room))) => return Ok(room),
             Ok(Some(Err(refusal))) => refusal,
@@ -222,14 +227,23 @@ impl Drop for Member {
     }
 }
 
-async fn open(url: &str) -> Result<Socket, Box<dyn std::error::Error>> {
-    let request = url.into_client_request()?;
-    let authority = request.uri().authority().ok_or("no host in the URL")?;
-    let stream = TcpStream::connect(authority.as_str()).await?;
-    stream.set_nodelay(true)?;
-    let config = WebSocketConfig::default().read_buffer_size(READ_BYTES);
-    let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
-    Ok(socket)
+/// Again, where a stage is throttled as on AWS: until the caller has had enough.
+async fn open(url: &str) -> Result<Socket, Error> {
+    loop {
+        let request = url.into_client_request()?;
+        let no_host = || Error::Url(UrlError::NoHostName);
+        let authority = request.uri().authority().ok_or_else(no_host)?;
+        let stream = TcpStream::connect(authority.as_str()).await?;
+        stream.set_nodelay(true)?;
+        let config = WebSocketConfig::default().read_buffer_size(READ_BYTES);
+        match client_async_with_config(request, stream, Some(config)).await {
+            Ok((socket, _)) => return Ok(socket),
+            Err(Error::Http(refusal)) if refusal.status() == StatusCode::TOO_MANY_REQUESTS => {
+                sleep(THROTTLED_PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 async fn read(

@@ -1,6 +1,5 @@
 //! Those who are measured, started each as its users would start it.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -56,16 +55,17 @@ pub(super) struct Kit {
     logs: PathBuf,
     chatctl: PathBuf,
     bootstrap: PathBuf,
-    room_chat: PathBuf,
-    ministack: PathBuf,
+    room_chat: Option<PathBuf>,
+    ministack: Option<PathBuf>,
 }
 
 impl Kit {
-    /// Installs and builds.
+    /// Installs and builds what these want.
     ///
     /// # Errors
     /// Whatever cannot be.
-    pub(super) fn new(context: &Context) -> Result<Self, BenchError> {
+    pub(super) fn new(context: &Context, peers: &[Peer]) -> Result<Self, BenchError> {
+        let with = |peer| peers.contains(&peer);
         let logs = context.folder().join("logs");
         std::fs::create_dir_all(&logs).map_err(|source| BenchError::File {
             path: logs.clone(),
@@ -76,8 +76,12 @@ impl Kit {
             logs,
             chatctl: context.program("chatctl")?,
             bootstrap: context.bootstrap()?,
-            room_chat: peers::node(context, "room-chat")?,
-            ministack: peers::python(context, "ministack")?,
+            room_chat: with(Peer::Offline)
+                .then(|| peers::node(context, "room-chat"))
+                .transpose()?,
+            ministack: with(Peer::Ministack)
+                .then(|| peers::python(context, "ministack"))
+                .transpose()?,
         })
     }
 
@@ -88,13 +92,14 @@ impl Kit {
     pub(super) fn start(&self, peer: Peer) -> Result<Server, BenchError> {
         let mut command = match peer {
             Peer::Chatctl => {
-                let mut chatctl = command_of(&self.chatctl);
+                let mut chatctl = process::program(&self.chatctl);
                 chatctl.args(["dev", "--release", "--port", "0", "--json"]);
                 chatctl
             }
             Peer::Offline => {
-                let mut node = command_of("node");
-                node.arg("start.mjs").current_dir(&self.room_chat);
+                let mut node = process::program("node");
+                node.arg("start.mjs")
+                    .current_dir(installed(self.room_chat.as_ref(), peer)?);
                 node
             }
             Peer::Ministack => return self.start_ministack(),
@@ -103,7 +108,7 @@ impl Kit {
                     program: "bench".to_owned(),
                     source,
                 })?;
-                let mut bench = command_of(bench);
+                let mut bench = process::program(bench);
                 bench.arg("ceiling");
                 bench
             }
@@ -130,9 +135,10 @@ impl Kit {
     }
 
     fn start_ministack(&self) -> Result<Server, BenchError> {
-        let here = self.ministack.join("../..");
+        let programs = installed(self.ministack.as_ref(), Peer::Ministack)?;
+        let here = programs.join("../..");
         let template = here.join("template.json");
-        let mut synth = command_of(&self.chatctl);
+        let mut synth = process::program(&self.chatctl);
         synth.args(["synth", "--format", "json"]);
         let synthesized = process::output_of(synth.current_dir(&self.checkout))?;
         std::fs::write(&template, synthesized).map_err(|source| BenchError::File {
@@ -141,7 +147,7 @@ impl Kit {
         })?;
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
-        let mut serve = command_of(self.ministack.join("python"));
+        let mut serve = process::program(programs.join("python"));
         serve
             .arg(here.join("serve.py"))
             .arg(self.checkout.join("e2e/ministack"))
@@ -163,7 +169,7 @@ impl Kit {
         let log = self.log(Peer::Ministack);
         let output = open(&log)?;
         let mut server = Server::spawn(&mut serve, log, Stdio::from(output))?;
-        let mut deploy = command_of(self.ministack.join("python"));
+        let mut deploy = process::program(programs.join("python"));
         deploy.arg(here.join("deploy.py")).args([
             url.as_ref(),
             template.as_path(),
@@ -239,16 +245,8 @@ impl Drop for Server {
     }
 }
 
-/// A command without variables of whoever measures that would make it another server.
-fn command_of(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
-    for (variable, _) in std::env::vars_os() {
-        let name = variable.to_string_lossy();
-        if name.starts_with("CHATCTL_") || name.starts_with("AWS_") {
-            command.env_remove(&variable);
-        }
-    }
-    command
+fn installed(folder: Option<&PathBuf>, peer: Peer) -> Result<&PathBuf, BenchError> {
+    folder.ok_or_else(|| BenchError::Measurement(format!("{} is not installed", peer.name())))
 }
 
 fn open(log: &Path) -> Result<File, BenchError> {
