@@ -200,6 +200,7 @@ fn command(program: &Program, address: &str) -> Command {
             ("_HANDLER", "action"),
             ("TABLE_NAME", "chat"),
             ("HISTORY_DAYS", "7"),
+            ("SHARE_MEMBERS", "1000"),
             (
                 "MANAGEMENT_ENDPOINT",
                 "https://abcdef1234.execute-api.us-east-1.amazonaws.com/dev",
