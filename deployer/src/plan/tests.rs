@@ -159,7 +159,11 @@ fn a_broadcast_takes_as_long_as_the_slowest_of_its_limits() {
     assert_near(last(2, "us-east-1"), figures::POST_MS, "one post");
     assert_near(last(1_001, "us-east-1"), 160.0, "16 times 64 at once");
     assert_near(last(1_001, "eu-south-1"), 400.0, "2,500 a second");
-    assert_near(last(1_101, "us-east-1"), 110.0, "in two shares it is the quota");
+    assert_near(
+        last(1_101, "us-east-1"),
+        110.0,
+        "in two shares it is the quota",
+    );
     assert_near(last(1_002, "us-east-1"), 100.1, "and no longer 160");
     assert_near(last(10_001, "us-east-1"), 1_000.0, "10,000 a second");
 }
