@@ -16,8 +16,10 @@ pub(crate) struct Figure {
 
 /// Posts that a function makes at the same time.
 pub(super) const POSTS_AT_ONCE: f64 = 64.0;
+/// Members that one function posts to; in larger rooms they are divided over several.
+pub(super) const SHARE_MEMBERS: f64 = 1000.0;
 /// Processor time of a post, on a whole processor.
-pub(super) const POST_CPU_MS: f64 = 0.1;
+pub(super) const POST_CPU_MS: f64 = 0.018;
 /// Memory of each function.
 pub(super) const MEMORY_MB: f64 = 256.0;
 /// Memory at which a function has one whole processor.
@@ -87,13 +89,19 @@ pub(super) fn figures() -> Vec<Figure> {
             "a post's processor time, on a whole processor",
             POST_CPU_MS,
             "ms",
-            "measured with `chatctl dev --release`: processor time of the action function",
+            "measured on a machine of two processors: ARCHITECTURE.md, Large rooms",
         ),
         figure(
             "a function's share of a processor",
             PROCESSOR_SHARE,
             "",
             "256 MB of the 1,769 MB that AWS documents for a whole one",
+        ),
+        figure(
+            "members that one function posts to",
+            SHARE_MEMBERS,
+            "",
+            "ARCHITECTURE.md, Large rooms",
         ),
         figure(
             "posts at the same time",

@@ -4,7 +4,7 @@ use super::Load;
 use super::figures::{
     CONNECTION_WRITES, DATABASE_MS, INVOKE_MS, MEMBER_BYTES, MESSAGE_READS, MESSAGE_WRITES,
     PING_EVERY_S, PING_READS, POST_CPU_MS, POST_MS, POSTS_AT_ONCE, PROCESSOR_SHARE,
-    READ_UNIT_BYTES, RENEWED_EVERY_S, RETURN_READS, RETURN_WRITES,
+    READ_UNIT_BYTES, RENEWED_EVERY_S, RETURN_READS, RETURN_WRITES, SHARE_MEMBERS,
 };
 
 /// A second of the load.
@@ -52,10 +52,11 @@ impl Flows {
             + pings * (room_units + PING_READS)
             + renewals * (room_units + RETURN_READS);
         let writes = rate * MESSAGE_WRITES + renewals * (CONNECTION_WRITES + RETURN_WRITES);
-        let broadcast_ms = broadcast_ms(receivers, requests);
+        let shares = (receivers / SHARE_MEMBERS).ceil();
+        let broadcast_ms = broadcast_ms(receivers, shares, requests);
         // A message's reads are made at once, its claim and itself after each other; a return takes
         // some calls more; the start and the end of a connection are one each.
-        let busy_ms = rate * (3.0 * DATABASE_MS + broadcast_ms)
+        let busy_ms = rate * (3.0 * DATABASE_MS + shares * broadcast_ms)
             + pings * DATABASE_MS
             + renewals * (4.0 + 1.0 + 1.0) * DATABASE_MS;
         let frames_in = rate + pings + renewals;
@@ -65,8 +66,8 @@ impl Flows {
             frames_in,
             frames_out: frames_in + rate * receivers,
             posts: rate * receivers,
-            invocations: frames_in + 2.0 * renewals,
-            concurrency: (busy_ms + INVOKE_MS) / 1000.0,
+            invocations: frames_in + 2.0 * renewals + rate * (shares - 1.0).max(0.0),
+            concurrency: busy_ms / 1000.0,
             reads,
             writes,
             room_rate: rate / rooms,
@@ -89,9 +90,14 @@ fn pings(connections: f64, rate: f64) -> f64 {
 
 /// How long a message is on its way to all, ms: whichever is slowest of waiting for answers, the
 /// processor, and API Gateway's quota, of which nobody else takes anything.
-fn broadcast_ms(receivers: f64, requests: f64) -> f64 {
-    let waves = (receivers / POSTS_AT_ONCE).ceil() * POST_MS;
-    let processor = receivers * POST_CPU_MS / PROCESSOR_SHARE;
+///
+/// Each share of a large room has a function of its own, and all but the first begin one invocation
+/// later.
+fn broadcast_ms(receivers: f64, shares: f64, requests: f64) -> f64 {
+    let share = receivers / shares.max(1.0);
+    let waves = (share / POSTS_AT_ONCE).ceil() * POST_MS;
+    let processor = share * POST_CPU_MS / PROCESSOR_SHARE;
     let quota = receivers / requests * 1000.0;
-    waves.max(processor).max(quota)
+    let later = if shares > 1.0 { INVOKE_MS } else { 0.0 };
+    (later + waves.max(processor)).max(quota)
 }

@@ -151,20 +151,21 @@ fn nonsense_is_refused_with_what_to_give_instead() {
 }
 
 #[test]
-fn a_broadcast_takes_as_long_as_the_slowest_of_its_three_limits() {
-    let last =
-        |room_size: u32, region: &str| plan(200_000, room_size, 1.0, region).last_receiver_ms;
-    let floor = figures::LATENCY_FLOOR_MS;
-    assert_near(last(2, "us-east-1"), floor, "one post");
-    let processor = |receivers: f64| receivers * figures::POST_CPU_MS / figures::PROCESSOR_SHARE;
-    let before = floor - figures::POST_MS;
+fn a_broadcast_takes_as_long_as_the_slowest_of_its_limits() {
+    let last = |room_size: u32, region: &str| {
+        let plan = plan(200_000, room_size, 1.0, region);
+        plan.last_receiver_ms - (figures::LATENCY_FLOOR_MS - figures::POST_MS)
+    };
+    assert_near(last(2, "us-east-1"), figures::POST_MS, "one post");
+    assert_near(last(1_001, "us-east-1"), 160.0, "16 times 64 at once");
+    assert_near(last(1_001, "eu-south-1"), 400.0, "2,500 a second");
     assert_near(
-        last(1_001, "us-east-1"),
-        before + processor(1_000.0),
-        "the processor",
+        last(1_101, "us-east-1"),
+        110.0,
+        "in two shares it is the quota",
     );
-    // In the end all of them grow with the room.
-    assert!(last(100_000, "eu-south-1") >= before + 99_999.0 / 2.5);
+    assert_near(last(1_002, "us-east-1"), 100.1, "and no longer 160");
+    assert_near(last(10_001, "us-east-1"), 1_000.0, "10,000 a second");
 }
 
 #[test]
