@@ -74,8 +74,11 @@ async fn after_a_bad_deploy_a_rollback_brings_back_the_code_and_the_page_that_wo
     println!("rolled back in {:.1} s, verified", took.as_secs_f64());
 
     // A swap that no stack knows of is gone back from as well.
-    let hotswap = ["deploy", "--hotswap", "--bootstrap", &bootstrap, "--json"];
-    chatctl::result_on(&ministack, &hotswap).await;
+    let hotswap = ["deploy", "--hotswap", "--bootstrap", &bootstrap];
+    let tried = [&hotswap[..], &["--verify", "--verify-timeout", "3s"]].concat();
+    let tried = chatctl::run_on(&ministack, &tried).await;
+    assert_eq!(tried.status.code(), Some(1), "{}", stderr(&tried));
+    assert!(stderr(&tried).contains("does not work after 3s"));
     let back = chatctl::result_on(&ministack, &["rollback", "--json"]).await;
     assert_eq!(
         back["changed"], true,
@@ -275,6 +278,67 @@ async fn a_file_says_where_and_how_and_its_tags_are_the_stacks() {
         requests,
         "nothing was asked for"
     );
+}
+
+#[tokio::test]
+async fn a_destroy_that_cannot_clear_the_packages_tells_what_is_gone_all_the_same() {
+    let ministack = Ministack::start().await;
+    let machine = ministack.machine().await;
+    let folder = Folder::new("receipt");
+    let bootstrap = folder.write("bootstrap", &good_bootstrap());
+    for stage in ["dev", "dev-2", "dev-3"] {
+        let deploy = [
+            "deploy",
+            "--bootstrap",
+            &bootstrap,
+            "--cdn",
+            "off",
+            "--stage",
+            stage,
+        ];
+        let deployed = machine.run(&deploy).await;
+        assert_eq!(deployed.status.code(), Some(0), "{}", stderr(&deployed));
+    }
+
+    // Of all that a destroy asks for, only the list of packages needs this.
+    machine.refuse("s3:ListBucket", "denied", 1).await;
+    let refused = machine.run(&["destroy", "--yes", "--json"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("the permission `s3:ListBucket` is missing"));
+    let stdout = String::from_utf8_lossy(&refused.stdout).into_owned();
+    let receipt: Value =
+        serde_json::from_str(stdout.lines().last().expect("a receipt")).expect("a line of JSON");
+    assert!(
+        receipt["gone"].as_array().is_some_and(|it| it.len() > 15),
+        "{receipt}"
+    );
+
+    // The last one of another Region's deploys may have taken the bucket away meanwhile.
+    let mut console = machine.console();
+    let artifacts = console
+        .aws(
+            "cloudformation",
+            "describe_stacks",
+            json!({"StackName": "chatctl-artifacts"}),
+        )
+        .await;
+    let bucket = field(
+        &artifacts["Stacks"][0]["Outputs"],
+        "Output",
+        "ArtifactsBucketName",
+    );
+    let listed = console
+        .aws("s3", "list_objects_v2", json!({"Bucket": bucket}))
+        .await;
+    for object in listed["Contents"].as_array().expect("packages") {
+        let object = json!({"Bucket": bucket, "Key": object["Key"]});
+        console.aws("s3", "delete_object", object).await;
+    }
+    console
+        .aws("s3", "delete_bucket", json!({"Bucket": bucket}))
+        .await;
+    let destroyed = machine.run(&["destroy", "--yes", "--stage", "dev-2"]).await;
+    assert_eq!(destroyed.status.code(), Some(0), "{}", stderr(&destroyed));
 }
 
 async fn run_in(ministack: &Ministack, folder: &Path, arguments: &[&str]) -> std::process::Output {
