@@ -65,7 +65,7 @@ impl Origin {
         };
         let text = format!("{refused} {}", refused.hint());
         match self.values.iter().find(|it| names(&text, &it.key)) {
-            Some(value) => Error::Config(ConfigError::Refused {
+            Some(value) => Error::from(ConfigError::Refused {
                 place: value.place.clone(),
                 key: value.key.clone(),
                 refused,

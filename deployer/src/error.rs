@@ -48,7 +48,7 @@ pub(crate) enum Error {
     Settings(#[from] SettingsError),
     /// The file of settings is wrong.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(Box<ConfigError>),
     /// The embedded template is faulty.
     #[error("the template cannot be put together")]
     Template(#[from] TemplateError),
@@ -72,7 +72,7 @@ pub(crate) enum Error {
     Site(#[from] SiteError),
     /// What was deployed does not work, and something is kept that did.
     #[error(transparent)]
-    BadDeploy(#[from] BadDeploy),
+    BadDeploy(#[from] Box<BadDeploy>),
     /// There is nothing to go back to.
     #[error(transparent)]
     Release(#[from] ReleaseError),
@@ -211,6 +211,12 @@ impl BadDeploy {
             self.worked,
             self.error.hint()
         )
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(Box::new(error))
     }
 }
 

@@ -543,6 +543,10 @@ fn url(
 
 /// The settings of `destroy`.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line, and any of them goes with any other"
+)]
 pub(crate) struct DestroySettings {
     /// Which chat.
     pub(crate) stage: StageName,

@@ -375,11 +375,11 @@ async fn with_way_back(cloud: &impl Packages, deployed: &Deployed<'_>, error: Si
     let kept = releases::list(cloud, deployed.packages, deployed.stage).await;
     let kept = kept.unwrap_or_default();
     match kept.iter().find(|it| !it.is_same(deployed.release)) {
-        Some(kept) if is_of_chat => Error::BadDeploy(BadDeploy {
+        Some(kept) if is_of_chat => Error::from(Box::new(BadDeploy {
             error,
             stage: deployed.stage.to_string(),
             worked: kept.time(),
-        }),
+        })),
         _ => error.into(),
     }
 }

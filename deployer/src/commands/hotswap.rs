@@ -128,7 +128,11 @@ mod tests {
 
     #[test]
     fn a_finished_chat_can_be_swapped() {
-        for status in ["CREATE_COMPLETE", "UPDATE_COMPLETE"] {
+        for status in [
+            "CREATE_COMPLETE",
+            "UPDATE_COMPLETE",
+            "UPDATE_ROLLBACK_COMPLETE",
+        ] {
             let (_, bucket) = swappable(Some(stack(status)), "us-east-1", &settings(&[])).unwrap();
             assert_eq!(bucket, "bucket");
         }

@@ -216,112 +216,115 @@ fn help_needs_no_file_and_a_wrong_command_line_is_told_before_a_wrong_file() {
     }
 }
 
+/// What is written, and what its writer reads of it.
+const MISTAKES: [(&str, &str); 19] = [
+    (
+        "\nregoin = \"eu-central-1\"",
+        "error: chatctl.toml:2:1: there is no setting `regoin`\n\
+         hint: is `region` meant? all settings are in docs/settings.md",
+    ),
+    (
+        "history_days = 3",
+        "error: chatctl.toml:1:1: there is no setting `history_days`\n\
+         hint: is `history-days` meant? all settings are in docs/settings.md",
+    ),
+    (
+        "[stage.prod]",
+        "error: chatctl.toml:1:2: `stage` has to be a text in quotes, and is a table\n\
+         hint: write `stage = …` with a text in quotes; docs/settings.md has examples",
+    ),
+    (
+        "[tag]\nx = \"y\"",
+        "error: chatctl.toml:1:2: `tag` cannot be set in a file: tags are a table of their own, \
+         `[tags]`\n\
+         hint: write `[tags]`, and below it a line such as `team = \"chat\"`",
+    ),
+    (
+        "[stages.prod]\nstage = \"prod\"",
+        "error: chatctl.toml:2:1: `stage` cannot be set for one stage\n\
+         hint: set it above all tables: it is the stage that is meant where none is given",
+    ),
+    (
+        "[stages.Prod]",
+        "error: chatctl.toml:1:9: `Prod` is not a stage name\n\
+         hint: a table `[stages.NAME]` is for the stage of that name: lower-case letters, digits \
+         and inner hyphens, at most 20",
+    ),
+    (
+        "stages = 3",
+        "error: chatctl.toml:1:10: `stages` has to be a table, `[stages]`, and is a number\n\
+         hint: write `stages = …` with a table, `[stages]`; docs/settings.md has examples",
+    ),
+    (
+        "history-days = \"30\"",
+        "error: chatctl.toml:1:16: `history-days` has to be a number, and is a text\n\
+         hint: write `history-days = …` with a number; docs/settings.md has examples",
+    ),
+    (
+        "verify = \"yes\"",
+        "error: chatctl.toml:1:10: `verify` has to be `true` or `false`, and is a text\n\
+         hint: write `verify = …` with `true` or `false`; docs/settings.md has examples",
+    ),
+    (
+        "fault = [\"gone=1%\", 3]",
+        "error: chatctl.toml:1:21: `fault` has to be a text in quotes, or a list of such, and is \
+         a number\n\
+         hint: write `fault = …` with a text in quotes, or a list of such; docs/settings.md has \
+         examples",
+    ),
+    (
+        "region = [\"a\", \"b\"]",
+        "error: chatctl.toml:1:10: `region` has to be a text in quotes, and is a list\n\
+         hint: write `region = …` with a text in quotes; docs/settings.md has examples",
+    ),
+    (
+        "region = eu-central-1",
+        "error: chatctl.toml:1:10: string values must be quoted, expected literal string\n\
+         hint: a setting is a line such as `region = \"eu-central-1\"` or `history-days = 30`",
+    ),
+    (
+        "# ä\n[stages.prod]\nhistory-days = 3651",
+        "error: chatctl.toml:3:16: `history-days` cannot be `3651`: 3651 is not in 0..=3650\n\
+         hint: docs/settings.md tells what `history-days` can be",
+    ),
+    (
+        "cdn = \"maybe\"",
+        "error: chatctl.toml:1:7: `cdn` cannot be `maybe`\n\
+         hint: it can be \"on\" or \"off\"",
+    ),
+    (
+        "port = 123456",
+        "error: chatctl.toml:1:8: `port` cannot be `123456`: not a number from 0 to 65535\n\
+         hint: docs/settings.md tells what `port` can be",
+    ),
+    (
+        "yes = true",
+        "error: chatctl.toml:1:1: `yes` cannot be set in a file: a question that nobody sees \
+         protects nobody\n\
+         hint: take it out of the file, and give `--yes` where it is wanted",
+    ),
+    (
+        "[stages.prod]\nallow-replacement = true",
+        "error: chatctl.toml:2:1: `allow-replacement` cannot be set in a file: it is consent to \
+         one loss of data, and a file would give it each time\n\
+         hint: take it out of the file, and give `--allow-replacement` where it is wanted",
+    ),
+    (
+        "[tags]\nteam = 3",
+        "error: chatctl.toml:2:8: `tags.team` has to be a text in quotes, and is a number\n\
+         hint: write `tags.team = …` with a text in quotes; docs/settings.md has examples",
+    ),
+    (
+        "region = \"a\"\nregion = \"b\"",
+        "error: chatctl.toml:2:1: duplicate key\n\
+         hint: a setting is a line such as `region = \"eu-central-1\"` or `history-days = 30`",
+    ),
+];
+
 #[test]
 fn each_kind_of_mistake_is_told_with_its_place_and_its_remedy() {
     const MANY: &str = "\nhint: all settings are in docs/settings.md";
-    for (text, expected) in [
-        (
-            "\nregoin = \"eu-central-1\"",
-            "error: chatctl.toml:2:1: there is no setting `regoin`\n\
-             hint: is `region` meant? all settings are in docs/settings.md",
-        ),
-        (
-            "history_days = 3",
-            "error: chatctl.toml:1:1: there is no setting `history_days`\n\
-             hint: is `history-days` meant? all settings are in docs/settings.md",
-        ),
-        (
-            "[stage.prod]",
-            "error: chatctl.toml:1:2: `stage` has to be a text in quotes, and is a table\n\
-             hint: write `stage = …` with a text in quotes; docs/settings.md has examples",
-        ),
-        (
-            "[tag]\nx = \"y\"",
-            "error: chatctl.toml:1:2: `tag` cannot be set in a file: tags are a table of their own, \
-             `[tags]`\n\
-             hint: write `[tags]`, and below it a line such as `team = \"chat\"`",
-        ),
-        (
-            "[stages.prod]\nstage = \"prod\"",
-            "error: chatctl.toml:2:1: `stage` cannot be set for one stage\n\
-             hint: set it above all tables: it is the stage that is meant where none is given",
-        ),
-        (
-            "[stages.Prod]",
-            "error: chatctl.toml:1:9: `Prod` is not a stage name\n\
-             hint: a table `[stages.NAME]` is for the stage of that name: lower-case letters, digits \
-             and inner hyphens, at most 20",
-        ),
-        (
-            "stages = 3",
-            "error: chatctl.toml:1:10: `stages` has to be a table, `[stages]`, and is a number\n\
-             hint: write `stages = …` with a table, `[stages]`; docs/settings.md has examples",
-        ),
-        (
-            "history-days = \"30\"",
-            "error: chatctl.toml:1:16: `history-days` has to be a number, and is a text\n\
-             hint: write `history-days = …` with a number; docs/settings.md has examples",
-        ),
-        (
-            "verify = \"yes\"",
-            "error: chatctl.toml:1:10: `verify` has to be `true` or `false`, and is a text\n\
-             hint: write `verify = …` with `true` or `false`; docs/settings.md has examples",
-        ),
-        (
-            "fault = [\"gone=1%\", 3]",
-            "error: chatctl.toml:1:21: `fault` has to be a text in quotes, or a list of such, and is \
-             a number\n\
-             hint: write `fault = …` with a text in quotes, or a list of such; docs/settings.md has \
-             examples",
-        ),
-        (
-            "region = [\"a\", \"b\"]",
-            "error: chatctl.toml:1:10: `region` has to be a text in quotes, and is a list\n\
-             hint: write `region = …` with a text in quotes; docs/settings.md has examples",
-        ),
-        (
-            "region = eu-central-1",
-            "error: chatctl.toml:1:10: string values must be quoted, expected literal string\n\
-             hint: a setting is a line such as `region = \"eu-central-1\"` or `history-days = 30`",
-        ),
-        (
-            "# ä\n[stages.prod]\nhistory-days = 3651",
-            "error: chatctl.toml:3:16: `history-days` cannot be `3651`: 3651 is not in 0..=3650\n\
-             hint: docs/settings.md tells what `history-days` can be",
-        ),
-        (
-            "cdn = \"maybe\"",
-            "error: chatctl.toml:1:7: `cdn` cannot be `maybe`\n\
-             hint: it can be \"on\" or \"off\"",
-        ),
-        (
-            "port = 123456",
-            "error: chatctl.toml:1:8: `port` cannot be `123456`: not a number from 0 to 65535\n\
-             hint: docs/settings.md tells what `port` can be",
-        ),
-        (
-            "yes = true",
-            "error: chatctl.toml:1:1: `yes` cannot be set in a file: a question that nobody sees \
-             protects nobody\n\
-             hint: take it out of the file, and give `--yes` where it is wanted",
-        ),
-        (
-            "[stages.prod]\nallow-replacement = true",
-            "error: chatctl.toml:2:1: `allow-replacement` cannot be set in a file: it is consent to \
-             one loss of data, and a file would give it each time\n\
-             hint: take it out of the file, and give `--allow-replacement` where it is wanted",
-        ),
-        (
-            "[tags]\nteam = 3",
-            "error: chatctl.toml:2:8: `tags.team` has to be a text in quotes, and is a number\n\
-             hint: write `tags.team = …` with a text in quotes; docs/settings.md has examples",
-        ),
-        (
-            "region = \"a\"\nregion = \"b\"",
-            "error: chatctl.toml:2:1: duplicate key\n\
-             hint: a setting is a line such as `region = \"eu-central-1\"` or `history-days = 30`",
-        ),
-    ] {
+    for (text, expected) in MISTAKES {
         assert_eq!(mistake(text), expected, "{text}");
     }
     let unlike = mistake("frobnicate = 1");

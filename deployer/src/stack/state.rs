@@ -213,6 +213,25 @@ mod tests {
     }
 
     #[test]
+    fn a_stack_is_usable_where_all_of_it_is_there_and_nothing_goes_on() {
+        let usable: Vec<_> = TABLE
+            .into_iter()
+            .map(|(status, ..)| status)
+            .filter(|status| Status::new(status).is_usable())
+            .collect();
+        assert_eq!(
+            usable,
+            [
+                "CREATE_COMPLETE",
+                "UPDATE_COMPLETE",
+                "UPDATE_ROLLBACK_COMPLETE",
+                "IMPORT_COMPLETE",
+                "IMPORT_ROLLBACK_COMPLETE"
+            ]
+        );
+    }
+
+    #[test]
     fn only_what_is_waited_for_is_transient_and_only_finished_work_is_good() {
         for (status, deploy, _) in TABLE {
             let status = Status::new(status);

@@ -317,3 +317,62 @@ async fn each_service_is_understood_when_it_has_the_thing_when_not_and_when_it_d
     };
     assert_eq!(aws.is_there(&role).await, Ok(None));
 }
+
+#[tokio::test]
+async fn only_this_programs_own_stacks_and_those_that_are_only_begun_are_named() {
+    let stack = |name: &str, status: &str, owner: &str| {
+        let tag = format!("<member><Key>chatctl</Key><Value>{owner}</Value></member>");
+        let tags = if owner.is_empty() { "" } else { &tag };
+        format!(
+            "<member><StackName>{name}</StackName><StackStatus>{status}</StackStatus>\
+             <Tags><member><Key>x</Key><Value>chat</Value></member>{tags}</Tags></member>"
+        )
+    };
+    let first = [
+        stack("chat-dev", "CREATE_COMPLETE", "chat"),
+        stack("chat-of-somebody", "CREATE_COMPLETE", ""),
+        stack("chat-room-of-ours", "CREATE_COMPLETE", "artifacts"),
+    ];
+    let second = [
+        stack("chat-begun", "REVIEW_IN_PROGRESS", ""),
+        stack("begun", "REVIEW_IN_PROGRESS", ""),
+        stack("other", "CREATE_COMPLETE", "chat"),
+        stack("chat-prod", "UPDATE_ROLLBACK_FAILED", "chat"),
+    ];
+    let page = |stacks: &[String], more: &str| {
+        let stacks = format!("<Stacks>{}</Stacks>{more}", stacks.concat());
+        answer("DescribeStacks", &stacks)
+    };
+    let (aws, _bodies) = aws(vec![
+        page(&first, "<NextToken>more</NextToken>"),
+        page(&second, ""),
+    ]);
+    let names = aws.names("chat-", "chat").await.unwrap();
+    assert_eq!(names, ["chat-dev", "chat-begun", "chat-prod"]);
+}
+
+#[tokio::test]
+async fn a_stacks_protection_is_read_and_switched() {
+    let stack = |protection: &str| {
+        let stack = format!(
+            "<Stacks><member><StackName>chat-dev</StackName><StackId>arn:stack</StackId>\
+             <StackStatus>CREATE_COMPLETE</StackStatus>{protection}</member></Stacks>"
+        );
+        answer("DescribeStacks", &stack)
+    };
+    let on = "<EnableTerminationProtection>true</EnableTerminationProtection>";
+    let off = "<EnableTerminationProtection>false</EnableTerminationProtection>";
+    for (protection, expected) in [(on, true), (off, false), ("", false)] {
+        let (aws, _bodies) = aws(vec![stack(protection)]);
+        let found = aws.find("chat-dev").await.unwrap().unwrap();
+        assert_eq!(found.is_protected, expected, "{protection}");
+    }
+    for is_protected in [true, false] {
+        let (aws, bodies) = aws(vec![answer("UpdateTerminationProtection", "")]);
+        aws.protect("arn:stack", is_protected).await.unwrap();
+        let body = bodies.recv().unwrap();
+        assert!(body.contains("StackName=arn%3Astack"), "{body}");
+        let switch = format!("EnableTerminationProtection={is_protected}");
+        assert!(body.contains(&switch), "{body}");
+    }
+}
