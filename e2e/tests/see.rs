@@ -156,11 +156,6 @@ async fn logs_are_merged_followed_and_told_apart() {
     deploy(&machine).await;
     let mut journal = Journal::new(&mut console).await;
     let now = now_ms();
-    let record = |event: &str, level: &str, outcome: &str| {
-        json!({"level": level, "event": event, "outcome": outcome, "durationMs": 12.3,
-            "requestId": "r-1", "room": "1a2b3c4d", "deliveries": 3, "_aws": {"Timestamp": 1}})
-        .to_string()
-    };
     let minutes = |it: i64| now - it * 60_000;
     journal
         .write("Action", minutes(20), &record("message", "info", "ok"))
@@ -242,7 +237,12 @@ async fn logs_are_merged_followed_and_told_apart() {
     );
     assert!(plain.contains("request r-1\n"), "{plain}");
 
-    let mut follower = Follower::start(&machine, &["logs", "-f", "--json", "--since", "20s"]).await;
+    follow(&machine, &mut journal).await;
+}
+
+/// Follows the logs while something is written into them.
+async fn follow(machine: &Machine<'_>, journal: &mut Journal<'_>) {
+    let mut follower = Follower::start(machine, &["logs", "-f", "--json", "--since", "20s"]);
     journal
         .write("Action", now_ms(), &record("one", "info", "ok"))
         .await;
@@ -260,7 +260,7 @@ async fn logs_are_merged_followed_and_told_apart() {
     assert_eq!(follower.interrupted().await, Some(130));
 
     // Whoever reads no more ends it, with or without more to come.
-    let mut follower = Follower::start(&machine, &["logs", "-f", "--json"]).await;
+    let mut follower = Follower::start(machine, &["logs", "-f", "--json"]);
     follower.next_of_this_test().await;
     journal
         .write("Action", now_ms(), &record("three", "info", "ok"))
@@ -296,8 +296,11 @@ async fn whoever_may_only_look_can_and_changes_nothing() {
     let who = operator.run(&["doctor", "--json"]).await;
     let who = String::from_utf8_lossy(&who.stdout).into_owned();
     assert!(who.contains("user/operator in account"), "{who}");
+    let files = Files::new("operator");
+    let other = files.path("page");
+    let changed = [&deploy[..], &["--wwwroot", &other]].concat();
     for refused in [
-        &deploy[..],
+        &changed[..],
         &["destroy", "--yes"],
         &["status", "--stage", "prod"],
     ] {
@@ -581,6 +584,15 @@ async fn each_command_has_a_manual_page_that_man_shows() {
     fails(&output, "hint: choose another folder with `--out`");
 }
 
+/// What a function writes of an invocation.
+fn record(event: &str, level: &str, outcome: &str) -> String {
+    json!({
+        "level": level, "event": event, "outcome": outcome, "durationMs": 12.3,
+        "requestId": "r-1", "room": "1a2b3c4d", "deliveries": 3, "_aws": {"Timestamp": 1},
+    })
+    .to_string()
+}
+
 /// Deploys the stage `dev`, and gives the result.
 async fn deploy(machine: &Machine<'_>) -> Value {
     let bootstrap = chatctl::bootstrap().display().to_string();
@@ -763,7 +775,7 @@ struct Follower {
 }
 
 impl Follower {
-    async fn start(machine: &Machine<'_>, arguments: &[&str]) -> Self {
+    fn start(machine: &Machine<'_>, arguments: &[&str]) -> Self {
         let mut child = chatctl::command(arguments)
             .envs(machine.environment())
             .stdout(Stdio::piped())
