@@ -23,7 +23,7 @@ use crate::stack::Losses;
 use crate::template::{Cdn, StageName, StageNameError, TemplateSettings};
 
 pub(crate) use see::{
-    DoctorSettings, LogsSettings, ManSettings, OpenSettings, StatusSettings, Whereabouts,
+    DoctorSettings, LogsSettings, ManSettings, OpenSettings, StatusSettings, Whereabouts, Which,
 };
 
 /// A setting that cannot be used.

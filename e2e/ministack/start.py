@@ -12,6 +12,7 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
   bucket called `account-blocks-public-policies`.
 - CloudFormation's refusals where MiniStack has none (behaviour.py), and what tests ask for on top
   (control.py). README.md in this folder is the specification of both.
+- CloudWatch's permissions are checked: MiniStack does not know its operations by their paths.
 - A record of every request, one JSON object a line, in the file that RECORD names. From it tests
   tell in what order things were done, and that nothing was done that need not be.
 - A leash: MiniStack and its functions end when this program's standard input does, that is with
@@ -30,6 +31,7 @@ import threading
 import behaviour
 from control import Control
 from ministack import app
+from ministack.core import iam_actions
 from ministack.services import apigateway, s3
 from ministack.services.cloudformation import provisioners
 
@@ -42,6 +44,7 @@ def main():
         "delete": delete_route_response,
     }
     provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]["delete"] = delete_bucket
+    iam_actions.extract_iam_action = with_cloudwatch(iam_actions.extract_iam_action)
     policy = provisioners._RESOURCE_HANDLERS["AWS::S3::BucketPolicy"]
     policy["create"] = unless_blocked(policy["create"])
     policy["update"] = unless_blocked(policy["update"])
@@ -50,6 +53,19 @@ def main():
     app._HypercornConfig._insecure_bind = ["127.0.0.1:" + os.environ.pop("WEBSITE_PORT")]
     app.app = Control(Websites(app.app), os.environ.pop("RECORD"))
     app.main()
+
+
+def with_cloudwatch(extract):
+    """CloudWatch's operations are in the paths of its requests: `/service/<name>/operation/<operation>`.
+    https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
+    """
+
+    def extracted(service, method, path, *rest):
+        if service == "monitoring" and "/operation/" in path:
+            return "cloudwatch:" + path.rpartition("/")[2]
+        return extract(service, method, path, *rest)
+
+    return extracted
 
 
 def hold_leash():

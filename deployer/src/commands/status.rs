@@ -140,7 +140,7 @@ async fn finished(
         .ok()
         .and_then(|it| place(settings, stack, it));
     let alarms = async {
-        let resources = resources.as_ref().map_err(|error| error.clone())?;
+        let resources = resources.as_ref().map_err(Clone::clone)?;
         let alarms = resources.iter().filter(|it| it.kind == ALARM);
         let names: Vec<_> = alarms.filter_map(|it| it.physical_id.clone()).collect();
         Ok::<_, TelemetryError>(cloud.alarms(&names).await?)

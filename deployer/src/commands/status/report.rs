@@ -157,13 +157,13 @@ impl Report {
             Ok(Some(then)) => format!("{}, changed {}", self.status, ago(*then, self.now_s)),
             _ => self.status.to_string(),
         };
-        lines.extend(section("stack", vec![changed]));
+        lines.extend(section("stack", &[changed]));
         lines.extend(known("drift", &self.drift, |it| {
             self.drift_lines(it.as_ref())
         }));
         let Some(finished) = &self.finished else {
             let rest = "never came up: `chatctl deploy` sees to it".to_owned();
-            lines.extend(section("chat", vec![rest]));
+            lines.extend(section("chat", &[rest]));
             return lines.join("\n") + "\n";
         };
         lines.extend(known("code", &finished.code, CodeReport::lines));
@@ -193,7 +193,7 @@ impl Report {
                 lines.extend(traffic.lines());
             }
             Ok(None) => {}
-            Err(error) => lines.extend(section("traffic", vec![format!("not known: {error}")])),
+            Err(error) => lines.extend(section("traffic", &[format!("not known: {error}")])),
         }
         lines.join("\n") + "\n"
     }
@@ -376,13 +376,13 @@ fn things(count: usize) -> String {
 /// A section's lines, or why there are none.
 fn known<T>(name: &str, known: &Known<T>, lines: impl FnOnce(&T) -> Vec<String>) -> Vec<String> {
     match known {
-        Ok(value) => section(name, lines(value)),
-        Err(error) => section(name, vec![format!("not known: {error}")]),
+        Ok(value) => section(name, &lines(value)),
+        Err(error) => section(name, &[format!("not known: {error}")]),
     }
 }
 
 /// The section's name before its first line.
-fn section(name: &str, lines: Vec<String>) -> Vec<String> {
+fn section(name: &str, lines: &[String]) -> Vec<String> {
     let lines = lines.iter().flat_map(|it| wrapped(it, WIDTH));
     let lines = lines.enumerate().map(|(index, line)| {
         let name = if index == 0 { name } else { "" };
