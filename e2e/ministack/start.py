@@ -45,6 +45,7 @@ def main():
     }
     provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]["delete"] = delete_bucket
     iam_actions.extract_iam_action = with_cloudwatch(iam_actions.extract_iam_action)
+    iam_actions.extract_resource_arn = or_any(iam_actions.extract_resource_arn)
     policy = provisioners._RESOURCE_HANDLERS["AWS::S3::BucketPolicy"]
     policy["create"] = unless_blocked(policy["create"])
     policy["update"] = unless_blocked(policy["update"])
@@ -64,6 +65,18 @@ def with_cloudwatch(extract):
         if service == "monitoring" and "/operation/" in path:
             return "cloudwatch:" + path.rpartition("/")[2]
         return extract(service, method, path, *rest)
+
+    return extracted
+
+
+def or_any(extract):
+    """Where a request is CBOR and not JSON, nothing in it names a resource here."""
+
+    def extracted(*arguments, **named):
+        try:
+            return extract(*arguments, **named)
+        except UnicodeDecodeError:
+            return "*"
 
     return extracted
 
