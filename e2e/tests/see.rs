@@ -65,9 +65,9 @@ async fn status_tells_how_a_chat_is_and_what_is_not_as_it_should_be() {
     assert_eq!(ill["page"]["as_here"], false);
     assert_eq!(ill["settings_as_here"], false);
     let ringing = ill["alarms"].as_array().expect("alarms").iter();
-    let ringing: Vec<_> = ringing.filter(|it| it["state"] == "ALARM").collect();
-    assert_eq!(ringing.len(), 1);
-    assert_eq!(ringing[0]["reason"], "as a test wants");
+    let mut ringing = ringing.filter(|it| it["state"] == "ALARM");
+    let is_ours = |it: &Value| it["reason"] == "as a test wants";
+    assert!(ringing.any(is_ours), "{ill}");
     assert_eq!(ill["connections"]["about"], 5);
     assert_eq!(ill["connections"]["at_most"], 7);
     assert_eq!(ill["traffic"]["came"]["sum"], 7.0);
