@@ -78,8 +78,14 @@ async fn status_tells_how_a_chat_is_and_what_is_not_as_it_should_be() {
     assert_eq!(ill["traffic"]["latency_ms"]["p99"], 80.0);
 
     // Without a new look, the last one is told.
+    let before = machine.requests().len();
     let output = machine.run(&["status"]).await;
     succeeded(&output);
+    let requests = machine.requests();
+    let asked: Vec<_> = requests[before..].iter().map(|it| &it["action"]).collect();
+    // The stack twice, its drift, template and resources, three functions, the page, the alarms, and
+    // what was measured in an hour and in a day.
+    assert_eq!(asked.len(), 12, "{asked:?}");
     let text = String::from_utf8_lossy(&output.stdout);
     for words in [
         "drift         1 resource changed by hand,",

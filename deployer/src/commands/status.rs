@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::try_join_all;
 use tokio::join;
 
 use super::deploy::{Found, function_names, page, wanted, while_building};
@@ -203,11 +204,11 @@ async fn code(
     let stage = &settings.deploy.template.stage;
     // Without their names the stack is not finished.
     let names = function_names(stage, stack).unwrap_or_default();
-    let mut running = Vec::new();
-    for name in names {
+    let running = names.into_iter().map(|name| async move {
         let view = cloud.function(&name).await?;
-        running.push((name, view.sha256));
-    }
+        Ok::<_, TelemetryError>((name, view.sha256))
+    });
+    let running = try_join_all(running).await?;
     Ok(CodeReport {
         key: deployed.key.clone(),
         named: deployed.sha256.clone(),
