@@ -160,7 +160,8 @@ async fn finished(
         None => (crowd, traffic),
     };
     Ok(Finished {
-        urls,
+        site: urls.site,
+        websocket: urls.websocket,
         stage: stage.to_string(),
         code,
         page,

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::Known;
 use crate::cloud::{AlarmView, Drifted};
-use crate::commands::urls::Urls;
 use crate::site::Edits;
 use crate::stack::Status;
 use crate::telemetry::{Crowd, TelemetryError, Traffic, ago, grouped, wrapped};
@@ -50,8 +49,10 @@ pub(super) struct Drift {
 /// What there is of a chat that came up.
 #[derive(Debug)]
 pub(super) struct Finished {
-    /// Where it is.
-    pub(super) urls: Urls,
+    /// The page.
+    pub(super) site: String,
+    /// The socket.
+    pub(super) websocket: String,
     /// Its stage.
     pub(super) stage: String,
     /// What the functions run.
@@ -180,11 +181,9 @@ impl Report {
         lines.extend(known("connections", &finished.crowd, |it| {
             crowd_lines(it.as_ref(), self.now_s)
         }));
-        lines.extend(known("site", &Ok(()), |()| {
-            vec![finished.urls.site.clone()]
-        }));
+        lines.extend(known("site", &Ok(()), |()| vec![finished.site.clone()]));
         lines.extend(known("socket", &Ok(()), |()| {
-            vec![finished.urls.websocket.clone()]
+            vec![finished.websocket.clone()]
         }));
         match &finished.traffic {
             Ok(Some(traffic)) => {
@@ -268,8 +267,8 @@ impl Finished {
     fn json(&self) -> Value {
         json!({
             "stage": self.stage,
-            "site": self.urls.site,
-            "websocket": self.urls.websocket,
+            "site": self.site,
+            "websocket": self.websocket,
             "code": self.code.as_ref().ok().map(|it| json!({
                 "key": it.key,
                 "swapped": it.swapped(),
@@ -417,10 +416,8 @@ mod tests {
 
     fn finished() -> Finished {
         Finished {
-            urls: Urls {
-                site: "https://d111111abcdef8.cloudfront.net/".to_owned(),
-                websocket: "wss://api.execute-api.eu-central-1.amazonaws.com/dev".to_owned(),
-            },
+            site: "https://d111111abcdef8.cloudfront.net/".to_owned(),
+            websocket: "wss://api.execute-api.eu-central-1.amazonaws.com/dev".to_owned(),
             stage: "dev".to_owned(),
             code: Ok(code("a", &["a", "a", "a"], Some("a"))),
             page: Ok(Edits::default()),
