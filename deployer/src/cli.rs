@@ -754,6 +754,22 @@ mod tests {
     }
 
     #[test]
+    fn every_command_is_shown_in_the_documentation_within_80_columns() {
+        let shown = include_str!("../../docs/commands.md");
+        for name in Cli::commands() {
+            assert!(shown.contains(&format!("$ chatctl {name}")), "{name}");
+        }
+        let mut is_output = false;
+        for line in shown.lines() {
+            if line.starts_with("```") {
+                is_output = !is_output;
+            }
+            assert!(!is_output || line.chars().count() <= 80, "{line}");
+        }
+        assert!(!is_output);
+    }
+
+    #[test]
     fn every_command_has_examples() {
         for command in Cli::command().get_subcommands() {
             let examples = command.get_after_help().map(ToString::to_string);

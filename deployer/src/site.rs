@@ -119,7 +119,7 @@ impl SiteError {
             }
             Self::NotWorking { .. } => {
                 "names and edges can take some minutes more: run the same command again; if it \
-                 stays so, the functions' logs tell more (`aws logs tail`)"
+                 stays so, the functions' logs tell more (`chatctl logs --errors`)"
                     .to_owned()
             }
             Self::NotWorkingHere { .. } => "what the functions say above tells more".to_owned(),

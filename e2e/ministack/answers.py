@@ -59,7 +59,7 @@ def answer(name, entry):
     headers = {"content-type": "text/xml", "x-amzn-requestid": "00000000-0000-0000-0000-000000000000"}
     if action.startswith("s3:"):
         body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    elif action.startswith("lambda:"):
+    elif action.startswith(("lambda:", "logs:")):
         headers = {"content-type": "application/json", "x-amzn-errortype": code}
         body = json.dumps({"Message": message})
     else:

@@ -15,6 +15,7 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
   (control.py). README.md in this folder is the specification of both.
 - Sockets through a distribution: MiniStack refuses them. They go to the origin that the
   distribution's own configuration names for the path.
+- CloudWatch's permissions are checked: MiniStack does not know its operations by their paths.
 - A record of every request, one JSON object a line, in the file that RECORD names. From it tests
   tell in what order things were done, and that nothing was done that need not be.
 - A leash: MiniStack and its functions end when this program's standard input does, that is with
@@ -33,6 +34,7 @@ import threading
 import behaviour
 from control import Control
 from ministack import app
+from ministack.core import iam_actions
 from ministack.services import apigateway, cloudfront, dynamodb, s3
 from ministack.services.cloudformation import provisioners
 
@@ -48,6 +50,8 @@ def main():
     table = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
     table["create"] = with_recovery(table["create"], props_at=1)
     table["update"] = with_recovery(table["update"], props_at=2)
+    iam_actions.extract_iam_action = with_cloudwatch(iam_actions.extract_iam_action)
+    iam_actions.extract_resource_arn = or_any(iam_actions.extract_resource_arn)
     policy = provisioners._RESOURCE_HANDLERS["AWS::S3::BucketPolicy"]
     policy["create"] = unless_blocked(policy["create"])
     policy["update"] = unless_blocked(policy["update"])
@@ -56,6 +60,31 @@ def main():
     app._HypercornConfig._insecure_bind = ["127.0.0.1:" + os.environ.pop("WEBSITE_PORT")]
     app.app = Control(Edges(Websites(app.app)), os.environ.pop("RECORD"))
     app.main()
+
+
+def with_cloudwatch(extract):
+    """CloudWatch's operations are in the paths of its requests: `/service/<name>/operation/<operation>`.
+    https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
+    """
+
+    def extracted(service, method, path, *rest):
+        if service == "monitoring" and "/operation/" in path:
+            return "cloudwatch:" + path.rpartition("/")[2]
+        return extract(service, method, path, *rest)
+
+    return extracted
+
+
+def or_any(extract):
+    """Where a request is CBOR and not JSON, nothing in it names a resource here."""
+
+    def extracted(*arguments, **named):
+        try:
+            return extract(*arguments, **named)
+        except UnicodeDecodeError:
+            return "*"
+
+    return extracted
 
 
 def hold_leash():

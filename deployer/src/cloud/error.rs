@@ -175,9 +175,14 @@ impl CloudError {
                  machine's clock is right, and that the account has enabled the Region"
                 .to_owned(),
             Self::Denied { action, .. } => {
+                let policy = if is_for_looking(action) {
+                    "operator"
+                } else {
+                    "deployer"
+                };
                 format!(
                     "ask whoever manages the account to allow `{action}`, then run the same command \
-                     again; `chatctl synth --deployer-policy` prints all that is needed"
+                     again; `chatctl synth --{policy}-policy` prints all that is needed"
                 )
             }
             Self::WrongRegion { .. } => {
@@ -204,6 +209,11 @@ impl CloudError {
             }
         }
     }
+}
+
+/// Whether nothing but the verbs that look asks for an action.
+fn is_for_looking(action: &str) -> bool {
+    action.starts_with("logs:") || action.starts_with("cloudwatch:") || action.contains("Drift")
 }
 
 /// The action that an answer names: `… is not authorized to perform: s3:PutObject on resource …`.

@@ -7,7 +7,7 @@ use crate::cloud::aws::Aws;
 use crate::cloud::{Logs, StackResource, Stacks};
 use crate::error::Error;
 use crate::output::Output;
-use crate::settings::LogsSettings;
+use crate::settings::{LogsSettings, Which};
 use crate::stack;
 use crate::telemetry::{Going, Level, Line, Source, Tail, TelemetryError, date};
 
@@ -102,7 +102,8 @@ impl Shown {
             }
             let day = date(line.at_ms());
             if self.day.as_ref() != Some(&day) {
-                text += &format!("{day}, UTC\n");
+                text += &day;
+                text += ", UTC\n";
                 self.day = Some(day);
             }
             text += &line.text();
@@ -112,12 +113,18 @@ impl Shown {
 }
 
 fn is_asked_for(line: &Line, settings: &LogsSettings) -> bool {
-    let is_error = line.level() == Level::Error;
-    (settings.all || !line.is_bookkeeping()) && (!settings.errors || is_error)
+    match settings.which {
+        Which::All => true,
+        Which::Told => !line.is_bookkeeping(),
+        Which::Errors => line.level() == Level::Error,
+    }
 }
 
 fn what(settings: &LogsSettings) -> &'static str {
-    if settings.errors { " went wrong" } else { "" }
+    match settings.which {
+        Which::Errors => " went wrong",
+        Which::All | Which::Told => "",
+    }
 }
 
 fn start_ms(since: Duration) -> i64 {

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::try_join_all;
 use tokio::join;
 
 use super::deploy::{Found, function_names, page, wanted, while_building};
@@ -140,7 +141,7 @@ async fn finished(
         .ok()
         .and_then(|it| place(settings, stack, it));
     let alarms = async {
-        let resources = resources.as_ref().map_err(|error| error.clone())?;
+        let resources = resources.as_ref().map_err(Clone::clone)?;
         let alarms = resources.iter().filter(|it| it.kind == ALARM);
         let names: Vec<_> = alarms.filter_map(|it| it.physical_id.clone()).collect();
         Ok::<_, TelemetryError>(cloud.alarms(&names).await?)
@@ -159,7 +160,8 @@ async fn finished(
         None => (crowd, traffic),
     };
     Ok(Finished {
-        urls,
+        site: urls.site,
+        websocket: urls.websocket,
         stage: stage.to_string(),
         code,
         page,
@@ -203,11 +205,11 @@ async fn code(
     let stage = &settings.deploy.template.stage;
     // Without their names the stack is not finished.
     let names = function_names(stage, stack).unwrap_or_default();
-    let mut running = Vec::new();
-    for name in names {
+    let running = names.into_iter().map(|name| async move {
         let view = cloud.function(&name).await?;
-        running.push((name, view.sha256));
-    }
+        Ok::<_, TelemetryError>((name, view.sha256))
+    });
+    let running = try_join_all(running).await?;
     Ok(CodeReport {
         key: deployed.key.clone(),
         named: deployed.sha256.clone(),

@@ -148,14 +148,14 @@ pub(super) fn required(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::stack::Status;
 
     const DIRECT: &str = "wss://api.execute-api.us-east-1.amazonaws.com/dev";
 
     /// Of a stack with these outputs.
-    pub(in crate::commands) fn urls(outputs: &[(&str, &str)]) -> Urls {
+    fn urls(outputs: &[(&str, &str)]) -> Urls {
         let outputs = outputs.iter().copied();
         let stack = StackView {
             id: "arn:aws:cloudformation:us-east-1:1:stack/chat-dev/1".to_owned(),

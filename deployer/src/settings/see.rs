@@ -49,10 +49,8 @@ pub(crate) struct LogsSettings {
     pub(crate) since: Duration,
     /// Whose logs.
     pub(crate) functions: Vec<Function>,
-    /// Whether only what went wrong is told.
-    pub(crate) errors: bool,
-    /// Whether Lambda's own lines are told as well.
-    pub(crate) all: bool,
+    /// What of them.
+    pub(crate) which: Which,
     /// Whether the output is for programs.
     pub(crate) json: bool,
 }
@@ -75,11 +73,26 @@ impl LogsSettings {
             follow: args.follow,
             since: since.ok_or_else(|| SettingsError::Since(args.since.clone()))?,
             functions,
-            errors: args.errors,
-            all: args.all,
+            which: match (args.errors, args.all) {
+                // Of Lambda's own, too.
+                (true, _) => Which::Errors,
+                (false, true) => Which::All,
+                (false, false) => Which::Told,
+            },
             json: args.cloud.json,
         })
     }
+}
+
+/// Which lines of a log are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Lambda's own as well.
+    All,
+    /// What the functions tell.
+    Told,
+    /// What went wrong.
+    Errors,
 }
 
 /// The settings of `doctor`.

@@ -53,7 +53,15 @@ pub(crate) enum TelemetryError {
         function: &'static str,
     },
     /// Something that is needed is not here.
-    #[error("{} needed and not as it should be: {}", if .missing.len() == 1 { "one thing is" } else { "some things are" }, .missing.join(", "))]
+    #[error(
+        "{}: {}",
+        if .missing.len() == 1 {
+            "one thing is needed and not as it should be"
+        } else {
+            "some things are needed and not as they should be"
+        },
+        .missing.join(", ")
+    )]
     NotReady {
         /// What.
         missing: Vec<&'static str>,

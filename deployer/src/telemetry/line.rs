@@ -227,23 +227,22 @@ fn row(record: &Map<String, Value>, level: Level) -> String {
     let took = number(record, "durationMs").map_or(String::new(), |it| format!("{it:.0} ms"));
     let event = printable(event);
     let outcome = printable(outcome);
-    let mut text = format!("{event:<10}  {style}{outcome:<9}{style:#} {took:>8}");
-    if let Some(room) = text_of(record, "room") {
-        text += &format!("  {:<8}", printable(room));
-    }
-    for (key, word) in COUNTS {
-        if let Some(count) = number(record, key).filter(|it| *it > 0.0) {
-            text += &format!("  {count:.0} {word}");
-        }
-    }
-    let mut text = format!("{}\n", text.trim_end());
-    if let Some(error) = text_of(record, "error") {
-        text += &format!("{:>26}{}\n", "", printable(error));
-    }
-    if let (Level::Error, Some(request)) = (level, text_of(record, "requestId")) {
-        text += &format!("{:>26}{DIM}request {}{DIM:#}\n", "", printable(request));
-    }
-    text
+    let mut parts = vec![format!(
+        "{event:<10}  {style}{outcome:<9}{style:#} {took:>8}"
+    )];
+    let room = text_of(record, "room");
+    parts.extend(room.map(|it| format!("{:<8}", printable(it))));
+    parts.extend(COUNTS.iter().filter_map(|(key, word)| {
+        let count = number(record, key).filter(|it| *it > 0.0)?;
+        Some(format!("{count:.0} {word}"))
+    }));
+    let mut lines = vec![parts.join("  ").trim_end().to_owned()];
+    let indent = " ".repeat(26);
+    let error = text_of(record, "error");
+    lines.extend(error.map(|it| format!("{indent}{}", printable(it))));
+    let request = text_of(record, "requestId").filter(|_| level == Level::Error);
+    lines.extend(request.map(|it| format!("{indent}{DIM}request {}{DIM:#}", printable(it))));
+    lines.join("\n") + "\n"
 }
 
 fn loose(record: &Map<String, Value>) -> String {

@@ -10,7 +10,8 @@ use tokio::process::Command;
 use crate::chatctl;
 
 /// Pinned: what MiniStack refuses and what it lets through changes from one version to the next.
-const REQUIREMENTS: [&str; 2] = ["ministack==1.5.33", "boto3==1.43.106"];
+/// CloudWatch speaks CBOR, which MiniStack leaves to a package of its own.
+const REQUIREMENTS: [&str; 3] = ["ministack==1.5.33", "boto3==1.43.106", "cbor2==6.2.1"];
 /// The wheels are 40 MB.
 const INSTALL_TIMEOUT: Duration = Duration::from_mins(5);
 

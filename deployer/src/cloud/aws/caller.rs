@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_sdk_lambda::types::AccountLimit;
 use aws_sdk_sts::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sts::error::BoxError;
@@ -28,7 +29,7 @@ impl Caller for Aws {
         let answer = self.functions.get_account_settings().send().await;
         let answer = answer.map_err(failed("lambda:GetAccountSettings"))?;
         let limit = answer.account_limit();
-        Ok(limit.map_or(0, |it| it.concurrent_executions()))
+        Ok(limit.map_or(0, AccountLimit::concurrent_executions))
     }
 
     async fn has_distribution(&self) -> Result<bool, CloudError> {

@@ -1,6 +1,8 @@
 //! What goes over the wire to CloudFormation, and what is made of its answers: the calls that no
 //! emulator answers as AWS does.
 
+mod see;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};

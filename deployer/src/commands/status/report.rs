@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::Known;
 use crate::cloud::{AlarmView, Drifted};
-use crate::commands::urls::Urls;
 use crate::site::Edits;
 use crate::stack::Status;
 use crate::telemetry::{Crowd, TelemetryError, Traffic, ago, grouped, wrapped};
@@ -50,8 +49,10 @@ pub(super) struct Drift {
 /// What there is of a chat that came up.
 #[derive(Debug)]
 pub(super) struct Finished {
-    /// Where it is.
-    pub(super) urls: Urls,
+    /// The page.
+    pub(super) site: String,
+    /// The socket.
+    pub(super) websocket: String,
     /// Its stage.
     pub(super) stage: String,
     /// What the functions run.
@@ -157,13 +158,13 @@ impl Report {
             Ok(Some(then)) => format!("{}, changed {}", self.status, ago(*then, self.now_s)),
             _ => self.status.to_string(),
         };
-        lines.extend(section("stack", vec![changed]));
+        lines.extend(section("stack", &[changed]));
         lines.extend(known("drift", &self.drift, |it| {
             self.drift_lines(it.as_ref())
         }));
         let Some(finished) = &self.finished else {
             let rest = "never came up: `chatctl deploy` sees to it".to_owned();
-            lines.extend(section("chat", vec![rest]));
+            lines.extend(section("chat", &[rest]));
             return lines.join("\n") + "\n";
         };
         lines.extend(known("code", &finished.code, CodeReport::lines));
@@ -180,11 +181,9 @@ impl Report {
         lines.extend(known("connections", &finished.crowd, |it| {
             crowd_lines(it.as_ref(), self.now_s)
         }));
-        lines.extend(known("site", &Ok(()), |()| {
-            vec![finished.urls.site.clone()]
-        }));
+        lines.extend(known("site", &Ok(()), |()| vec![finished.site.clone()]));
         lines.extend(known("socket", &Ok(()), |()| {
-            vec![finished.urls.websocket.clone()]
+            vec![finished.websocket.clone()]
         }));
         match &finished.traffic {
             Ok(Some(traffic)) => {
@@ -193,7 +192,7 @@ impl Report {
                 lines.extend(traffic.lines());
             }
             Ok(None) => {}
-            Err(error) => lines.extend(section("traffic", vec![format!("not known: {error}")])),
+            Err(error) => lines.extend(section("traffic", &[format!("not known: {error}")])),
         }
         lines.join("\n") + "\n"
     }
@@ -268,8 +267,8 @@ impl Finished {
     fn json(&self) -> Value {
         json!({
             "stage": self.stage,
-            "site": self.urls.site,
-            "websocket": self.urls.websocket,
+            "site": self.site,
+            "websocket": self.websocket,
             "code": self.code.as_ref().ok().map(|it| json!({
                 "key": it.key,
                 "swapped": it.swapped(),
@@ -376,13 +375,13 @@ fn things(count: usize) -> String {
 /// A section's lines, or why there are none.
 fn known<T>(name: &str, known: &Known<T>, lines: impl FnOnce(&T) -> Vec<String>) -> Vec<String> {
     match known {
-        Ok(value) => section(name, lines(value)),
-        Err(error) => section(name, vec![format!("not known: {error}")]),
+        Ok(value) => section(name, &lines(value)),
+        Err(error) => section(name, &[format!("not known: {error}")]),
     }
 }
 
 /// The section's name before its first line.
-fn section(name: &str, lines: Vec<String>) -> Vec<String> {
+fn section(name: &str, lines: &[String]) -> Vec<String> {
     let lines = lines.iter().flat_map(|it| wrapped(it, WIDTH));
     let lines = lines.enumerate().map(|(index, line)| {
         let name = if index == 0 { name } else { "" };
@@ -417,13 +416,8 @@ mod tests {
 
     fn finished() -> Finished {
         Finished {
-            urls: crate::commands::urls::tests::urls(&[
-                ("SiteUrl", "https://d111111abcdef8.cloudfront.net/"),
-                (
-                    "WebSocketUrl",
-                    "wss://api.execute-api.eu-central-1.amazonaws.com/dev",
-                ),
-            ]),
+            site: "https://d111111abcdef8.cloudfront.net/".to_owned(),
+            websocket: "wss://api.execute-api.eu-central-1.amazonaws.com/dev".to_owned(),
             stage: "dev".to_owned(),
             code: Ok(code("a", &["a", "a", "a"], Some("a"))),
             page: Ok(Edits::default()),
