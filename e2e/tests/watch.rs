@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// A build of one package, on a machine that builds others at the same time.
-const BUILD_DEADLINE: Duration = Duration::from_mins(8);
+const BUILD_DEADLINE: Duration = Duration::from_mins(4);
 
 /// A clone of the sources, which goes with the test.
 struct Clone(PathBuf);
 
 impl Clone {
-    fn new() -> Self {
-        let folder = chatctl::target().join(format!("tmp/watch-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let folder = chatctl::target().join(format!("tmp/watch-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         copy(&chatctl::checkout(), &folder);
         Self(folder.canonicalize().expect("copied"))
@@ -128,7 +128,7 @@ async fn talk(url: String, until: Arc<Mutex<bool>>) -> (u64, Vec<Vec<Value>>) {
 async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing() {
     const RULE: &str = "pub const TEXT_CHARS_MAX: usize = 4_000;";
     const FILE: &str = "handlers/src/chat/message.rs";
-    let clone = Clone::new();
+    let clone = Clone::new("rule");
     // What others have compiled for the checkout is used, and nothing of theirs is overwritten.
     let _ = chatctl::bootstrap();
     let own = clone.0.join("target").display().to_string();
@@ -200,7 +200,7 @@ async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing()
 
 #[tokio::test]
 async fn the_page_and_the_template_are_told_of_when_they_change() {
-    let clone = Clone::new();
+    let clone = Clone::new("page");
     let _ = chatctl::bootstrap();
     let own = clone.0.join("target").display().to_string();
     let shared = chatctl::target().display().to_string();
