@@ -9,6 +9,7 @@ use e2e::chatctl::{self, Dev};
 use e2e::client::Client;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 /// A build of one package, on a machine that builds others at the same time.
 const BUILD_DEADLINE: Duration = Duration::from_mins(4);
@@ -229,6 +230,8 @@ async fn the_page_and_the_template_are_told_of_when_they_change() {
             .contains("location.reload()")
     );
 
+    a_browser_loads_it_again(&dev, &clone).await;
+
     clone.replace(
         "cloudformation/table.yaml",
         "Resources:",
@@ -238,4 +241,29 @@ async fn the_page_and_the_template_are_told_of_when_they_change() {
         .await;
     let (code, _, _) = dev.end("TERM").await;
     assert_eq!(code, Some(0));
+}
+
+async fn a_browser_loads_it_again(dev: &Dev, clone: &Clone) {
+    let folder = chatctl::checkout().join("e2e/browser");
+    assert!(
+        folder.join("node_modules/playwright-core").is_dir(),
+        "the browser's driver is missing; `cargo xtask test` installs it, or `npm ci` in `{}`",
+        folder.display()
+    );
+    let browser = Command::new("node")
+        .args(["--test", "--test-reporter", "spec", "reload.test.mjs"])
+        .current_dir(folder)
+        .env("SITE", &dev.site)
+        .env("WWWROOT", clone.0.join("wwwroot"))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(BUILD_DEADLINE, browser).await;
+    let output = output.expect("it is done in time").expect("node runs");
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
