@@ -42,7 +42,9 @@ impl Footer {
 
     fn draw(&self, line: Option<&str>, below: Option<&str>) {
         if !self.is_live {
-            line.into_iter().for_each(|it| self.notes.tell(it));
+            if let Some(line) = line {
+                self.notes.tell(line);
+            }
             return;
         }
         let columns = size().columns;

@@ -131,7 +131,9 @@ mod tests {
             let (function, line) = ("F".to_owned(), line.to_owned());
             logs.hear(&Event::Log { function, line });
         };
-        lines.iter().for_each(|it| hear(it));
+        for line in lines {
+            hear(line);
+        }
         output.notes().finish();
         assert_eq!(*written.lock().unwrap(), b"", "before the URLs");
         logs.show();
