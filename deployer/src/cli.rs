@@ -527,6 +527,10 @@ pub(crate) struct DestroyArgs {
 
 /// The arguments of `dev`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line, and any of them goes with any other"
+)]
 pub(crate) struct DevArgs {
     /// Which stage the template is for.
     #[command(flatten)]
@@ -594,6 +598,10 @@ pub(crate) struct DevArgs {
     /// without it they wait
     #[arg(long, env = "CHATCTL_ACCOUNT_CONCURRENCY", value_name = "NUMBER")]
     pub(crate) account_concurrency: Option<usize>,
+
+    /// Show no line of an invocation that went well
+    #[arg(long, env = "CHATCTL_QUIET", value_parser = switch())]
+    pub(crate) quiet: bool,
 
     /// Show what Lambda reports of each invocation: duration, memory, cold start
     #[arg(long, env = "CHATCTL_REPORTS", value_parser = switch())]

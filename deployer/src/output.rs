@@ -1,6 +1,7 @@
 //! The only place that prints. Standard output is for data, what a command was asked for; everything
 //! else, for people, goes to standard error.
 
+mod footer;
 mod live;
 mod notes;
 mod screen;
@@ -11,6 +12,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+pub(crate) use footer::Footer;
 pub(crate) use notes::Notes;
 
 use anstream::{AutoStream, ColorChoice};
@@ -34,6 +36,22 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 /// <https://no-color.org> has it. What is printed for programs never has any.
 pub(crate) fn without_color() {
     ColorChoice::Never.write_global();
+}
+
+/// What is written, for a test to read.
+#[cfg(test)]
+struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a command had to say cannot be written.
@@ -143,6 +161,19 @@ impl Output {
             Err(error) => Err(OutputError(error)),
             Ok(()) => Ok(Going::On),
         }
+    }
+
+    /// What is told on standard error from many places, with a line below it where a terminal is.
+    pub(crate) fn footer(&self) -> Footer {
+        Footer::new(self.notes(), self.screen.borrow().is_some())
+    }
+
+    /// Streams of which a test reads the one for people.
+    #[cfg(test)]
+    pub(crate) fn to_be_read() -> (Self, std::sync::Arc<std::sync::Mutex<Vec<u8>>>) {
+        let written = std::sync::Arc::default();
+        let stream = Shared(std::sync::Arc::clone(&written));
+        (Self::on(io::sink(), stream), written)
     }
 
     /// From now on progress is for programs, if `json` is.

@@ -181,6 +181,10 @@ fn either([one, other]: &[&str; 2]) -> String {
 
 /// The settings of `dev`.
 #[derive(Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line, and any of them goes with any other"
+)]
 pub(crate) struct DevSettings {
     /// What the template depends on.
     pub(crate) template: TemplateSettings,
@@ -204,6 +208,8 @@ pub(crate) struct DevSettings {
     pub(crate) seed: Option<u64>,
     /// Invocations at once at most, if more are to be refused.
     pub(crate) account_concurrency: Option<usize>,
+    /// Whether only invocations that went wrong are shown.
+    pub(crate) quiet: bool,
     /// Whether each invocation is reported.
     pub(crate) reports: bool,
     /// Whether the URLs are printed for programs.
@@ -232,6 +238,7 @@ impl DevSettings {
             faults: args.fault.join(",").parse()?,
             seed: args.seed,
             account_concurrency: args.account_concurrency,
+            quiet: args.quiet,
             reports: args.reports,
             json: args.json,
             // A folder that was deleted under the user's feet has no sources above it either.

@@ -84,6 +84,16 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     assert.match(await time.getAttribute('title'), /\d{4}/);
   });
 
+  behaviour('the socket is of the page’s own origin', async () => {
+    const sockets = [];
+    const prepare = (page) => page.on('websocket', (socket) => sockets.push(socket.url()));
+    const ann = await arrive({ prepare });
+    await ann.createRoom('ann');
+    const { server } = await (await fetch(new URL('config.json', stack.site))).json();
+    assert.match(server, /^\/[a-z0-9-]+$/, 'a path alone');
+    assert.deepEqual(sockets, [stack.site.replace(/^http/, 'ws') + server.slice(1)]);
+  });
+
   behaviour('a room is joined with a code in small letters, without its hyphen', async () => {
     const ann = await arrive();
     const bob = await arrive();

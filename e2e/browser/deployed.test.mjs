@@ -24,7 +24,9 @@ test('two windows create a room, join it by its code and talk both ways', { time
     `--ignore-certificate-errors-spki-list=${fingerprint(certificate)}`,
   ]);
   try {
-    const ann = await Person.arrive(browser, site, { viewport: PHONE });
+    const sockets = [];
+    const prepare = (page) => page.on('websocket', (socket) => sockets.push(new URL(socket.url()).host));
+    const ann = await Person.arrive(browser, site, { viewport: PHONE, prepare });
     await screenshot(ann, `${name}-welcome-phone`);
     const code = await ann.createRoom('ann');
     const bob = await Person.arrive(browser, site, { viewport: DESKTOP });
@@ -38,6 +40,9 @@ test('two windows create a room, join it by its code and talk both ways', { time
     await screenshot(ann, `${name}-room-phone`);
     await screenshot(bob, `${name}-room-desktop`);
     assert.equal(new URL(ann.page.url()).origin, new URL(site).origin);
+    // Of one origin through CloudFront; a bucket's website has no sockets.
+    const isOwn = site.startsWith('https:');
+    assert.deepEqual(sockets.map((host) => host === new URL(site).host), [isOwn], sockets.join());
     assert.deepEqual([...ann.complaints, ...bob.complaints], [], 'the console must stay clean');
     assert.equal(await policyOf(ann), 'kept', 'what the policy does not name is refused');
   } finally {

@@ -9,16 +9,17 @@ use e2e::chatctl::{self, Dev};
 use e2e::client::Client;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 /// A build of one package, on a machine that builds others at the same time.
-const BUILD_DEADLINE: Duration = Duration::from_mins(8);
+const BUILD_DEADLINE: Duration = Duration::from_mins(4);
 
 /// A clone of the sources, which goes with the test.
 struct Clone(PathBuf);
 
 impl Clone {
-    fn new() -> Self {
-        let folder = chatctl::target().join(format!("tmp/watch-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let folder = chatctl::target().join(format!("tmp/watch-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         copy(&chatctl::checkout(), &folder);
         Self(folder.canonicalize().expect("copied"))
@@ -128,7 +129,7 @@ async fn talk(url: String, until: Arc<Mutex<bool>>) -> (u64, Vec<Vec<Value>>) {
 async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing() {
     const RULE: &str = "pub const TEXT_CHARS_MAX: usize = 4_000;";
     const FILE: &str = "handlers/src/chat/message.rs";
-    let clone = Clone::new();
+    let clone = Clone::new("rule");
     // What others have compiled for the checkout is used, and nothing of theirs is overwritten.
     let _ = chatctl::bootstrap();
     let own = clone.0.join("target").display().to_string();
@@ -200,7 +201,7 @@ async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing()
 
 #[tokio::test]
 async fn the_page_and_the_template_are_told_of_when_they_change() {
-    let clone = Clone::new();
+    let clone = Clone::new("page");
     let _ = chatctl::bootstrap();
     let own = clone.0.join("target").display().to_string();
     let shared = chatctl::target().display().to_string();
@@ -229,6 +230,8 @@ async fn the_page_and_the_template_are_told_of_when_they_change() {
             .contains("location.reload()")
     );
 
+    a_browser_loads_it_again(&dev, &clone).await;
+
     clone.replace(
         "cloudformation/table.yaml",
         "Resources:",
@@ -238,4 +241,29 @@ async fn the_page_and_the_template_are_told_of_when_they_change() {
         .await;
     let (code, _, _) = dev.end("TERM").await;
     assert_eq!(code, Some(0));
+}
+
+async fn a_browser_loads_it_again(dev: &Dev, clone: &Clone) {
+    let folder = chatctl::checkout().join("e2e/browser");
+    assert!(
+        folder.join("node_modules/playwright-core").is_dir(),
+        "the browser's driver is missing; `cargo xtask test` installs it, or `npm ci` in `{}`",
+        folder.display()
+    );
+    let browser = Command::new("node")
+        .args(["--test", "--test-reporter", "spec", "reload.test.mjs"])
+        .current_dir(folder)
+        .env("SITE", &dev.site)
+        .env("WWWROOT", clone.0.join("wwwroot"))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(BUILD_DEADLINE, browser).await;
+    let output = output.expect("it is done in time").expect("node runs");
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -1,25 +1,27 @@
 //! `chatctl dev`: the whole stack on this machine, from the template that is deployed to AWS.
 
+mod activity;
+mod logs;
 mod reload;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use local::{
-    Code, Database, Event, FunctionOptions, Listener, Object, Observer, Options, Stack, StartError,
-    content_type,
+    Code, Database, FunctionOptions, Listener, Object, Options, Stack, StartError, content_type,
 };
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::build::{self, Sources};
 use crate::error::Error;
-use crate::output::{Notes, Output};
+use crate::output::Output;
 use crate::settings::DevSettings;
 use crate::site::{self, Chat, Extent, SiteError};
 use crate::template;
+use logs::Logs;
 use watch::Watch;
 pub(crate) use watch::WatchError;
 
@@ -38,7 +40,7 @@ pub(crate) fn run(settings: &DevSettings, output: &mut Output) -> Result<(), Err
 
 async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error> {
     let mut ended = Ended::new()?;
-    let logs = Logs::new(output.notes());
+    let logs = Logs::new(output.footer(), settings.quiet);
     let seed = settings.seed.unwrap_or_else(new_seed);
     if !settings.faults.is_none() {
         output.note(&format!(
@@ -54,17 +56,29 @@ async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error>
     if announced.is_ok() {
         let watched = async {
             match &mut watch {
-                Some(watch) => watch.run(&stack, |line| logs.tell(line)).await,
+                Some(watch) => watch.run(&stack, &logs).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             () = watched => {}
+            () = refreshed(&logs) => {}
             () = ended.wait() => {}
         }
     }
     stack.stop().await;
     announced
+}
+
+/// How often what is going on is told anew.
+const REFRESH: Duration = Duration::from_secs(1);
+
+async fn refreshed(logs: &Logs) {
+    let mut ticks = tokio::time::interval(REFRESH);
+    loop {
+        ticks.tick().await;
+        logs.refresh();
+    }
 }
 
 /// What can fail at once goes before the build, which may take minutes.
@@ -194,60 +208,6 @@ fn announce(settings: &DevSettings, stack: &Stack, output: &mut Output) -> Resul
 fn new_seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     now.unwrap_or_default().subsec_nanos().into()
-}
-
-/// What the stack tells, for people: held back until the URLs are printed, so that they come first,
-/// and shown as it comes from then on.
-struct Logs {
-    notes: Notes,
-    held: Mutex<Option<Vec<String>>>,
-}
-
-/// Lines that are held back at most; a start that has more to say is shown as it goes.
-const HELD_LINES_MAX: usize = 1000;
-
-impl Logs {
-    fn new(notes: Notes) -> Arc<Self> {
-        let held = Mutex::new(Some(Vec::new()));
-        Arc::new(Self { notes, held })
-    }
-
-    fn observer(self: &Arc<Self>) -> Observer {
-        let logs = Arc::clone(self);
-        Observer::new(move |event| logs.tell(line_of(&event)))
-    }
-
-    fn tell(&self, line: String) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *held {
-            Some(lines) if lines.len() < HELD_LINES_MAX => lines.push(line),
-            _ => {
-                self.show_all(&mut held);
-                self.notes.tell(&line);
-            }
-        }
-    }
-
-    fn show(&self) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        self.show_all(&mut held);
-    }
-
-    fn show_all(&self, held: &mut Option<Vec<String>>) {
-        for line in held.take().into_iter().flatten() {
-            self.notes.tell(&line);
-        }
-    }
-}
-
-fn line_of(event: &Event) -> String {
-    match event {
-        Event::Log { function, line } | Event::Platform { function, line } => {
-            format!("{function}: {line}")
-        }
-        Event::Report { function, report } => format!("{function}: {report}"),
-        Event::Fault(fault) => format!("fault: {fault}"),
-    }
 }
 
 /// The signals that end the stack.

@@ -170,7 +170,7 @@ fn in_words(time: Duration) -> String {
 }
 
 /// A line that fits, the last column left free: some terminals break a line that fills it.
-fn clipped(line: &str, columns: usize) -> String {
+pub(super) fn clipped(line: &str, columns: usize) -> String {
     let room = columns.saturating_sub(1).max(1);
     if line.chars().count() <= room {
         return line.to_owned();

@@ -56,7 +56,7 @@ impl Screen {
 }
 
 /// Asked each time: a window's size changes.
-fn size() -> Size {
+pub(super) fn size() -> Size {
     match terminal_size_of(io::stderr()) {
         Some((Width(columns), Height(rows))) if columns > 0 && rows > 0 => Size {
             columns: columns.into(),

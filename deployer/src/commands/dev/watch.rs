@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use local::{Code, Stack};
 
+use super::logs::Logs;
 use super::reload::Reload;
 use crate::build::{self, BuildError, Profile, Sources};
 use crate::conversation::reasons;
@@ -88,7 +89,8 @@ impl Watch {
     }
 
     /// Sees to every change until it is dropped.
-    pub(super) async fn run(&mut self, stack: &Stack, say: impl Fn(String)) {
+    pub(super) async fn run(&mut self, stack: &Stack, logs: &Logs) {
+        let say = |line: String| logs.tell(line);
         let mut building: Option<(Instant, Building)> = None;
         loop {
             tokio::select! {
@@ -103,6 +105,8 @@ impl Watch {
                         say("the page has changed: browsers load it again".to_owned());
                     }
                     if touched.contains(Touched::CODE) {
+                        // cargo has things to say, too.
+                        logs.pause(true);
                         say("the functions have changed: building them".to_owned());
                         let (sources, profile) = (self.sources.clone(), self.profile);
                         // A build of what was there before is in vain: dropping it ends it.
@@ -112,6 +116,7 @@ impl Watch {
                 }
                 (since, built) = finished(&mut building) => {
                     building = None;
+                    logs.pause(false);
                     say(self.swap(stack, since, built).await);
                 }
             }

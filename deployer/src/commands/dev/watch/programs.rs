@@ -56,12 +56,34 @@ impl Drop for Programs {
     }
 }
 
+/// What the folders' names begin with, before the number of their process.
+const FOLDER: &str = "watch-";
+
 /// A folder of this process's own, beside the program.
 fn new_folder(program: &Path) -> io::Result<PathBuf> {
     let beside = program.parent().unwrap_or(Path::new("."));
-    let folder = beside.join(format!("watch-{}", std::process::id()));
+    clear_away(beside);
+    let folder = beside.join(format!("{FOLDER}{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+/// Removes what processes have left that were killed.
+fn clear_away(beside: &Path) {
+    for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|it| it.strip_prefix(FOLDER));
+        let process = process.and_then(|it| it.parse::<i32>().ok());
+        let process = process.and_then(rustix::process::Pid::from_raw);
+        let is_gone = |process| {
+            let there = rustix::process::test_kill_process(process);
+            there == Err(rustix::io::Errno::SRCH)
+        };
+        if process.is_some_and(is_gone) {
+            // Whoever cannot remove it is not in its way either.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn remove(program: PathBuf) {
@@ -81,7 +103,11 @@ mod tests {
         let mut programs = Programs::default();
         assert!(!programs.is_last(&program));
         std::fs::write(&program, "one").unwrap();
+        // Of a process that was killed: no number is that great.
+        let left = folder.join(format!("{FOLDER}{}", i32::MAX));
+        std::fs::create_dir(&left).unwrap();
         let one = programs.keep(&program).unwrap();
+        assert!(!left.exists());
         assert!(programs.is_last(&program));
         std::fs::write(&program, "two").unwrap();
         assert!(!programs.is_last(&program));

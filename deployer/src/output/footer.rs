@@ -1,0 +1,110 @@
+//! Lines one after another, and on a terminal one that stays below all of them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Notes;
+use super::live::{clipped, frame};
+use super::screen::size;
+
+/// Where lines go, and what is below them.
+#[derive(Clone)]
+pub(crate) struct Footer {
+    notes: Notes,
+    /// Whether there is a terminal that can do more than take lines.
+    is_live: bool,
+    /// What is below, as it was drawn.
+    drawn: Arc<Mutex<Vec<String>>>,
+}
+
+impl Footer {
+    pub(super) fn new(notes: Notes, is_live: bool) -> Self {
+        Self {
+            notes,
+            is_live,
+            drawn: Arc::default(),
+        }
+    }
+
+    /// Tells a line, and says below it what there is to say there.
+    pub(crate) fn tell(&self, line: &str, below: Option<&str>) {
+        self.draw(Some(line), below);
+    }
+
+    /// Says something else below.
+    pub(crate) fn redraw(&self, below: &str) {
+        self.draw(None, Some(below));
+    }
+
+    /// Leaves what is below where it is: what comes next stands under it.
+    pub(crate) fn leave(&self) {
+        self.drawn().clear();
+    }
+
+    fn draw(&self, line: Option<&str>, below: Option<&str>) {
+        if !self.is_live {
+            if let Some(line) = line {
+                self.notes.tell(line);
+            }
+            return;
+        }
+        let columns = size().columns;
+        let below: Vec<_> = below.map(|it| clipped(it, columns)).into_iter().collect();
+        let lines = line.map(str::to_owned).into_iter().chain(below.clone());
+        // Held while it is told, so that no other line comes in between.
+        let mut drawn = self.drawn();
+        self.notes
+            .tell(&frame(&drawn, &lines.collect::<Vec<_>>(), columns));
+        *drawn = below;
+    }
+
+    fn drawn(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Output;
+    use super::*;
+
+    fn told(is_live: bool, tell: impl Fn(&Footer)) -> String {
+        let (output, written) = Output::to_be_read();
+        tell(&Footer::new(output.notes(), is_live));
+        output.notes().finish();
+        String::from_utf8(written.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn what_is_below_stays_below() {
+        let text = told(true, |footer| {
+            footer.tell("one", Some("0 connected"));
+            footer.tell("two", Some("1 connected"));
+            footer.redraw("2 connected");
+        });
+        let back = "\x1b[1A\r\x1b[J";
+        assert_eq!(
+            text,
+            format!("one\n0 connected\n{back}two\n1 connected\n{back}2 connected\n")
+        );
+    }
+
+    #[test]
+    fn what_was_left_is_not_written_over() {
+        let text = told(true, |footer| {
+            footer.redraw("0 connected");
+            footer.leave();
+            footer.tell("building", None);
+            footer.tell("built", Some("0 connected"));
+        });
+        assert_eq!(text, "0 connected\nbuilding\nbuilt\n0 connected\n");
+    }
+
+    #[test]
+    fn without_a_terminal_there_are_lines_alone() {
+        let text = told(false, |footer| {
+            footer.tell("one", Some("0 connected"));
+            footer.redraw("1 connected");
+        });
+        assert_eq!(text, "one\n");
+    }
+}
