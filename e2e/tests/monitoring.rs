@@ -113,12 +113,12 @@ fn resolved(value: &Value, on: &BTreeSet<&str>) -> String {
     let mut done = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (name, rest) = part.split_once('}').expect("closed");
-        done.push_str(&match variables.get(name) {
-            Some(value) => resolved(value, on),
-            None if name == "Memory" => "256".to_owned(),
-            None => format!("<{name}>"),
+        let own = variables.get(name).map(|value| resolved(value, on));
+        let value = own.unwrap_or_else(|| match name {
+            "Memory" => "256".to_owned(),
+            name => format!("<{name}>"),
         });
-        done.push_str(rest);
+        done.extend([&value, rest]);
     }
     done
 }
@@ -133,7 +133,7 @@ fn dashboards(template: &Value) -> Vec<(BTreeSet<&str>, Value)> {
         &["HasAlarms", "HasMetrics", "HasOwnAlarms"],
     ];
     let parsed = combinations.map(|on| {
-        let on = BTreeSet::from_iter(on.iter().copied());
+        let on = on.iter().copied().collect::<BTreeSet<_>>();
         let text = resolved(body, &on);
         let body = serde_json::from_str(&text);
         let body = body.unwrap_or_else(|error| panic!("{on:?}: {error}\n{text}"));
@@ -169,7 +169,7 @@ fn metrics_of(widget: &Value) -> Vec<Looked> {
                 texts.iter().enumerate().map(same).collect()
             }
         };
-        assert!(written.len() % 2 == 0, "{written:?}");
+        assert!(written.len().is_multiple_of(2), "{written:?}");
         let dimensions = written[2..].chunks(2);
         found.push(Looked {
             namespace: written[0].clone(),
