@@ -100,8 +100,9 @@ impl<W: Fn(&str)> Journal<W> {
 
 /// Writes a line on standard output, in one go.
 pub fn to_stdout(line: &str) {
+    let line = format!("{line}\n");
     // Nobody can be told that nobody listens.
-    drop(writeln!(std::io::stdout().lock(), "{line}"));
+    drop(std::io::stdout().lock().write_all(line.as_bytes()));
 }
 
 /// What is noted of one invocation.

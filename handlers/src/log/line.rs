@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Record;
 use super::metrics::{Metadata, Values, counted};
 use crate::config::LogSettings;
+use crate::ports::ConnectionId;
 
 /// What a line is made of.
 pub(super) struct Line<'a> {
@@ -81,7 +82,7 @@ impl Line<'_> {
             level: level(record),
             function: self.function,
             request_id: self.request_id,
-            connection_id: record.connection.as_ref().map(|id| id.as_str()),
+            connection_id: record.connection.as_ref().map(ConnectionId::as_str),
             event: record.event,
             outcome: record.outcome(),
             room: record.room.as_deref().map(|it| room(settings, it)),
@@ -123,7 +124,7 @@ fn level(record: &Record) -> &'static str {
 fn errors(record: &Record) -> Option<String> {
     let mut text = record.errors.join("; ");
     if record.errors_left_out > 0 {
-        text.push_str(&format!("; and {} more", record.errors_left_out));
+        text = format!("{text}; and {} more", record.errors_left_out);
     }
     (!text.is_empty()).then_some(text)
 }
