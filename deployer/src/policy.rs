@@ -161,7 +161,7 @@ const API: Grant = Grant::new(
     ],
 );
 
-static KINDS: [Kind; 15] = [
+static KINDS: [Kind; 17] = [
     Kind {
         name: "AWS::ApiGatewayV2::Api",
         grants: &[
@@ -257,6 +257,18 @@ static KINDS: [Kind; 15] = [
         )],
     },
     Kind {
+        name: "AWS::IAM::Policy",
+        grants: &[Grant::new(
+            "RolesPolicies",
+            &[
+                "iam:DeleteRolePolicy",
+                "iam:GetRolePolicy",
+                "iam:PutRolePolicy",
+            ],
+            ROLES,
+        )],
+    },
+    Kind {
         name: "AWS::IAM::Role",
         grants: &[Grant::new(
             "Roles",
@@ -276,6 +288,19 @@ static KINDS: [Kind; 15] = [
                 "iam:UpdateRoleDescription",
             ],
             ROLES,
+        )],
+    },
+    Kind {
+        name: "AWS::Lambda::EventInvokeConfig",
+        grants: &[Grant::new(
+            "EventInvokeConfigs",
+            &[
+                "lambda:DeleteFunctionEventInvokeConfig",
+                "lambda:GetFunctionEventInvokeConfig",
+                "lambda:PutFunctionEventInvokeConfig",
+                "lambda:UpdateFunctionEventInvokeConfig",
+            ],
+            FUNCTIONS,
         )],
     },
     Kind {

@@ -3,7 +3,8 @@
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use handlers::adapters::{self, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
 use handlers::chat::Chat;
-use handlers::config::{self, ChatSettings, Function, Settings};
+use handlers::config::{self, ChatSettings, Function, Helper, Settings};
+use handlers::event::ActionEvent;
 use handlers::{action, connect, disconnect, log};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
@@ -38,16 +39,17 @@ async fn serve() -> Result<(), Error> {
             .await
         }
         Function::Disconnect => {
-            let chat = &chat(&settings, &environment)?;
+            let chat = &chat(&settings, &environment, None)?;
             run(service_fn(|event: Event| async move {
                 disconnect::handle(chat, &event.payload).await
             }))
             .await
         }
         Function::Action => {
-            let chat = &chat(&settings, &environment)?;
-            run(service_fn(|event: Event| async move {
-                action::handle(chat, &event.payload).await
+            let helper = Helper::read(&environment)?;
+            let chat = &chat(&settings, &environment, helper.as_ref())?;
+            run(service_fn(|event: LambdaEvent<ActionEvent>| async move {
+                action::handle(chat, event.payload).await
             }))
             .await
         }
@@ -57,14 +59,23 @@ async fn serve() -> Result<(), Error> {
 fn chat(
     settings: &Settings,
     environment: config::Environment<'_>,
+    helper: Option<&Helper>,
 ) -> Result<Chat<DynamoStore, ManagementOutbox>, Error> {
     let more = ChatSettings::read(environment)?;
-    let config = adapters::aws_config(settings, &[&more.management_endpoint])?;
-    Ok(Chat::new(
+    let endpoint = more.management_endpoint.as_str();
+    let endpoints: Vec<&str> = std::iter::once(endpoint)
+        .chain(helper.map(|helper| helper.endpoint.as_str()))
+        .collect();
+    let config = adapters::aws_config(settings, &endpoints)?;
+    let chat = Chat::new(
         DynamoStore::new(&config, settings),
-        ManagementOutbox::new(&config, &more.management_endpoint),
+        ManagementOutbox::new(&config, endpoint, helper),
         SystemClock,
         OsRandomness,
         more.history,
-    ))
+    );
+    Ok(match helper {
+        Some(helper) => chat.with_share(helper.share),
+        None => chat,
+    })
 }

@@ -49,6 +49,7 @@ fn function(handler: &str) -> Builder {
             timeout: Duration::from_secs(20),
             memory_mb: 256,
             reserved_concurrency: None,
+            events: template::Events::default(),
         },
         options: FunctionOptions {
             reports: true,

@@ -16,8 +16,9 @@ pub(super) type Ignored = serde::de::IgnoredAny;
 
 /// Resource types whose properties have no meaning on one machine at all: who may do what, and where
 /// logs go.
-pub(super) const WITHOUT_LOCAL_MEANING: [&str; 5] = [
+pub(super) const WITHOUT_LOCAL_MEANING: [&str; 6] = [
     "AWS::CloudFront::OriginAccessControl",
+    "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
@@ -90,6 +91,18 @@ pub(super) struct Function {
 pub(super) struct Environment {
     #[serde(default)]
     pub(super) variables: BTreeMap<String, Value>,
+}
+
+/// `AWS::Lambda::EventInvokeConfig`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct EventInvokeConfig {
+    pub(super) function_name: String,
+    pub(super) qualifier: String,
+    #[serde(default, deserialize_with = "lenient_option")]
+    pub(super) maximum_retry_attempts: Option<usize>,
+    #[serde(default, deserialize_with = "lenient_option")]
+    pub(super) maximum_event_age_in_seconds: Option<u64>,
 }
 
 /// `AWS::ApiGatewayV2::Api`.
