@@ -54,7 +54,12 @@ async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
     check_environments(&template).expect("template and handlers agree");
 
     let text = template.to_string();
-    for variable in ["TABLE_NAME", "MANAGEMENT_ENDPOINT", "HISTORY_DAYS"] {
+    for variable in [
+        "TABLE_NAME",
+        "MANAGEMENT_ENDPOINT",
+        "HISTORY_DAYS",
+        "SHARE_MEMBERS",
+    ] {
         let renamed = text.replace(&format!("\"{variable}\":"), "\"RENAMED\":");
         assert_ne!(renamed, text, "{variable} is there");
         let renamed = serde_json::from_str(&renamed).expect("JSON");

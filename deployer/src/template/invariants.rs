@@ -19,7 +19,7 @@ use super::{Document, StageName, TemplateSettings, synthesize};
 
 /// How the logical ids of each type end. A type that is not here is refused, so that whoever adds
 /// one decides on its name, and on what the local stack does with it.
-const KINDS: [(&str, &str); 15] = [
+const KINDS: [(&str, &str); 17] = [
     ("AWS::ApiGatewayV2::Api", "Api"),
     ("AWS::ApiGatewayV2::Integration", "Integration"),
     ("AWS::ApiGatewayV2::Route", "Route"),
@@ -29,7 +29,9 @@ const KINDS: [(&str, &str); 15] = [
     ("AWS::CloudFront::OriginAccessControl", "AccessControl"),
     ("AWS::CloudFront::ResponseHeadersPolicy", "HeadersPolicy"),
     ("AWS::DynamoDB::Table", "Table"),
+    ("AWS::IAM::Policy", "Policy"),
     ("AWS::IAM::Role", "Role"),
+    ("AWS::Lambda::EventInvokeConfig", "InvokeConfig"),
     ("AWS::Lambda::Function", "Function"),
     ("AWS::Lambda::Permission", "Permission"),
     ("AWS::Logs::LogGroup", "LogGroup"),
