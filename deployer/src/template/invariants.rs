@@ -194,8 +194,9 @@ fn names_are_left_to_cloudformation_or_hold_stack_and_region() {
         "FunctionName",
     ];
     for (id, resource) in section(&document, "Resources") {
-        // A permission's FunctionName is a reference, not a name.
-        if resource["Type"] == "AWS::Lambda::Permission" {
+        // Their FunctionName is a reference, not a name.
+        let kind = &resource["Type"];
+        if *kind == "AWS::Lambda::Permission" || *kind == "AWS::Lambda::EventInvokeConfig" {
             continue;
         }
         let properties = resource["Properties"].as_object().unwrap();

@@ -74,8 +74,12 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         frame: &Frame,
         effort: Effort,
     ) -> Vec<(Room, News)> {
-        self.spread(room, pages, Spread::new(frame, effort, self.share))
-            .await
+        self.spread(
+            room,
+            pages,
+            Spread::new(frame, effort, self.share, &self.tally),
+        )
+        .await
     }
 
     async fn spread<M: Borrow<Member>>(
@@ -93,9 +97,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             self.post_again(stragglers, &spread),
         )
         .await;
-        let mut tally = spread.tally.get();
-        tally.took = started.elapsed();
-        self.count(tally);
+        let took = started.elapsed();
+        spread.count(|tally| tally.took += took);
+        let tally = spread.tally.get();
         if let Some(last) = spread.last.into_inner().filter(|_| tally.unreached > 0) {
             let (failed, members) = (tally.unreached, tally.unreached + tally.delivered);
             log::error(
@@ -123,7 +127,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         self.spread(
             &room,
             page,
-            Spread::new(&frame, Effort::Stubborn, usize::MAX),
+            Spread::new(&frame, Effort::Stubborn, usize::MAX, &self.tally),
         )
         .await;
     }
@@ -384,27 +388,33 @@ struct Spread<'a, M> {
     effort: Effort,
     /// Members that are posted to here; all others are handed over.
     share: usize,
+    /// Of this frame.
     tally: Cell<Tally>,
+    /// Of the whole invocation, right at any moment, for it may be cut off.
+    all: &'a Cell<Tally>,
     gone: RefCell<Vec<M>>,
     last: RefCell<Option<PortError>>,
 }
 
 impl<'a, M> Spread<'a, M> {
-    fn new(frame: &'a Frame, effort: Effort, share: usize) -> Self {
+    fn new(frame: &'a Frame, effort: Effort, share: usize, all: &'a Cell<Tally>) -> Self {
         Self {
             frame,
             effort,
             share,
+            all,
             tally: Cell::default(),
             gone: RefCell::default(),
             last: RefCell::default(),
         }
     }
 
-    fn count(&self, add: impl FnOnce(&mut Tally)) {
-        let mut tally = self.tally.get();
-        add(&mut tally);
-        self.tally.set(tally);
+    fn count(&self, add: impl Fn(&mut Tally)) {
+        for counted in [&self.tally, self.all] {
+            let mut tally = counted.get();
+            add(&mut tally);
+            counted.set(tally);
+        }
     }
 
     fn give_up(&self, error: PortError) {

@@ -98,19 +98,18 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let reading = self.read_on(sender, room, roll, pages);
         let posting = self.fan_out(room, read, frame, Effort::Stubborn);
         let (announced, gone) = join(reading, posting).await;
+        if let Err(error) = &announced {
+            log::error("a message missed a part of its room", error);
+        }
         if !gone.is_empty() {
             self.mourn(gone).await;
-            return;
-        }
-        match announced {
-            Ok(true) => {}
-            Ok(false) => self.heal(room).await,
-            Err(error) => log::error("a message missed a part of its room", &error),
+        } else if matches!(announced, Ok(false)) {
+            self.heal(room).await;
         }
     }
 
-    /// Reads a room to its end while what was read is posted to, two pages ahead at most: so that a
-    /// room of any size is never in memory but for its names. Gives whether its list of members is the one that was announced.
+    /// Reads a room to its end while what was read is posted to, two pages ahead at most. Gives whether
+    /// its list of members is the one that was announced.
     async fn read_on(
         &self,
         sender: &ConnectionId,

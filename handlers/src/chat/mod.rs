@@ -143,12 +143,6 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         self.tally.take()
     }
 
-    fn count(&self, more: Tally) {
-        let mut tally = self.tally.get();
-        tally += more;
-        self.tally.set(tally);
-    }
-
     /// A connection was closed. Whatever it held goes, and its room is told.
     ///
     /// # Errors
