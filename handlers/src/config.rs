@@ -310,8 +310,11 @@ mod tests {
             HANDLER => "action".to_owned(),
             HISTORY_DAYS => "7".to_owned(),
             SHARE_MEMBERS => "500".to_owned(),
-            SESSION_TOKEN | ENDPOINT_URL | ENDPOINT_URL_DYNAMODB | CA_BUNDLE => return None,
-            ENDPOINT_URL_LAMBDA => return None,
+            SESSION_TOKEN
+            | CA_BUNDLE
+            | ENDPOINT_URL
+            | ENDPOINT_URL_DYNAMODB
+            | ENDPOINT_URL_LAMBDA => return None,
             name if PLATFORM.contains(&name) => return None,
             other => format!("value of {other}"),
         })

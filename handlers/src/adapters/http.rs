@@ -42,7 +42,7 @@ pub enum AuthorityError {
 }
 
 /// How connections are secured.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Security<'a> {
     /// Not at all: every endpoint is an `http://` one.
     Plain,
