@@ -221,7 +221,7 @@ const API: Grant = Grant::new(
     ],
 );
 
-static KINDS: [Kind; 19] = [
+static KINDS: [Kind; 21] = [
     Kind {
         name: "AWS::ApiGatewayV2::Api",
         grants: &[
@@ -345,6 +345,18 @@ static KINDS: [Kind; 19] = [
         )],
     },
     Kind {
+        name: "AWS::IAM::Policy",
+        grants: &[Grant::new(
+            "RolesPolicies",
+            &[
+                "iam:DeleteRolePolicy",
+                "iam:GetRolePolicy",
+                "iam:PutRolePolicy",
+            ],
+            ROLES,
+        )],
+    },
+    Kind {
         name: "AWS::IAM::Role",
         grants: &[Grant::new(
             "Roles",
@@ -364,6 +376,19 @@ static KINDS: [Kind; 19] = [
                 "iam:UpdateRoleDescription",
             ],
             ROLES,
+        )],
+    },
+    Kind {
+        name: "AWS::Lambda::EventInvokeConfig",
+        grants: &[Grant::new(
+            "EventInvokeConfigs",
+            &[
+                "lambda:DeleteFunctionEventInvokeConfig",
+                "lambda:GetFunctionEventInvokeConfig",
+                "lambda:PutFunctionEventInvokeConfig",
+                "lambda:UpdateFunctionEventInvokeConfig",
+            ],
+            FUNCTIONS,
         )],
     },
     Kind {

@@ -31,7 +31,7 @@ use crate::template::{
 };
 
 pub(crate) use see::{
-    DoctorSettings, LogsSettings, ManSettings, OpenSettings, StatusSettings, Whereabouts, Which,
+    DoctorSettings, Lines, LogsSettings, ManSettings, OpenSettings, StatusSettings, Whereabouts,
 };
 
 /// A setting that cannot be used.

@@ -61,6 +61,7 @@ async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
         "STACK_NAME",
         "STACK_ID",
         "METRICS",
+        "SHARE_MEMBERS",
     ] {
         let renamed = text.replace(&format!("\"{variable}\":"), "\"RENAMED\":");
         assert_ne!(renamed, text, "{variable} is there");

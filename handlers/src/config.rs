@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::chat::SHARE_MAX;
+
 /// The DynamoDB table. Set by the template, for every function.
 pub const TABLE_NAME: &str = "TABLE_NAME";
 /// Where `@connections` is: `https://…/<stage>`. Set by the template.
@@ -17,12 +19,17 @@ pub const STACK_ID: &str = "STACK_ID";
 /// `on` or `off`. Set by the template, for every function.
 pub const METRICS: &str = "METRICS";
 
+/// Members of a room that one invocation posts to; the others are handed over. Set by the template.
+pub const SHARE_MEMBERS: &str = "SHARE_MEMBERS";
+
 /// Without a history, messages are kept for as long as a client may take to come back.
 const HISTORY_MIN: Duration = Duration::from_mins(10);
 const DAYS_MAX: u64 = 3650;
 
 /// Set by Lambda.
 const HANDLER: &str = "_HANDLER";
+/// Set by Lambda.
+const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 /// Set by Lambda.
 const REGION: &str = "AWS_REGION";
 /// Set by Lambda, from the function's role.
@@ -33,6 +40,8 @@ const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 /// The AWS SDKs' way to send DynamoDB's calls elsewhere; local stacks set it.
 const ENDPOINT_URL_DYNAMODB: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+/// The same for Lambda's.
+const ENDPOINT_URL_LAMBDA: &str = "AWS_ENDPOINT_URL_LAMBDA";
 /// The same for all services.
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 
@@ -81,10 +90,19 @@ impl Function {
     pub const fn template_variables(self) -> &'static [&'static str] {
         match self {
             Self::Connect => &[TABLE_NAME, STACK_NAME, STACK_ID, METRICS],
-            Self::Disconnect | Self::Action => &[
+            Self::Disconnect => &[
                 TABLE_NAME,
                 MANAGEMENT_ENDPOINT,
                 HISTORY_DAYS,
+                STACK_NAME,
+                STACK_ID,
+                METRICS,
+            ],
+            Self::Action => &[
+                TABLE_NAME,
+                MANAGEMENT_ENDPOINT,
+                HISTORY_DAYS,
+                SHARE_MEMBERS,
                 STACK_NAME,
                 STACK_ID,
                 METRICS,
@@ -184,6 +202,17 @@ impl std::fmt::Debug for LogSettings {
     }
 }
 
+/// The function that a part of a fan-out is handed over to: the one that hands it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Helper {
+    /// Its name.
+    pub function: String,
+    /// Where Lambda is: `https://…`.
+    pub endpoint: String,
+    /// Members of a room that one invocation posts to.
+    pub share: usize,
+}
+
 /// A variable that cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
@@ -279,6 +308,45 @@ impl ChatSettings {
     }
 }
 
+impl Helper {
+    /// Reads what the action function needs to hand over; `None` where Lambda is at no known place.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Option<Self>, ConfigError> {
+        let function = required(environment, FUNCTION_NAME)?;
+        let share = share(required(environment, SHARE_MEMBERS)?)?;
+        let endpoint = optional(environment, ENDPOINT_URL_LAMBDA)
+            .or_else(|| optional(environment, ENDPOINT_URL))
+            .or_else(|| lambda_beside(&optional(environment, MANAGEMENT_ENDPOINT)?));
+        Ok(endpoint.map(|endpoint| Self {
+            function,
+            endpoint,
+            share,
+        }))
+    }
+}
+
+/// Lambda's endpoint, in the Region and the partition of an API's: only its first label differs from the
+/// API's service.
+fn lambda_beside(management_endpoint: &str) -> Option<String> {
+    let host = management_endpoint.strip_prefix("https://")?;
+    let (host, _) = host.split_once('/').unwrap_or((host, ""));
+    let (_, place) = host.split_once(".execute-api.")?;
+    Some(format!("https://lambda.{place}"))
+}
+
+fn share(value: String) -> Result<usize, ConfigError> {
+    match value.parse() {
+        Ok(members @ 1..=SHARE_MAX) => Ok(members),
+        _ => Err(ConfigError::Invalid {
+            name: SHARE_MEMBERS,
+            value,
+            expected: "a whole number of members from 1 to 1000",
+        }),
+    }
+}
+
 fn optional(environment: Environment<'_>, name: &str) -> Option<String> {
     environment(name).filter(|value| !value.is_empty())
 }
@@ -294,13 +362,18 @@ mod tests {
     /// What a function does without, for a while.
     const LOGS: [&str; 3] = [STACK_NAME, STACK_ID, METRICS];
 
-    const LAMBDA: [&str; 3] = [REGION, ACCESS_KEY_ID, SECRET_ACCESS_KEY];
+    const LAMBDA: [&str; 4] = [REGION, ACCESS_KEY_ID, SECRET_ACCESS_KEY, FUNCTION_NAME];
 
     fn value_of(name: &str) -> Option<String> {
         Some(match name {
             HANDLER => "action".to_owned(),
             HISTORY_DAYS => "7".to_owned(),
-            SESSION_TOKEN | ENDPOINT_URL | ENDPOINT_URL_DYNAMODB | CA_BUNDLE => return None,
+            SHARE_MEMBERS => "500".to_owned(),
+            SESSION_TOKEN
+            | CA_BUNDLE
+            | ENDPOINT_URL
+            | ENDPOINT_URL_DYNAMODB
+            | ENDPOINT_URL_LAMBDA => return None,
             name if PLATFORM.contains(&name) => return None,
             other => format!("value of {other}"),
         })
@@ -316,7 +389,9 @@ mod tests {
             .chain(&[HANDLER]);
         for missing in variables {
             let environment = |name: &str| value_of(name).filter(|_| name != *missing);
-            let read = Settings::read(&environment).and_then(|_| ChatSettings::read(&environment));
+            let read = Settings::read(&environment)
+                .and_then(|_| ChatSettings::read(&environment))
+                .and_then(|_| Helper::read(&environment));
             assert_eq!(
                 read.expect_err(missing),
                 ConfigError::Missing { name: missing }
@@ -329,7 +404,8 @@ mod tests {
         let known = |name: &str| {
             Function::Action.template_variables().contains(&name)
                 || LAMBDA.contains(&name)
-                || [HANDLER, SESSION_TOKEN, ENDPOINT_URL, ENDPOINT_URL_DYNAMODB].contains(&name)
+                || [HANDLER, SESSION_TOKEN, ENDPOINT_URL].contains(&name)
+                || [ENDPOINT_URL_DYNAMODB, ENDPOINT_URL_LAMBDA].contains(&name)
                 || name == CA_BUNDLE
                 || PLATFORM.contains(&name)
         };
@@ -339,6 +415,7 @@ mod tests {
         };
         Settings::read(&environment).expect("complete");
         ChatSettings::read(&environment).expect("complete");
+        Helper::read(&environment).expect("complete");
         let _ = LogSettings::read(&environment);
     }
 
@@ -388,6 +465,56 @@ mod tests {
                     ..
                 })
             ));
+        }
+    }
+
+    #[test]
+    fn errands_go_to_lambda_beside_the_api_or_where_the_environment_says_or_nowhere() {
+        const API: &str = "https://a1b2.execute-api.cn-north-1.amazonaws.com.cn/dev";
+        const LOCAL: &str = "http://127.0.0.1:4000/dev";
+        let read = |variables: &[(&'static str, &'static str)]| {
+            let variables = variables.to_vec();
+            let environment = move |name: &str| {
+                let set = variables.iter().find(|(variable, _)| *variable == name);
+                set.map_or_else(|| value_of(name), |(_, value)| Some((*value).to_owned()))
+            };
+            let helper = Helper::read(&environment).expect("complete");
+            helper.map(|helper| (helper.function, helper.endpoint))
+        };
+        let own = "value of AWS_LAMBDA_FUNCTION_NAME";
+        let cases: [(&[_], _); 4] = [
+            (&[(MANAGEMENT_ENDPOINT, LOCAL)], None),
+            (
+                &[(MANAGEMENT_ENDPOINT, API)],
+                Some((own, "https://lambda.cn-north-1.amazonaws.com.cn")),
+            ),
+            (
+                &[(MANAGEMENT_ENDPOINT, API), (ENDPOINT_URL, "http://all")],
+                Some((own, "http://all")),
+            ),
+            (
+                &[
+                    (ENDPOINT_URL, "http://all"),
+                    (ENDPOINT_URL_LAMBDA, "http://lambda"),
+                ],
+                Some((own, "http://lambda")),
+            ),
+        ];
+        for (variables, expected) in cases {
+            let expected = expected.map(|(name, url)| (name.to_owned(), url.to_owned()));
+            assert_eq!(read(variables), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_nobody_or_of_too_many_for_one_request_is_refused() {
+        for members in ["0", "1001", "-1", "all"] {
+            let environment = |name: &str| match name {
+                SHARE_MEMBERS => Some(members.to_owned()),
+                other => value_of(other),
+            };
+            let error = Helper::read(&environment).expect_err(members);
+            assert!(error.to_string().contains(SHARE_MEMBERS), "{error}");
         }
     }
 

@@ -5,11 +5,33 @@ use std::time::Duration;
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
 use aws_lambda_events::encodings::Body;
 
+use serde::Deserialize;
+
+use crate::chat::Errand;
 use crate::ports::ConnectionId;
 
 /// How a function ends: with a response, or with an error that Lambda counts and API Gateway answers
 /// with `Internal server error`.
 pub type Outcome = Result<ApiGatewayProxyResponse, Box<dyn std::error::Error + Send + Sync>>;
+
+/// What the action function is invoked with.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum ActionEvent {
+    /// By this stack's functions: a part of a fan-out.
+    Errand(ErrandEvent),
+    /// By API Gateway: a frame.
+    Message(Box<ApiGatewayWebsocketProxyRequest>),
+}
+
+/// An errand, and nothing else: API Gateway's events always have a `requestContext`, and a client has
+/// no part in the names of their fields, so no frame can pass for one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrandEvent {
+    /// What is to be done.
+    pub errand: Errand,
+}
 
 /// The connection that an event is about.
 ///
@@ -78,6 +100,28 @@ pub(crate) mod tests {
         event.request_context.connection_id = Some("a".to_owned());
         event.request_context.event_type = Some(kind.to_owned());
         event
+    }
+
+    const ERRAND: &str = r#"{"room":"lobby","frame":"{}","receivers":[["b=","b=",null,1]]}"#;
+
+    #[test]
+    fn an_errand_is_known_by_having_nothing_else() {
+        let event = format!(r#"{{"errand":{ERRAND}}}"#);
+        let read: ActionEvent = serde_json::from_str(&event).expect("an event");
+        assert!(matches!(read, ActionEvent::Errand(_)), "{read:?}");
+    }
+
+    #[test]
+    fn no_frame_passes_for_an_errand() {
+        let context = r#""requestContext":{"connectionId":"a","eventType":"MESSAGE"}"#;
+        let body = serde_json::Value::String(format!(r#"{{"errand":{ERRAND}}}"#));
+        let of_api_gateway = format!(r#"{{{context},"body":{body},"isBase64Encoded":false}}"#);
+        let both = format!(r#"{{{context},"errand":{ERRAND}}}"#);
+        let bare = format!(r#"{{"body":{body}}}"#);
+        for event in [of_api_gateway, both, bare] {
+            let read = serde_json::from_str::<ActionEvent>(&event);
+            assert!(!matches!(read, Ok(ActionEvent::Errand(_))), "{event}");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use handlers::adapters::{self, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
 use handlers::chat::Chat;
-use handlers::config::{self, ChatSettings, Function, LogSettings, Settings};
+use handlers::config::{self, ChatSettings, Function, Helper, LogSettings, Settings};
+use handlers::event::ActionEvent;
 use handlers::log::{self, Journal};
 use handlers::{action, connect, disconnect};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -42,7 +43,7 @@ async fn serve() -> Result<(), Error> {
             .await
         }
         Function::Disconnect => {
-            let chat = &chat(&settings, &environment)?;
+            let chat = &chat(&settings, &environment, None)?;
             run(service_fn(|event: Event| async move {
                 let work = disconnect::handle(chat, &event.payload);
                 journal.invocation(&event.context.request_id, work).await
@@ -50,9 +51,10 @@ async fn serve() -> Result<(), Error> {
             .await
         }
         Function::Action => {
-            let chat = &chat(&settings, &environment)?;
-            run(service_fn(|event: Event| async move {
-                let work = action::handle(chat, &event.payload);
+            let helper = Helper::read(&environment)?;
+            let chat = &chat(&settings, &environment, helper.as_ref())?;
+            run(service_fn(|event: LambdaEvent<ActionEvent>| async move {
+                let work = action::handle(chat, event.payload);
                 journal.invocation(&event.context.request_id, work).await
             }))
             .await
@@ -63,14 +65,23 @@ async fn serve() -> Result<(), Error> {
 fn chat(
     settings: &Settings,
     environment: config::Environment<'_>,
+    helper: Option<&Helper>,
 ) -> Result<Chat<DynamoStore, ManagementOutbox>, Error> {
     let more = ChatSettings::read(environment)?;
-    let config = adapters::aws_config(settings, &[&more.management_endpoint])?;
-    Ok(Chat::new(
+    let endpoint = more.management_endpoint.as_str();
+    let endpoints: Vec<&str> = std::iter::once(endpoint)
+        .chain(helper.map(|helper| helper.endpoint.as_str()))
+        .collect();
+    let config = adapters::aws_config(settings, &endpoints)?;
+    let chat = Chat::new(
         DynamoStore::new(&config, settings),
-        ManagementOutbox::new(&config, &more.management_endpoint),
+        ManagementOutbox::new(&config, endpoint, helper),
         SystemClock,
         OsRandomness,
         more.history,
-    ))
+    );
+    Ok(match helper {
+        Some(helper) => chat.with_share(helper.share),
+        None => chat,
+    })
 }

@@ -5,7 +5,10 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 
-use crate::chat::{Name, Room, RoomCode};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::chat::{Errand, Name, Room, RoomCode};
 
 /// API Gateway's id of one WebSocket connection. Never reused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,6 +153,57 @@ pub struct View {
     pub members: Vec<Member>,
 }
 
+/// A part of a room: its head, in the first one, and some of its members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roll {
+    /// As in [`View`]; `None` in every part but the first.
+    pub head: Option<Head>,
+    /// Members, each in one part of all.
+    pub members: Vec<Member>,
+    /// Where the next part begins; `None` in the last one.
+    pub next: Option<Bookmark>,
+}
+
+/// How far a room has been read, in its store's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bookmark(pub String);
+
+/// A frame on its way to many: one text and one digest for all of them.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    text: Bytes,
+    digest: String,
+}
+
+impl Frame {
+    /// A frame of this text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        use fmt::Write;
+        let mut digest = String::with_capacity(64);
+        for byte in Sha256::digest(&text) {
+            // A string takes everything.
+            let _ = write!(digest, "{byte:02x}");
+        }
+        Self {
+            text: text.into(),
+            digest,
+        }
+    }
+
+    /// Its text, shared.
+    #[must_use]
+    pub fn text(&self) -> Bytes {
+        self.text.clone()
+    }
+
+    /// Its text's SHA-256 in hexadecimal digits, which each post of it is signed with.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
 /// A message as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -234,7 +288,7 @@ pub enum Delivery {
     Delivered,
     /// The connection no longer exists (HTTP 410).
     Gone,
-    /// API Gateway took too many just now (HTTP 429).
+    /// API Gateway refused it this time, for the account's quota or the connection's (HTTP 429).
     Throttled(PortError),
     /// It could not be handed over this time.
     Failed(PortError),
@@ -334,8 +388,30 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<Option<Head>, PortError>>;
 
+    /// A part of a room, from its beginning or from where an earlier part ended. The head is read before
+    /// all members.
+    fn roll(
+        &self,
+        room: &Room,
+        from: Option<&Bookmark>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Roll, PortError>>;
+
     /// What a room knows and, read after that, all its members: never a part of them.
-    fn view(&self, room: &Room, now: Timestamp) -> impl Future<Output = Result<View, PortError>>;
+    fn view(&self, room: &Room, now: Timestamp) -> impl Future<Output = Result<View, PortError>> {
+        async move {
+            let mut roll = self.roll(room, None, now).await?;
+            let mut view = View {
+                head: roll.head,
+                members: roll.members,
+            };
+            while let Some(next) = roll.next {
+                roll = self.roll(room, Some(&next), now).await?;
+                view.members.append(&mut roll.members);
+            }
+            Ok(view)
+        }
+    }
 
     /// One member of a room, as of the last write.
     fn member(
@@ -404,7 +480,13 @@ pub trait Store {
 /// The way to other connections.
 pub trait Outbox {
     /// Hands a frame to one connection, once: whether and when to try again is the rules' business.
-    fn post(&self, to: &ConnectionId, frame: &str) -> impl Future<Output = Delivery>;
+    fn post(&self, to: &ConnectionId, frame: &Frame) -> impl Future<Output = Delivery>;
+
+    /// Has another invocation carry out an errand, without waiting for that.
+    ///
+    /// # Errors
+    /// [`PortError`] when it may not have been taken.
+    fn hand_over(&self, errand: &Errand) -> impl Future<Output = Result<(), PortError>>;
 
     /// Whether a connection still exists.
     ///

@@ -41,6 +41,9 @@ pub struct Faults {
     pub lose_disconnect: f64,
     /// The share of posts that are accepted and never delivered.
     pub lose_post: f64,
+    /// How long `@connections` takes to answer each request. Here it takes a fraction of a millisecond;
+    /// in the cloud some milliseconds, by the Region's distance and load.
+    pub post_latency: Duration,
     /// Each post is delivered up to this much later than it was accepted, so that some overtake
     /// others. API Gateway guarantees no order.
     pub reorder: Duration,
@@ -65,6 +68,7 @@ pub enum Fault {
     ServerError,
     LoseDisconnect,
     LosePost,
+    PostLatency,
     Reorder,
     ColdStart,
     Crash,
@@ -74,12 +78,13 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Gone,
         Self::Throttle,
         Self::ServerError,
         Self::LoseDisconnect,
         Self::LosePost,
+        Self::PostLatency,
         Self::Reorder,
         Self::ColdStart,
         Self::Crash,
@@ -96,6 +101,7 @@ impl Fault {
             Self::ServerError => "server-error",
             Self::LoseDisconnect => "lose-disconnect",
             Self::LosePost => "lose-post",
+            Self::PostLatency => "post-latency",
             Self::Reorder => "reorder",
             Self::ColdStart => "cold-start",
             Self::Crash => "crash",
@@ -113,6 +119,10 @@ impl Fault {
             Self::ServerError => ("server-error=1%", "posts are answered 500"),
             Self::LoseDisconnect => ("lose-disconnect=20%", "`$disconnect` is never delivered"),
             Self::LosePost => ("lose-post=0.5%", "posts are accepted and never delivered"),
+            Self::PostLatency => (
+                "post-latency=10ms",
+                "posts are answered this much later, as in the cloud",
+            ),
             Self::Reorder => (
                 "reorder=50ms",
                 "posts are delivered up to this much later, out of order",
@@ -190,6 +200,7 @@ impl Faults {
             Fault::ServerError => Extent::Share(&mut self.server_error),
             Fault::LoseDisconnect => Extent::Share(&mut self.lose_disconnect),
             Fault::LosePost => Extent::Share(&mut self.lose_post),
+            Fault::PostLatency => Extent::Duration(&mut self.post_latency),
             Fault::Reorder => Extent::Duration(&mut self.reorder),
             Fault::ColdStart => Extent::Duration(&mut self.cold_start),
             Fault::Crash => Extent::Share(&mut self.crash),

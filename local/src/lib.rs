@@ -263,7 +263,7 @@ impl Stack {
     }
 
     /// Has a function invoked, by its logical id, and waits for nothing (Lambda's invocation type
-    /// `Event`): one that fails is tried twice more. Gives the request id.
+    /// `Event`): one that fails is tried again as its `EventInvokeConfig` says. Gives the request id.
     ///
     /// # Errors
     /// [`InvokeError::NotFound`]; what happens later only the observer hears.

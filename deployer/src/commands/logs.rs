@@ -7,7 +7,7 @@ use crate::cloud::aws::Aws;
 use crate::cloud::{Logs, StackResource, Stacks};
 use crate::error::Error;
 use crate::output::Output;
-use crate::settings::{LogsSettings, Which};
+use crate::settings::{Lines, LogsSettings};
 use crate::stack;
 use crate::telemetry::{Going, Level, Line, Source, Tail, TelemetryError, date};
 
@@ -114,16 +114,16 @@ impl Shown {
 
 fn is_asked_for(line: &Line, settings: &LogsSettings) -> bool {
     match settings.which {
-        Which::All => true,
-        Which::Told => !line.is_bookkeeping(),
-        Which::Errors => line.level() == Level::Error,
+        Lines::All => true,
+        Lines::Told => !line.is_bookkeeping(),
+        Lines::Errors => line.level() == Level::Error,
     }
 }
 
 fn what(settings: &LogsSettings) -> &'static str {
     match settings.which {
-        Which::Errors => " went wrong",
-        Which::All | Which::Told => "",
+        Lines::Errors => " went wrong",
+        Lines::All | Lines::Told => "",
     }
 }
 

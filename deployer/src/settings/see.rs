@@ -50,7 +50,7 @@ pub(crate) struct LogsSettings {
     /// Whose logs.
     pub(crate) functions: Vec<Function>,
     /// What of them.
-    pub(crate) which: Which,
+    pub(crate) which: Lines,
     /// Whether the output is for programs.
     pub(crate) json: bool,
 }
@@ -75,9 +75,9 @@ impl LogsSettings {
             functions,
             which: match (args.errors, args.all) {
                 // Of Lambda's own, too.
-                (true, _) => Which::Errors,
-                (false, true) => Which::All,
-                (false, false) => Which::Told,
+                (true, _) => Lines::Errors,
+                (false, true) => Lines::All,
+                (false, false) => Lines::Told,
             },
             json: args.cloud.json,
         })
@@ -86,7 +86,7 @@ impl LogsSettings {
 
 /// Which lines of a log are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
+pub(crate) enum Lines {
     /// Lambda's own as well.
     All,
     /// What the functions tell.

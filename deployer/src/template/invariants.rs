@@ -21,7 +21,7 @@ use super::{Document, StageName, TemplateSettings, synthesize};
 
 /// How the logical ids of each type end. A type that is not here is refused, so that whoever adds
 /// one decides on its name, and on what the local stack does with it.
-const KINDS: [(&str, &str); 19] = [
+const KINDS: [(&str, &str); 21] = [
     ("AWS::ApiGatewayV2::Api", "Api"),
     ("AWS::ApiGatewayV2::Integration", "Integration"),
     ("AWS::ApiGatewayV2::Route", "Route"),
@@ -33,7 +33,9 @@ const KINDS: [(&str, &str); 19] = [
     ("AWS::CloudWatch::Alarm", "Alarm"),
     ("AWS::CloudWatch::Dashboard", "Dashboard"),
     ("AWS::DynamoDB::Table", "Table"),
+    ("AWS::IAM::Policy", "Policy"),
     ("AWS::IAM::Role", "Role"),
+    ("AWS::Lambda::EventInvokeConfig", "InvokeConfig"),
     ("AWS::Lambda::Function", "Function"),
     ("AWS::Lambda::Permission", "Permission"),
     ("AWS::Logs::LogGroup", "LogGroup"),
@@ -196,8 +198,9 @@ fn names_are_left_to_cloudformation_or_hold_stack_and_region() {
         "FunctionName",
     ];
     for (id, resource) in section(&document, "Resources") {
-        // A permission's FunctionName is a reference, not a name.
-        if resource["Type"] == "AWS::Lambda::Permission" {
+        // Their FunctionName is a reference, not a name.
+        let kind = &resource["Type"];
+        if *kind == "AWS::Lambda::Permission" || *kind == "AWS::Lambda::EventInvokeConfig" {
             continue;
         }
         let properties = resource["Properties"].as_object().unwrap();

@@ -43,8 +43,8 @@ use super::{AwsConfig, OPERATION_TIMEOUT, timeouts};
 use crate::chat::{Name, Room, RoomCode};
 use crate::config::Settings;
 use crate::ports::{
-    Connection, ConnectionId, Entry, Head, Member, MemberId, Message, Move, Part, PortError, Store,
-    Timestamp, Touched, View,
+    Bookmark, Connection, ConnectionId, Entry, Head, Member, MemberId, Message, Move, Part,
+    PortError, Roll, Store, Timestamp, Touched,
 };
 use item::{
     CONNECTION_ATTRIBUTE, FLOOR_ATTRIBUTE, Item, Key, MEMBER_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE,
@@ -156,12 +156,15 @@ impl DynamoStore {
 
     /// All items of a room whose sort key starts with `prefix`, past their time or not.
     async fn all(&self, room: &Room, prefix: &str) -> Result<Vec<Item>, PortError> {
-        let query = self
-            .query(room)
+        self.pages(self.beginning_with(room, prefix), usize::MAX)
+            .await
+    }
+
+    fn beginning_with(&self, room: &Room, prefix: &str) -> QueryFluentBuilder {
+        self.query(room)
             .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
             .expression_attribute_values(":prefix", text(prefix))
-            .set_limit(self.page_items_max);
-        self.pages(query, usize::MAX).await
+            .set_limit(self.page_items_max)
     }
 
     /// At most `limit` messages of which the keys are within `part`.
@@ -393,12 +396,33 @@ impl Store for DynamoStore {
         Ok(item.map(|item| item.head()))
     }
 
-    async fn view(&self, room: &Room, now: Timestamp) -> Result<View, PortError> {
-        let items = self.all(room, ROOM).await?;
+    async fn roll(
+        &self,
+        room: &Room,
+        from: Option<&Bookmark>,
+        now: Timestamp,
+    ) -> Result<Roll, PortError> {
+        let start = from.map(|bookmark| Key::bookmarked(room, bookmark).into_map());
+        let query = self
+            .beginning_with(room, ROOM)
+            .set_exclusive_start_key(start);
+        let page = query.send().await;
+        let page = page.map_err(|error| PortError::new("read a room", error))?;
+        let next = page.last_evaluated_key.map(Item);
+        let items: Vec<Item> = page
+            .items
+            .unwrap_or_default()
+            .into_iter()
+            .map(Item)
+            .collect();
         let mut present = items.iter().filter(|item| item.expires() > now);
         let members = present.clone().filter_map(Item::member).collect();
         let head = present.find(|item| item.is_head()).map(Item::head);
-        Ok(View { head, members })
+        Ok(Roll {
+            head,
+            members,
+            next: next.and_then(|key| key.text("sk")).map(Bookmark),
+        })
     }
 
     async fn member(

@@ -91,11 +91,16 @@ impl HttpClient for OneConnector {
     }
 }
 
-/// The HTTP client, with the proxy of the environment, which the SDKs do not look at by themselves.
+/// The SDKs' client on a connector.
+pub(super) fn client(connector: &SharedHttpConnector) -> SharedHttpClient {
+    SharedHttpClient::new(OneConnector(connector.clone()))
+}
+
+/// The connector, with the proxy of the environment, which the SDKs do not look at by themselves.
 ///
 /// # Errors
 /// [`AuthorityError`], if the authorities are to be read from a file and are not there.
-pub(super) fn client(security: Security<'_>) -> Result<SharedHttpClient, AuthorityError> {
+pub(super) fn connector(security: Security<'_>) -> Result<SharedHttpConnector, AuthorityError> {
     // A call's own timeouts end the wait for an answer; this ends a connection that nobody waits for
     // any more, because another one was free earlier.
     let settings = HttpConnectorSettings::builder()
@@ -111,8 +116,7 @@ pub(super) fn client(security: Security<'_>) -> Result<SharedHttpClient, Authori
             .tls_context(trusting(authorities)?)
             .build(),
     };
-    let connector = OneConnector(SharedHttpConnector::new(connector));
-    Ok(SharedHttpClient::new(connector))
+    Ok(SharedHttpConnector::new(connector))
 }
 
 fn trusting(authorities: &Authorities) -> Result<TlsContext, AuthorityError> {
@@ -236,7 +240,7 @@ mod tests {
         let path = file.to_string_lossy().into_owned();
         let refused = || {
             let bundle = Authorities::Bundle(path.clone());
-            client(Security::Tls(&bundle)).expect_err("of no use")
+            connector(Security::Tls(&bundle)).expect_err("of no use")
         };
         assert!(matches!(refused(), AuthorityError::Unreadable { .. }));
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

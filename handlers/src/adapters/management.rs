@@ -1,96 +1,141 @@
-//! The outbox on API Gateway's `@connections`.
+//! The outbox: API Gateway's `@connections`, and Lambda for what others are to post.
 
-use aws_sdk_apigatewaymanagement::config::retry::RetryConfig;
-use aws_sdk_apigatewaymanagement::config::timeout::TimeoutConfig;
-use aws_sdk_apigatewaymanagement::config::{BehaviorVersion, Builder};
-use aws_sdk_apigatewaymanagement::error::SdkError;
-use aws_sdk_apigatewaymanagement::operation::get_connection::GetConnectionError;
-use aws_sdk_apigatewaymanagement::operation::post_to_connection::PostToConnectionError;
-use aws_sdk_apigatewaymanagement::primitives::Blob;
-use aws_sdk_apigatewaymanagement::{Client, Config};
+use std::time::Duration;
 
-use super::{AwsConfig, LOOK_TIMEOUT, POST_TIMEOUT, timeouts};
-use crate::ports::{ConnectionId, Delivery, Outbox, PortError};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Posts frames through `@connections`, each once. The SDK does not retry: its retries share one budget,
-/// so that some receivers that are throttled would take it from all others.
+use super::signed::{Request, SendError, Signer};
+use super::{AwsConfig, LOOK_TIMEOUT, POST_TIMEOUT};
+use crate::chat::Errand;
+use crate::config::Helper;
+use crate::ports::{ConnectionId, Delivery, Frame, Outbox, PortError};
+
+/// What a path segment has as it is (RFC 3986, “Unreserved Characters”).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// As a signature for `@connections` names the service.
+const EXECUTE_API: &str = "execute-api";
+
+/// Handing over an errand. Lambda puts it into a queue.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The waits before further looks at one connection.
+const LOOK_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(300)];
+
+/// Posts frames through `@connections`, each once: whether to try again is decided receiver by receiver.
 #[derive(Clone, Debug)]
 pub struct ManagementOutbox {
-    client: Client,
+    signer: Signer,
+    /// `https://…/<stage>/@connections/`.
+    connections: String,
+    /// Where errands are handed over, if anywhere.
+    invocations: Option<String>,
 }
 
 impl ManagementOutbox {
     /// `endpoint` is the stage's `https://` URL.
     #[must_use]
-    pub fn new(config: &AwsConfig, endpoint: &str) -> Self {
-        let config = Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(config.region.clone())
-            .credentials_provider(config.credentials.clone())
-            .http_client(config.http_client.clone())
-            .timeout_config(timeouts(LOOK_TIMEOUT))
-            .endpoint_url(endpoint)
-            .build();
+    pub fn new(config: &AwsConfig, endpoint: &str, helper: Option<&Helper>) -> Self {
         Self {
-            client: Client::from_conf(config),
+            signer: Signer::new(config),
+            connections: format!("{}/@connections/", endpoint.trim_end_matches('/')),
+            invocations: helper.map(|helper| {
+                let name = utf8_percent_encode(&helper.function, SEGMENT);
+                let endpoint = helper.endpoint.trim_end_matches('/');
+                format!("{endpoint}/2015-03-31/functions/{name}/invocations")
+            }),
+        }
+    }
+
+    fn uri(&self, id: &ConnectionId) -> String {
+        let id = utf8_percent_encode(id.as_str(), SEGMENT);
+        format!("{}{id}", self.connections)
+    }
+
+    async fn look(&self, uri: &str) -> Result<(), SendError> {
+        let nothing = Frame::new(String::new());
+        let request = Request {
+            method: "GET",
+            uri,
+            service: EXECUTE_API,
+            headers: &[],
+            body: nothing.text(),
+            digest: nothing.digest(),
+            timeout: POST_TIMEOUT,
+        };
+        self.signer.send(request).await
+    }
+
+    async fn look_again(&self, id: &ConnectionId) -> Result<(), SendError> {
+        let uri = self.uri(id);
+        let mut pauses = LOOK_PAUSES.into_iter();
+        loop {
+            match (self.look(&uri).await, pauses.next()) {
+                (Err(error), Some(pause)) if is_passing(&error) => tokio::time::sleep(pause).await,
+                (outcome, _) => return outcome,
+            }
         }
     }
 }
 
 impl Outbox for ManagementOutbox {
-    async fn post(&self, to: &ConnectionId, frame: &str) -> Delivery {
-        let data = Blob::new(frame.as_bytes());
-        match self
-            .client
-            .post_to_connection()
-            .connection_id(to.as_str())
-            .data(data)
-            .customize()
-            .config_override(
-                Config::builder()
-                    .retry_config(RetryConfig::disabled())
-                    .timeout_config(
-                        TimeoutConfig::builder()
-                            .operation_timeout(POST_TIMEOUT)
-                            .build(),
-                    ),
-            )
-            .send()
-            .await
-        {
-            Ok(_) => Delivery::Delivered,
-            Err(error) if is_gone(&error, PostToConnectionError::is_gone_exception) => {
-                Delivery::Gone
-            }
-            Err(error) if status(&error) == Some(429) => {
-                Delivery::Throttled(PortError::new("post to a connection", error))
-            }
-            Err(error) => Delivery::Failed(PortError::new("post to a connection", error)),
+    async fn post(&self, to: &ConnectionId, frame: &Frame) -> Delivery {
+        let request = Request {
+            method: "POST",
+            uri: &self.uri(to),
+            service: EXECUTE_API,
+            headers: &[("content-type", "application/octet-stream")],
+            body: frame.text(),
+            digest: frame.digest(),
+            timeout: POST_TIMEOUT,
+        };
+        let Err(error) = self.signer.send(request).await else {
+            return Delivery::Delivered;
+        };
+        let status = error.status();
+        let error = PortError::new("post to a connection", error);
+        match status {
+            Some(410) => Delivery::Gone,
+            Some(429) => Delivery::Throttled(error),
+            _ => Delivery::Failed(error),
         }
     }
 
+    async fn hand_over(&self, errand: &Errand) -> Result<(), PortError> {
+        const ATTEMPT: &str = "hand over an errand";
+        let Some(uri) = &self.invocations else {
+            return Err(PortError::new(ATTEMPT, "nobody is there to take it"));
+        };
+        let event = serde_json::json!({ "errand": errand }).to_string();
+        let event = Frame::new(event);
+        let request = Request {
+            method: "POST",
+            uri,
+            service: "lambda",
+            headers: &[("x-amz-invocation-type", "Event")],
+            body: event.text(),
+            digest: event.digest(),
+            timeout: HAND_OVER_TIMEOUT,
+        };
+        let sent = self.signer.send(request).await;
+        sent.map_err(|error| PortError::new(ATTEMPT, error))
+    }
+
     async fn is_connected(&self, id: &ConnectionId) -> Result<bool, PortError> {
-        match self
-            .client
-            .get_connection()
-            .connection_id(id.as_str())
-            .send()
-            .await
-        {
-            Ok(_) => Ok(true),
-            Err(error) if is_gone(&error, GetConnectionError::is_gone_exception) => Ok(false),
+        let looked = tokio::time::timeout(LOOK_TIMEOUT, self.look_again(id)).await;
+        match looked.unwrap_or(Err(SendError::TimedOut(LOOK_TIMEOUT))) {
+            Ok(()) => Ok(true),
+            Err(error) if error.status() == Some(410) => Ok(false),
             Err(error) => Err(PortError::new("look at a connection", error)),
         }
     }
 }
 
-/// `410 Gone`, by the error's name or, should a proxy have dropped that header, by the status.
-fn is_gone<E>(error: &SdkError<E>, is_gone_exception: impl Fn(&E) -> bool) -> bool {
-    error.as_service_error().is_some_and(is_gone_exception) || status(error) == Some(410)
-}
-
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
+/// Whether another try may help.
+fn is_passing(error: &SendError) -> bool {
+    error.status().is_none_or(|code| code == 429 || code >= 500)
 }

@@ -1,9 +1,10 @@
 //! The ports, on AWS: DynamoDB, `@connections`, the operating system's clock and randomness. Nothing
-//! else in this crate names an AWS SDK.
+//! else in this crate names an AWS SDK. `@connections` and Lambda are called without one (`signed.rs`).
 
 mod dynamodb;
 mod http;
 mod management;
+mod signed;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedHttpClient};
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 
 pub use dynamodb::DynamoStore;
 pub use http::AuthorityError;
@@ -25,7 +27,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A call with the SDK's retries, well below the 29 s that API Gateway waits for an integration.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Looking at one connection, with the SDK's retries.
+/// Looking at one connection, with all tries.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One post. The sender waits for its own message as long as the slowest receiver takes.
@@ -36,6 +38,7 @@ const POST_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct AwsConfig {
     region: Region,
     credentials: Credentials,
+    connector: SharedHttpConnector,
     http_client: SharedHttpClient,
 }
 
@@ -51,6 +54,7 @@ pub fn aws_config(settings: &Settings, endpoints: &[&str]) -> Result<AwsConfig, 
         dynamodb.into_iter().chain(endpoints.iter().copied()),
         dynamodb.is_none(),
     );
+    let connector = http::connector(security)?;
     Ok(AwsConfig {
         region: Region::new(settings.region.clone()),
         credentials: Credentials::new(
@@ -60,7 +64,8 @@ pub fn aws_config(settings: &Settings, endpoints: &[&str]) -> Result<AwsConfig, 
             None,
             "environment",
         ),
-        http_client: http::client(security)?,
+        http_client: http::client(&connector),
+        connector,
     })
 }
 

@@ -11,10 +11,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use super::{AwsConfig, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
 use crate::chat::memory::{MemoryOutbox, MemoryStore};
-use crate::chat::{Chat, Name, Room, RoomCode};
-use crate::config::{Authorities, Credentials, Function, Settings};
+use crate::chat::{Chat, Errand, Name, Room, RoomCode};
+use crate::config::{Authorities, Credentials, Function, Helper, Settings};
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Entry, Head, Member, MemberId, Message, Move,
+    Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Member, MemberId, Message, Move,
     Outbox, Part, Store, Timestamp, Touched,
 };
 use crate::protocol::ServerFrame;
@@ -744,7 +744,13 @@ impl Wire {
 
     fn outbox(&self) -> ManagementOutbox {
         let settings = settings(&self.endpoint);
-        ManagementOutbox::new(&aws_config(&settings, &[&self.endpoint]), &self.endpoint)
+        let helper = Helper {
+            function: "chat-action".to_owned(),
+            endpoint: self.endpoint.clone(),
+            share: 1,
+        };
+        let config = aws_config(&settings, &[&self.endpoint]);
+        ManagementOutbox::new(&config, &self.endpoint, Some(&helper))
     }
 
     fn calls(&self) -> usize {
@@ -827,11 +833,15 @@ async fn a_denied_call_is_an_error_at_once() {
     assert_eq!(wire.calls(), 1);
 }
 
+fn frame() -> Frame {
+    Frame::new("{}".to_owned())
+}
+
 #[tokio::test]
 async fn a_post_is_made_once_and_says_whether_the_connection_is_gone() {
     let wire = Wire::answering(&[(429, THROTTLED), (500, "{}"), (200, "")]).await;
     for expected in ["throttled", "failed", "delivered"] {
-        let delivery = match wire.outbox().post(&id("a="), "{}").await {
+        let delivery = match wire.outbox().post(&id("a="), &frame()).await {
             Delivery::Delivered => "delivered",
             Delivery::Gone => "gone",
             Delivery::Throttled(_) => "throttled",
@@ -843,7 +853,7 @@ async fn a_post_is_made_once_and_says_whether_the_connection_is_gone() {
 
     let wire = Wire::answering(&[(410, r#"{"message":"Gone"}"#)]).await;
     assert!(matches!(
-        wire.outbox().post(&id("a="), "{}").await,
+        wire.outbox().post(&id("a="), &frame()).await,
         Delivery::Gone
     ));
     assert!(
@@ -854,6 +864,31 @@ async fn a_post_is_made_once_and_says_whether_the_connection_is_gone() {
             .expect("an answer")
     );
     assert_eq!(wire.calls(), 2);
+}
+
+#[tokio::test]
+async fn an_errand_is_an_asynchronous_invocation_of_its_own() {
+    let member = Member {
+        id: MemberId::new("m"),
+        connection: id("a="),
+        name: Some(name("ann")),
+        expires: LATER,
+    };
+    let errand = Errand::new(&room(1), "{}".to_owned(), [&member]);
+    let wire = Wire::answering(&[(202, ""), (500, "{}"), (429, THROTTLED)]).await;
+    wire.outbox().hand_over(&errand).await.expect("taken");
+    let event = wire.only_request();
+    assert_eq!(
+        event["errand"],
+        serde_json::to_value(&errand).expect("JSON")
+    );
+    let fields: Vec<_> = event.as_object().expect("an event").keys().collect();
+    assert_eq!(fields, ["errand"], "nothing that API Gateway sends");
+    for _ in 0..2 {
+        let refused = wire.outbox().hand_over(&errand).await;
+        assert!(refused.is_err(), "and not tried again");
+    }
+    assert_eq!(wire.calls(), 3);
 }
 
 #[tokio::test]
@@ -874,9 +909,9 @@ async fn an_unreachable_table_is_an_error_and_not_an_absence() {
     assert_eq!(error.to_string(), "could not read a connection");
     assert!(std::error::Error::source(&error).is_some());
 
-    let outbox = ManagementOutbox::new(&config, &endpoint);
+    let outbox = ManagementOutbox::new(&config, &endpoint, None);
     assert!(matches!(
-        outbox.post(&id("a"), "{}").await,
+        outbox.post(&id("a"), &frame()).await,
         Delivery::Failed(_)
     ));
     assert!(outbox.is_connected(&id("a")).await.is_err());

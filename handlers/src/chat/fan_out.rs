@@ -1,15 +1,23 @@
 //! One frame to many. What becomes of one receiver is nobody else's business.
+//!
+//! Members come page by page, and the first page's are posted to while the next one is read. Of each page
+//! this invocation keeps one share for itself; the others it hands over to further invocations (see
+//! [`Errand`]), which hand nothing over.
 
-use std::cell::RefCell;
+use std::borrow::Borrow;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::future::join3;
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use super::presence::News;
-use super::{CONNECTION_TTL, Chat, Name, Room};
+use super::{CONNECTION_TTL, Chat, Errand, Name, Room, Tally};
 use crate::log;
-use crate::ports::{ConnectionId, Delivery, Member, Outbox, PortError, Store};
+use crate::ports::{ConnectionId, Delivery, Frame, Member, Outbox, PortError, Store};
 
 /// How long after its opening a connection may still be unknown to `@connections`: its record is
 /// written during `$connect`, and only when that integration has returned, after 29 s at the longest
@@ -17,15 +25,23 @@ use crate::ports::{ConnectionId, Delivery, Member, Outbox, PortError, Store};
 /// to it is answered 410.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(30);
 
-/// Posts under way at once for one message: enough to hide each one's latency, few enough that a
-/// Lambda function's file descriptors and memory are never in question.
+/// First posts under way at once: enough to hide each one's latency, few enough that a Lambda function's
+/// file descriptors and memory are never in question.
 const POSTS_AT_ONCE: usize = 64;
 
-/// No post is tried again later than this after the first one, for the sender waits. Who was not
+/// Repeated posts under way at once, beside the first ones: those who fail take no place from those who
+/// do not.
+const REPEATS_AT_ONCE: usize = 16;
+
+/// Shares handed over at once.
+const HANDED_AT_ONCE: usize = 16;
+
+/// No receiver is posted to again later than this after its first post, for the sender waits. Who was not
 /// reached by then asks for what it missed.
 pub(super) const RETRY_BUDGET: Duration = Duration::from_secs(2);
 
-/// The wait before each further round of posts to those that could not be reached.
+/// The longest wait before each further post to a receiver that could not be reached; at least half of it
+/// is waited.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
@@ -35,6 +51,9 @@ const PAUSES: [Duration; 4] = [
 
 /// Removing those who were found gone ends after this.
 const BURIAL: Duration = Duration::from_secs(1);
+
+/// Removals under way at once.
+const BURIALS_AT_ONCE: usize = 64;
 
 /// How hard to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,50 +65,43 @@ pub(super) enum Effort {
 }
 
 impl<S: Store, O: Outbox> Chat<S, O> {
-    /// Posts to each of `members`. Those found gone are removed; tells of each that it was.
-    ///
-    /// Everyone is tried once before anyone is tried again, so those who fail do not stand in the way
-    /// of those who do not.
-    pub(super) async fn fan_out(
+    /// Posts to each of the members of all `pages`. Those found gone are removed; tells of each that it
+    /// was.
+    pub(super) async fn fan_out<M: Borrow<Member>>(
         &self,
         room: &Room,
-        members: impl IntoIterator<Item = &Member>,
-        frame: &str,
+        pages: impl Stream<Item = Vec<M>>,
+        frame: &Frame,
         effort: Effort,
     ) -> Vec<(Room, News)> {
+        self.spread(
+            room,
+            pages,
+            Spread::new(frame, effort, self.share, &self.tally),
+        )
+        .await
+    }
+
+    async fn spread<M: Borrow<Member>>(
+        &self,
+        room: &Room,
+        pages: impl Stream<Item = Vec<M>>,
+        spread: Spread<'_, M>,
+    ) -> Vec<(Room, News)> {
         let started = Instant::now();
-        let mut left: Vec<&Member> = members.into_iter().collect();
-        let (all, mut last, mut gone) = (left.len(), None, Vec::new());
-        let mut pauses = PAUSES.iter();
-        loop {
-            let round = Round::default();
-            futures_util::stream::iter(left)
-                .for_each_concurrent(POSTS_AT_ONCE, |member| self.post(member, frame, &round))
-                .await;
-            gone.extend(round.gone.into_inner());
-            let failed = round.failed.into_inner();
-            left = failed.iter().map(|(member, _)| *member).collect();
-            last = failed
-                .into_iter()
-                .next_back()
-                .map(|(_, error)| error)
-                .or(last);
-            let Some(pause) = pauses.next() else { break };
-            let late = started.elapsed() + *pause > RETRY_BUDGET;
-            if left.is_empty() || late || effort == Effort::Once {
-                break;
-            }
-            tokio::time::sleep(*pause).await;
-            self.tally.borrow_mut().retried += left.len();
-        }
-        {
-            let mut tally = self.tally.borrow_mut();
-            tally.took += started.elapsed();
-            tally.gone += gone.len();
-            tally.unreached += left.len();
-        }
-        if let Some(last) = last.filter(|_| !left.is_empty()) {
-            let (failed, members) = (left.len(), all);
+        let (own, shares) = unbounded_channel();
+        let (failed, stragglers) = unbounded_channel();
+        join3(
+            self.share_out(room, pages, &spread, own),
+            self.post_all(shares, &spread, failed),
+            self.post_again(stragglers, &spread),
+        )
+        .await;
+        let took = started.elapsed();
+        spread.count(|tally| tally.took += took);
+        let tally = spread.tally.get();
+        if let Some(last) = spread.last.into_inner().filter(|_| tally.unreached > 0) {
+            let (failed, members) = (tally.unreached, tally.unreached + tally.delivered);
             log::error(
                 "a frame missed some members",
                 &Undelivered {
@@ -99,20 +111,171 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 },
             );
         }
-        self.bury_all(room, gone).await
+        self.bury_all(room, spread.gone.into_inner()).await
     }
 
-    async fn post<'a>(&self, member: &'a Member, frame: &str, round: &Round<'a>) {
-        match self.outbox.post(&member.connection, frame).await {
-            Delivery::Delivered => self.tally.borrow_mut().delivered += 1,
-            Delivery::Gone if self.may_be_in_its_handshake(member) => {}
-            Delivery::Gone => round.gone.borrow_mut().push(member),
-            Delivery::Throttled(error) => {
-                self.tally.borrow_mut().throttled += 1;
-                round.failed.borrow_mut().push((member, error));
+    /// Carries out what another invocation has handed over. Who is found gone is removed and not told of:
+    /// in a room of that size the next message or `ping` tells of all of them at once.
+    pub async fn run_errand(&self, errand: Errand) {
+        let Some((room, frame, members)) = errand.unpack() else {
+            let error = PortError::new("carry out an errand", "its room cannot be one");
+            log::error("an errand was not carried out", &error);
+            return;
+        };
+        let page = stream::once(std::future::ready(members));
+        let frame = Frame::new(frame);
+        self.spread(
+            &room,
+            page,
+            Spread::new(&frame, Effort::Stubborn, usize::MAX, &self.tally),
+        )
+        .await;
+    }
+
+    /// Keeps one share for this invocation, and hands over the others; those that nobody takes are kept
+    /// as well. So whoever helps begins before the first post is made here.
+    async fn share_out<M: Borrow<Member>>(
+        &self,
+        room: &Room,
+        pages: impl Stream<Item = Vec<M>>,
+        spread: &Spread<'_, M>,
+        own: UnboundedSender<Vec<M>>,
+    ) {
+        let kept = Cell::new(0_usize);
+        let shares = pages.flat_map(|page| stream::iter(shares(page, spread.share)));
+        let shares = shares.map(|share| {
+            let with_it = kept.get().saturating_add(share.len());
+            let is_own = with_it <= spread.share;
+            if is_own {
+                kept.set(with_it);
             }
-            Delivery::Failed(error) => round.failed.borrow_mut().push((member, error)),
+            (is_own, share)
+        });
+        let own = &own;
+        let each = async |(is_own, share): (bool, Vec<M>)| {
+            if is_own || !self.hand_over(room, &share, spread).await {
+                // It fails only when nobody posts any more.
+                drop(own.send(share));
+            }
+        };
+        shares.for_each_concurrent(HANDED_AT_ONCE, each).await;
+    }
+
+    /// Whether another invocation has taken a share.
+    async fn hand_over<M: Borrow<Member>>(
+        &self,
+        room: &Room,
+        share: &[M],
+        spread: &Spread<'_, M>,
+    ) -> bool {
+        let text = String::from_utf8_lossy(&spread.frame.text()).into_owned();
+        let errand = Errand::new(room, text, share.iter().map(Borrow::borrow));
+        match self.outbox.hand_over(&errand).await {
+            Ok(()) => {
+                spread.count(|tally| tally.handed += share.len());
+                true
+            }
+            Err(error) => {
+                log::error("a part of a room was not handed over", &error);
+                false
+            }
         }
+    }
+
+    /// Posts to everybody in `shares` once.
+    async fn post_all<M: Borrow<Member>>(
+        &self,
+        mut shares: UnboundedReceiver<Vec<M>>,
+        spread: &Spread<'_, M>,
+        failed: UnboundedSender<Straggler<M>>,
+    ) {
+        let shares = stream::poll_fn(|context| shares.poll_recv(context));
+        let failed = &failed;
+        let each = async |member: M| {
+            let since = Instant::now();
+            let Err((member, error)) = self.post(member, spread).await else {
+                return;
+            };
+            match spread.effort {
+                Effort::Once => spread.give_up(error),
+                // It fails only when nobody listens any more.
+                Effort::Stubborn => drop(failed.send(Straggler {
+                    member,
+                    error,
+                    since,
+                })),
+            }
+        };
+        let members = shares.flat_map(stream::iter);
+        members.for_each_concurrent(POSTS_AT_ONCE, each).await;
+    }
+
+    /// Posts to each straggler again, at its own pace.
+    async fn post_again<M: Borrow<Member>>(
+        &self,
+        mut stragglers: UnboundedReceiver<Straggler<M>>,
+        spread: &Spread<'_, M>,
+    ) {
+        let stragglers = stream::poll_fn(|context| stragglers.poll_recv(context));
+        let places = &Semaphore::new(REPEATS_AT_ONCE);
+        let each = async |straggler: Straggler<M>| {
+            let since = straggler.since;
+            let (mut member, mut error) = (straggler.member, straggler.error);
+            for longest in PAUSES {
+                let pause = self.some_of(longest);
+                if since.elapsed() + pause > RETRY_BUDGET {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+                // It fails only when it is closed, which nobody does.
+                let _place = places.acquire().await;
+                if since.elapsed() > RETRY_BUDGET {
+                    break;
+                }
+                spread.count(|tally| tally.retried += 1);
+                match self.post(member, spread).await {
+                    Ok(()) => return,
+                    Err(again) => (member, error) = again,
+                }
+            }
+            spread.give_up(error);
+        };
+        stragglers.for_each_concurrent(None, each).await;
+    }
+
+    /// Posts to one, and gives it back if it has to be tried again.
+    async fn post<M: Borrow<Member>>(
+        &self,
+        member: M,
+        spread: &Spread<'_, M>,
+    ) -> Result<(), (M, PortError)> {
+        let to = &member.borrow().connection;
+        match self.outbox.post(to, spread.frame).await {
+            Delivery::Delivered => spread.count(|tally| tally.delivered += 1),
+            Delivery::Gone if self.may_be_in_its_handshake(member.borrow()) => {}
+            Delivery::Gone => {
+                spread.count(|tally| tally.gone += 1);
+                spread.gone.borrow_mut().push(member);
+            }
+            Delivery::Throttled(error) => {
+                spread.count(|tally| tally.throttled += 1);
+                return Err((member, error));
+            }
+            Delivery::Failed(error) => return Err((member, error)),
+        }
+        Ok(())
+    }
+
+    /// From half of a wait to all of it, so that those who were refused together do not come back
+    /// together.
+    fn some_of(&self, longest: Duration) -> Duration {
+        let mut random = [0; 1];
+        // Without randomness all of it is waited.
+        let fraction = match self.randomness.fill(&mut random) {
+            Ok(()) => f64::from(random[0]) / 255.0,
+            Err(_) => 1.0,
+        };
+        longest.mul_f64(0.5 + fraction / 2.0)
     }
 
     fn may_be_in_its_handshake(&self, member: &Member) -> bool {
@@ -123,10 +286,10 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     /// Removes those who were found gone, many at once, for somebody waits: after a crowd has broken off
     /// there are as many. Whoever is left in the end is found gone by the next frame.
-    async fn bury_all(&self, room: &Room, gone: Vec<&Member>) -> Vec<(Room, News)> {
+    async fn bury_all<M: Borrow<Member>>(&self, room: &Room, gone: Vec<M>) -> Vec<(Room, News)> {
         let (all, mut done, mut left) = (gone.len(), 0, Vec::new());
-        let burials = futures_util::stream::iter(gone).map(|member| self.bury(room, member));
-        let burying = burials.buffer_unordered(POSTS_AT_ONCE).for_each(|news| {
+        let burials = stream::iter(&gone).map(|member| self.bury(room, member.borrow()));
+        let burying = burials.buffer_unordered(BURIALS_AT_ONCE).for_each(|news| {
             done += 1;
             left.extend(news);
             std::future::ready(())
@@ -207,11 +370,65 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     }
 }
 
-/// What one round of posts came to.
-#[derive(Default)]
-struct Round<'a> {
-    gone: RefCell<Vec<&'a Member>>,
-    failed: RefCell<Vec<(&'a Member, PortError)>>,
+/// A page in shares of about the same size, `most` at most.
+fn shares<M>(page: Vec<M>, most: usize) -> Vec<Vec<M>> {
+    let parts = page.len().div_ceil(most).max(1);
+    let size = page.len().div_ceil(parts);
+    let mut left = page.into_iter();
+    let mut shares = Vec::with_capacity(parts);
+    while left.len() > 0 {
+        shares.push(left.by_ref().take(size).collect());
+    }
+    shares
+}
+
+/// One frame's way to its receivers, and what came of it so far.
+struct Spread<'a, M> {
+    frame: &'a Frame,
+    effort: Effort,
+    /// Members that are posted to here; all others are handed over.
+    share: usize,
+    /// Of this frame.
+    tally: Cell<Tally>,
+    /// Of the whole invocation, right at any moment, for it may be cut off.
+    all: &'a Cell<Tally>,
+    gone: RefCell<Vec<M>>,
+    last: RefCell<Option<PortError>>,
+}
+
+impl<'a, M> Spread<'a, M> {
+    fn new(frame: &'a Frame, effort: Effort, share: usize, all: &'a Cell<Tally>) -> Self {
+        Self {
+            frame,
+            effort,
+            share,
+            all,
+            tally: Cell::default(),
+            gone: RefCell::default(),
+            last: RefCell::default(),
+        }
+    }
+
+    fn count(&self, add: impl Fn(&mut Tally)) {
+        for counted in [&self.tally, self.all] {
+            let mut tally = counted.get();
+            add(&mut tally);
+            counted.set(tally);
+        }
+    }
+
+    fn give_up(&self, error: PortError) {
+        self.count(|tally| tally.unreached += 1);
+        self.last.replace(Some(error));
+    }
+}
+
+/// Whom a post did not reach.
+struct Straggler<M> {
+    member: M,
+    error: PortError,
+    /// When its first post was made.
+    since: Instant,
 }
 
 /// For the log: how many did not get a frame.

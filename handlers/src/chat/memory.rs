@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::{Name, Room, RoomCode};
+use super::{Errand, Name, Room, RoomCode};
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Entry, Head, Member, MemberId, Message, Move,
-    Outbox, Part, PortError, Randomness, Store, Timestamp, Touched, View,
+    Bookmark, Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Member, MemberId,
+    Message, Move, Outbox, Part, PortError, Randomness, Roll, Store, Timestamp, Touched,
 };
 
 /// What a test calls when the rules reach a certain point.
@@ -36,9 +36,24 @@ struct State {
     calls: Cell<usize>,
     before_enter: RefCell<Option<Interference>>,
     contended: Cell<u32>,
+    part: PartSize,
+}
+
+/// How many members are read at once.
+struct PartSize(Cell<usize>);
+
+impl Default for PartSize {
+    fn default() -> Self {
+        Self(Cell::new(usize::MAX))
+    }
 }
 
 impl MemoryStore {
+    /// Members are read so many at once.
+    pub(crate) fn in_parts_of(&self, members: usize) {
+        self.0.part.0.set(members);
+    }
+
     /// Every call fails from now on, or works again.
     pub(crate) fn fail(&self, failing: bool) {
         self.0.failing.set(failing);
@@ -286,22 +301,37 @@ impl Store for MemoryStore {
         Ok(found.map(|(head, _)| head.clone()))
     }
 
-    async fn view(&self, room: &Room, now: Timestamp) -> Result<View, PortError> {
-        let head = self.head(room, now).await?;
+    async fn roll(
+        &self,
+        room: &Room,
+        from: Option<&Bookmark>,
+        now: Timestamp,
+    ) -> Result<Roll, PortError> {
+        let head = match from {
+            None => self.head(room, now).await?,
+            Some(_) => None,
+        };
         self.called().await?;
         let room = room.to_string();
         let members = self.0.members.borrow();
-        let present = members
-            .iter()
-            .filter(|((in_room, _), (_, expires))| *in_room == room && *expires > now);
-        let members = present.map(|((_, id), ((connection, name), expires))| Member {
+        let mut left = members.iter().filter(|((in_room, id), (_, expires))| {
+            let after = from.is_none_or(|bookmark| id.as_str() > bookmark.0.as_str());
+            *in_room == room && *expires > now && after
+        });
+        let part = left.by_ref().take(self.0.part.0.get());
+        let part = part.map(|((_, id), ((connection, name), expires))| Member {
             id: id.clone(),
             connection: connection.clone(),
             name: name.clone(),
             expires: *expires,
         });
-        let members = members.collect();
-        Ok(View { head, members })
+        let members: Vec<Member> = part.collect();
+        let last = members.last().map(|it| Bookmark(it.id.as_str().to_owned()));
+        Ok(Roll {
+            head,
+            members,
+            next: last.filter(|_| left.next().is_some()),
+        })
     }
 
     async fn member(
@@ -474,6 +504,8 @@ struct Posts {
     failing: RefCell<BTreeSet<ConnectionId>>,
     blind: Cell<bool>,
     attempts: Cell<usize>,
+    alone: Cell<bool>,
+    errands: RefCell<Vec<String>>,
 }
 
 impl MemoryOutbox {
@@ -502,6 +534,16 @@ impl MemoryOutbox {
         self.0.blind.set(true);
     }
 
+    /// Nothing can be handed over from now on.
+    pub(crate) fn alone(&self) {
+        self.0.alone.set(true);
+    }
+
+    /// Takes out the errands that were handed over, as they travel.
+    pub(crate) fn errands(&self) -> Vec<String> {
+        self.0.errands.take()
+    }
+
     /// Takes out what was delivered since the last time, sorted by receiver.
     pub(crate) fn take(&self) -> Vec<(ConnectionId, String)> {
         let mut delivered = self.0.delivered.take();
@@ -511,19 +553,26 @@ impl MemoryOutbox {
 }
 
 impl Outbox for MemoryOutbox {
-    async fn post(&self, to: &ConnectionId, frame: &str) -> Delivery {
+    async fn post(&self, to: &ConnectionId, frame: &Frame) -> Delivery {
         if self.0.gone.borrow().contains(to) {
             return Delivery::Gone;
         }
         self.0.attempts.set(self.0.attempts.get() + 1);
         if self.0.failing.borrow().contains(to) {
-            return Delivery::Failed(PortError::new("post", "throttled"));
+            return Delivery::Throttled(PortError::new("post", "throttled"));
         }
-        self.0
-            .delivered
-            .borrow_mut()
-            .push((to.clone(), frame.to_owned()));
+        let text = String::from_utf8(frame.text().to_vec()).expect("frames are text");
+        self.0.delivered.borrow_mut().push((to.clone(), text));
         Delivery::Delivered
+    }
+
+    async fn hand_over(&self, errand: &Errand) -> Result<(), PortError> {
+        if self.0.alone.get() {
+            return Err(PortError::new("hand over", "throttled"));
+        }
+        let json = serde_json::to_string(errand).expect("an errand is JSON");
+        self.0.errands.borrow_mut().push(json);
+        Ok(())
     }
 
     async fn is_connected(&self, id: &ConnectionId) -> Result<bool, PortError> {

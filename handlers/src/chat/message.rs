@@ -8,17 +8,22 @@
 //! sent. Sent again, it is looked for from there on. Both of two attempts at once look at all places
 //! from the claim up to the one that they then take, so one of them finds the other's.
 
-use futures_util::future::try_join;
+use std::rc::Rc;
+
+use futures_util::future::{join, try_join};
+use futures_util::stream;
+use tokio::sync::mpsc::{Sender, channel};
 
 use super::fan_out::Effort;
 use super::identity::hex;
+use super::presence::is_of;
 use super::{
-    CONNECTION_TTL, Chat, Failure, MARGIN, Room, lost_every_race, name_needed, not_in_room,
-    overtaken,
+    CONNECTION_TTL, Chat, Failure, MARGIN, Name, Room, lost_every_race, not_in_room, overtaken,
 };
 use crate::log;
 use crate::ports::{
-    Connection, ConnectionId, Member, Message, Outbox, Part, Store, Timestamp, View,
+    Connection, ConnectionId, Frame, Member, MemberId, Message, Outbox, Part, PortError, Roll,
+    Store, Timestamp,
 };
 use crate::protocol::{Code, Refusal, Said, ServerFrame};
 
@@ -42,6 +47,17 @@ pub(super) struct Spoken {
     pub(super) text: String,
 }
 
+/// Where a message is said, and by whom.
+struct Place {
+    room: Room,
+    /// The room's beginning.
+    roll: Roll,
+    /// The newest message's place.
+    newest: u64,
+    member: MemberId,
+    name: Name,
+}
+
 /// Where a search for a message ended.
 enum Search {
     Found(Message),
@@ -57,68 +73,131 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     ) -> Result<ServerFrame, Failure> {
         check_text(&spoken.text)?;
         check_id(spoken.id.as_deref())?;
-        let (room, view, newest) = self.place_of(sender, &spoken).await?;
-        let speaker = speaker(&view, sender).ok_or_else(overtaken)?;
-        let tail = newest.max(view.head.as_ref().map_or(0, |head| head.tail));
-        let draft = self.draft(speaker, spoken)?;
-        let (message, fresh) = self.commit(&room, draft, tail).await?;
+        let place = self.place_of(sender, &spoken).await?;
+        let tail = place.roll.head.as_ref().map_or(0, |head| head.tail);
+        let draft = self.draft(&place, spoken)?;
+        let (message, fresh) = self
+            .commit(&place.room, draft, tail.max(place.newest))
+            .await?;
         let frame = ServerFrame::Message {
-            room: room.to_string(),
+            room: place.room.to_string(),
             said: said(&message),
         };
         // One that was sent before was handed out then; who missed it asks for it.
         if fresh {
             log::said();
-            let others = view.members.iter().filter(|it| it.connection != *sender);
-            let frame = frame.to_json();
-            let gone = self.fan_out(&room, others, &frame, Effort::Stubborn).await;
-            if gone.is_empty() {
-                self.heal(&room, &view).await;
-            } else {
-                self.mourn(gone).await;
-            }
+            let text = Frame::new(frame.to_json());
+            self.broadcast(sender, &place.room, place.roll, &text).await;
         }
         Ok(frame)
     }
 
-    /// The room that a message is for, with the sender in it by name.
-    async fn place_of(
+    /// Hands a message to everybody in the room but its sender, whose copy is the reply.
+    async fn broadcast(&self, sender: &ConnectionId, room: &Room, roll: Roll, frame: &Frame) {
+        let (pages, mut read) = channel(1);
+        let read = stream::poll_fn(|context| read.poll_recv(context));
+        let reading = self.read_on(sender, room, roll, pages);
+        let posting = self.fan_out(room, read, frame, Effort::Stubborn);
+        let (announced, gone) = join(reading, posting).await;
+        if let Err(error) = &announced {
+            log::error("a message missed a part of its room", error);
+        }
+        if !gone.is_empty() {
+            self.mourn(gone).await;
+        } else if matches!(announced, Ok(false)) {
+            self.heal(room).await;
+        }
+    }
+
+    /// Reads a room to its end while what was read is posted to, two pages ahead at most. Gives whether
+    /// its list of members is the one that was announced.
+    async fn read_on(
         &self,
         sender: &ConnectionId,
-        spoken: &Spoken,
-    ) -> Result<(Room, View, u64), Failure> {
+        room: &Room,
+        mut roll: Roll,
+        pages: Sender<Vec<Rc<Member>>>,
+    ) -> Result<bool, PortError> {
+        let head = roll.head.take();
+        let mut all: Vec<Rc<Member>> = Vec::new();
+        loop {
+            let page: Vec<_> = roll.members.into_iter().map(Rc::new).collect();
+            all.extend_from_slice(&page);
+            let others = page.into_iter().filter(|it| it.connection != *sender);
+            // It fails only when nobody posts any more.
+            drop(pages.send(others.collect()).await);
+            let Some(next) = roll.next else {
+                return Ok(is_of(head.as_ref(), &all));
+            };
+            roll = self.store.roll(room, Some(&next), self.clock.now()).await?;
+        }
+    }
+
+    /// The room that a message is for, and who its sender is there.
+    async fn place_of(&self, sender: &ConnectionId, spoken: &Spoken) -> Result<Place, Failure> {
         let said = spoken.room.as_deref().map(Room::parse);
+        let mut looked = None;
         if let Some(Some(room)) = &said {
-            let (view, newest) = self.look(room).await?;
-            if speaker(&view, sender).is_some() {
-                return Ok((room.clone(), view, newest));
+            let (roll, newest) = self.look(room).await?;
+            if let Some((member, name)) = speaker(&roll, sender) {
+                return Ok(Place {
+                    room: room.clone(),
+                    roll,
+                    newest,
+                    member,
+                    name,
+                });
             }
+            looked = Some((room, roll, newest));
         }
         let mut connection = self.connection(sender).await?;
         check_place(&connection, said.as_ref())?;
+        // In a room of many pages the sender's own record tells what the first page does not.
+        if let (Some((room, roll, newest)), Some(name)) = (looked, &connection.name)
+            && roll.next.is_some()
+        {
+            return Ok(Place {
+                room: room.clone(),
+                roll,
+                newest,
+                member: connection.member,
+                name: name.clone(),
+            });
+        }
         if connection.name.is_none() {
             connection = self.introduce(connection, spoken.from.as_deref()).await?;
             check_place(&connection, said.as_ref())?;
         }
-        let (view, newest) = self.look(&connection.room).await?;
-        Ok((connection.room, view, newest))
+        let (roll, newest) = self.look(&connection.room).await?;
+        let own = connection
+            .name
+            .filter(|_| roll.next.is_some())
+            .map(|name| (connection.member, name));
+        let (member, name) = speaker(&roll, sender).or(own).ok_or_else(overtaken)?;
+        Ok(Place {
+            room: connection.room,
+            roll,
+            newest,
+            member,
+            name,
+        })
     }
 
-    async fn look(&self, room: &Room) -> Result<(View, u64), Failure> {
-        let view = self.store.view(room, self.clock.now());
-        Ok(try_join(view, self.store.newest(room)).await?)
+    /// The beginning of a room, and the place of its newest message.
+    async fn look(&self, room: &Room) -> Result<(Roll, u64), Failure> {
+        let roll = self.store.roll(room, None, self.clock.now());
+        Ok(try_join(roll, self.store.newest(room)).await?)
     }
 
-    fn draft(&self, speaker: &Member, spoken: Spoken) -> Result<Message, Failure> {
+    fn draft(&self, place: &Place, spoken: Spoken) -> Result<Message, Failure> {
         let mut nonce = [0; 12];
         self.randomness.fill(&mut nonce)?;
-        let from = speaker.name.as_ref().ok_or_else(name_needed)?;
         Ok(Message {
             seq: 0,
-            member: speaker.id.clone(),
+            member: place.member.clone(),
             id: spoken.id,
             nonce: hex(&nonce),
-            from: from.shown().to_owned(),
+            from: place.name.shown().to_owned(),
             text: spoken.text,
             at: Timestamp::default(),
             expires: Timestamp::default(),
@@ -206,9 +285,9 @@ pub(super) fn said(message: &Message) -> Said {
 }
 
 /// The sender among the members, if it has a name there.
-fn speaker<'a>(view: &'a View, sender: &ConnectionId) -> Option<&'a Member> {
-    let mut members = view.members.iter();
-    members.find(|it| it.connection == *sender && it.name.is_some())
+fn speaker(roll: &Roll, sender: &ConnectionId) -> Option<(MemberId, Name)> {
+    let own = roll.members.iter().find(|it| it.connection == *sender)?;
+    Some((own.id.clone(), own.name.clone()?))
 }
 
 /// Frames of one connection are carried out at the same time, so a client that does not wait for

@@ -7,11 +7,13 @@
 //! - `entry.rs`: entering rooms and settling who has which name there; `identity.rs`: being the same
 //!   member on another connection.
 //! - `message.rs`: a message's place in the order, once; `history.rs`: what was said before.
-//! - `presence.rs`: who is there, and everybody's knowing it; `fan_out.rs`: one frame to many.
+//! - `presence.rs`: who is there, and everybody's knowing it; `fan_out.rs`: one frame to many, of which
+//!   others may carry out a part, an `errand.rs`; `tally.rs`: what came of it, in numbers.
 //! - `code.rs`, `name.rs`, `room.rs`: the values.
 
 mod code;
 mod entry;
+mod errand;
 mod fan_out;
 mod history;
 mod identity;
@@ -25,9 +27,11 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 pub use code::RoomCode;
+pub use errand::Errand;
 pub use message::{ID_CHARS_MAX, TEXT_CHARS_MAX};
 pub use name::{NAME_CHARS_MAX, Name};
 pub use room::Room;
@@ -56,6 +60,10 @@ const BACKOFF_MAX: Duration = Duration::from_millis(100);
 /// Races that are lost before it is worth waiting: two who meet once seldom meet again.
 const BACKOFF_AFTER: u32 = 3;
 
+/// Members at most that one invocation may take as its share: their names at their longest and a
+/// frame at its longest are less than 256 KB, for which an asynchronous invocation is one request.
+pub const SHARE_MAX: usize = 1_000;
+
 /// A connection was opened.
 ///
 /// # Errors
@@ -79,7 +87,8 @@ pub struct Chat<S, O> {
     clock: Box<dyn Clock>,
     randomness: Box<dyn Randomness>,
     history: Duration,
-    tally: std::cell::RefCell<Tally>,
+    share: usize,
+    tally: Cell<Tally>,
 }
 
 /// Why a frame was not carried out: for the client, or for our log alone.
@@ -114,11 +123,22 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             clock: Box::new(clock),
             randomness: Box::new(randomness),
             history,
-            tally: std::cell::RefCell::default(),
+            share: usize::MAX,
+            tally: Cell::default(),
         }
     }
 
-    /// What was posted since this was asked last.
+    /// Posts to so many members of a room at most, and hands over the others. By default nothing is
+    /// handed over.
+    #[must_use]
+    pub fn with_share(self, members: usize) -> Self {
+        Self {
+            share: members.max(1),
+            ..self
+        }
+    }
+
+    /// What was posted since the last time.
     pub fn take_tally(&self) -> Tally {
         self.tally.take()
     }

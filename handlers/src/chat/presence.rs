@@ -7,16 +7,19 @@
 //! in between or because a record's time was over, the next one to read the room sees the difference
 //! and announces it.
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
+use std::future::ready;
 use std::time::Duration;
 
+use futures_util::stream;
 use sha2::{Digest, Sha256};
 
 use super::fan_out::Effort;
 use super::identity::hex;
 use super::{Chat, Failure, Name, Room, lost_every_race, name_needed, overtaken};
 use crate::log;
-use crate::ports::{ConnectionId, Outbox, PortError, Store, View};
+use crate::ports::{ConnectionId, Frame, Head, Member, Outbox, PortError, Store, View};
 use crate::protocol::{MEMBERS_LISTED_MAX, PresenceEvent, ServerFrame};
 
 /// In rooms with more members changes are announced together, and who is writing is not told.
@@ -95,11 +98,13 @@ impl News {
 
 /// The names in a room, sorted.
 pub(super) fn names(view: &View) -> Vec<&Name> {
-    let mut names: Vec<&Name> = view
-        .members
-        .iter()
-        .filter_map(|it| it.name.as_ref())
-        .collect();
+    names_of(&view.members)
+}
+
+/// The names of some members, sorted.
+fn names_of<M: Borrow<Member>>(members: &[M]) -> Vec<&Name> {
+    let names = members.iter().map(Borrow::borrow);
+    let mut names: Vec<&Name> = names.filter_map(|it| it.name.as_ref()).collect();
     names.sort_by_key(|name| name.key());
     names
 }
@@ -146,8 +151,12 @@ fn roster(names: &[&Name]) -> String {
 
 /// Whether the list is the one that was announced last.
 pub(super) fn is_announced(view: &View) -> bool {
-    let head = view.head.as_ref();
-    head.is_none_or(|head| head.roster == roster(&names(view)))
+    is_of(view.head.as_ref(), &view.members)
+}
+
+/// Whether these, all members of a room, are the list that was announced last.
+pub(super) fn is_of<M: Borrow<Member>>(head: Option<&Head>, members: &[M]) -> bool {
+    head.is_none_or(|head| head.roster == roster(&names_of(members)))
 }
 
 impl<S: Store, O: Outbox> Chat<S, O> {
@@ -194,11 +203,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         }
     }
 
-    /// Announces what nobody announced, if anything.
-    pub(super) async fn heal(&self, room: &Room, view: &View) {
-        if is_announced(view) {
-            return;
-        }
+    /// Announces what nobody announced.
+    pub(super) async fn heal(&self, room: &Room) {
         let news = News::unknown();
         let healing = self.mention(room, &news);
         if tokio::time::timeout(AFTERMATH, healing).await.is_err() {
@@ -230,10 +236,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             if self.store.announce(room, head.rev, &roster, now).await? {
                 head.rev += 1;
                 head.roster = roster;
-                let frame = news.frame(room, &view).to_json();
+                let frame = Frame::new(news.frame(room, &view).to_json());
                 let others = view.members.iter();
                 let others = others.filter(|it| it.has_joined() && Some(&it.connection) != except);
-                let gone = self.fan_out(room, others, &frame, Effort::Stubborn).await;
+                let page = stream::once(ready(others.collect()));
+                let gone = self.fan_out(room, page, &frame, Effort::Stubborn).await;
                 return Ok((view, gone));
             }
             self.backoff(lost).await?;
@@ -251,16 +258,16 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             from: name.shown().to_owned(),
         };
         let view = self.store.view(&room, self.clock.now()).await?;
-        let speaks = |it: &&crate::ports::Member| it.connection == *sender;
+        let speaks = |it: &&Member| it.connection == *sender;
         if !view.members.iter().any(|it| speaks(&it)) {
             return Err(overtaken());
         }
         if names(&view).len() <= CROWD {
             let others = view.members.iter();
             let others = others.filter(|it| it.has_joined() && !speaks(it));
-            let gone = self
-                .fan_out(&room, others, &frame.to_json(), Effort::Once)
-                .await;
+            let page = stream::once(ready(others.collect()));
+            let text = Frame::new(frame.to_json());
+            let gone = self.fan_out(&room, page, &text, Effort::Once).await;
             self.mourn(gone).await;
         }
         Ok(frame)
@@ -278,7 +285,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             let view = self.store.view(&room, now);
             let (mut view, newest) = futures_util::future::try_join(view, newest).await?;
             if !is_announced(&view) {
-                self.heal(&room, &view).await;
+                self.heal(&room).await;
                 view.head = self.store.head(&room, now).await?;
             }
             (view.head, newest)

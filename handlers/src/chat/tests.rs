@@ -12,6 +12,7 @@ const HISTORY: Duration = Duration::from_hours(24);
 
 mod guarantees;
 mod interleavings;
+mod large;
 mod model;
 
 /// Numbers that repeat by their seed (xorshift64*).

@@ -7,7 +7,7 @@ use super::*;
 use crate::action;
 use crate::chat::Chat;
 use crate::chat::memory::{MemoryOutbox, MemoryStore, SetClock, Stuttering};
-use crate::event::tests::event as event_of;
+use crate::event::{ActionEvent, tests::event as event_of};
 use crate::event::{NoConnection, reply, status};
 use crate::ports::{PortError, Store, Timestamp};
 use crate::{connect, disconnect};
@@ -303,7 +303,8 @@ async fn texts_names_and_codes_are_in_no_line_whatever_goes_wrong() {
             let mut event = event_of("MESSAGE");
             event.request_context.connection_id = Some(id.to_owned());
             event.body = Some(frame);
-            let answer = journal.invocation("r", action::handle(chat, &event)).await;
+            let event = ActionEvent::Message(Box::new(event));
+            let answer = journal.invocation("r", action::handle(chat, event)).await;
             answer.expect("an answer").body
         }
     };

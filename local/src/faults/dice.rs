@@ -86,6 +86,11 @@ impl Dice {
         self.faults.db_throttle > 0.0
     }
 
+    /// How long `@connections` takes to answer. Not told: it happens to every request.
+    pub(crate) fn post_latency(&self) -> Duration {
+        self.faults.post_latency
+    }
+
     /// How much longer a process takes to start.
     pub(crate) fn cold_start(&self) -> Duration {
         self.faults.cold_start

@@ -28,6 +28,11 @@ impl Gateway {
         request: Request<Incoming>,
         id: &str,
     ) -> Response<Full<Bytes>> {
+        let latency = self.dice.post_latency();
+        if !latency.is_zero() {
+            // Before anything is looked at: what becomes of the connection meanwhile counts.
+            tokio::time::sleep(latency).await;
+        }
         let connection = self.connections.get(id);
         let fault = self.dice.post(request.method() == Method::POST);
         if let Some(refusal) = bad_day::refusal(fault, connection.as_ref()) {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::process::{Process, Request};
 use super::report::{Report, Status};
-use super::{Code, FunctionOptions, InitError, InvokeError};
+use super::{All, Code, FunctionOptions, InitError, InvokeError};
 use crate::faults::Dice;
 use crate::observer::{Event, Observer};
 use crate::template;
@@ -19,12 +19,10 @@ use crate::template;
 /// functions take longer; one that has answered within them loses its answer.
 const CRASH_WINDOW: Duration = Duration::from_millis(10);
 
-/// What is waited before a throttled asynchronous invocation is tried again, at first and at most,
-/// and how old it may get (AWS's Developer Guide, “How Lambda handles errors and retries with
-/// asynchronous invocation”).
+/// What is waited before a throttled asynchronous invocation is tried again, at first and at most
+/// (AWS's Developer Guide, “How Lambda handles errors and retries with asynchronous invocation”).
 const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
 const THROTTLED_PAUSE_MAX: Duration = Duration::from_mins(5);
-const EVENT_AGE_MAX: Duration = Duration::from_hours(6);
 
 /// One function with its processes.
 #[derive(Debug)]
@@ -37,6 +35,8 @@ pub(super) struct Function {
     pub(super) options: FunctionOptions,
     pub(super) dice: Arc<Dice>,
     pub(super) observer: Observer,
+    /// All functions, this one too, for those that invoke others.
+    pub(super) all: All,
     /// Invocations that may be under way at once; one more is refused.
     pub(super) concurrency: Option<Arc<Semaphore>>,
     /// Processes that may be there at once; one more is waited for.
@@ -126,10 +126,11 @@ impl Function {
         }
     }
 
-    /// Invokes until it succeeds, has failed three times or is too old.
+    /// Invokes until it succeeds, has failed as often as it may or is too old.
     pub(super) async fn deliver(&self, request_id: &str, event: Bytes) {
         let accepted = Instant::now();
-        let mut retries = self.options.event_retries.into_iter();
+        let events = self.declared.events;
+        let mut retries = self.options.event_retries.into_iter().take(events.retries);
         let mut throttled_pause = THROTTLED_PAUSE;
         loop {
             let pause = match self.invoke(request_id, event.clone()).await {
@@ -141,7 +142,7 @@ impl Function {
                 }
                 Err(_) => retries.next(),
             };
-            let pause = pause.filter(|pause| accepted.elapsed() + *pause < EVENT_AGE_MAX);
+            let pause = pause.filter(|pause| accepted.elapsed() + *pause < events.age_max);
             let Some(pause) = pause else {
                 self.tell(format!("RequestId: {request_id} Error: event discarded"));
                 return;
@@ -324,6 +325,8 @@ impl Function {
             ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{name}")),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "local".to_owned()),
             ("AWS_LAMBDA_RUNTIME_API", runtime_api.to_owned()),
+            // The SDKs' way to Lambda: the listener that only this process knows of.
+            ("AWS_ENDPOINT_URL_LAMBDA", format!("http://{runtime_api}")),
             ("_HANDLER", self.declared.handler.clone()),
         ] {
             variables.insert(variable.to_owned(), value);

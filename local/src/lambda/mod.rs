@@ -9,12 +9,13 @@
 //! - `mod.rs`: all functions together: invoking, starting, reaping, stopping.
 //! - `function.rs`: one function, and which of its processes an invocation goes to.
 //! - `process.rs`: one process from start to end.
-//! - `runtime_api.rs`: what that process talks to.
+//! - `runtime_api.rs`: what that process talks to; `invoke_api.rs`: how it invokes functions.
 //! - `report.rs`: what Lambda would log about an invocation.
 //! - `error.rs`: what can go wrong, in AWS's words.
 
 mod error;
 mod function;
+mod invoke_api;
 mod process;
 mod report;
 mod runtime_api;
@@ -24,7 +25,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -104,6 +105,9 @@ pub(crate) struct Setting<'a> {
     pub(crate) observer: &'a Observer,
 }
 
+/// All functions of a stack, once there are all, for one that invokes another.
+type All = Arc<OnceLock<Vec<Weak<Function>>>>;
+
 /// The functions of a stack.
 #[derive(Debug)]
 pub(crate) struct Functions {
@@ -123,6 +127,7 @@ impl Functions {
         let stopping = watch::Sender::new(false);
         let alive = watch::Sender::new(0);
         let unreserved = unreserved(functions, setting.options.account_concurrency);
+        let all = All::default();
         let by_id = functions.iter().map(|(id, declared)| {
             let reserved = declared.reserved_concurrency;
             let own = reserved.map(|reserved| Arc::new(Semaphore::new(reserved)));
@@ -141,6 +146,7 @@ impl Functions {
                 options: setting.options,
                 dice: Arc::clone(setting.dice),
                 observer: setting.observer.clone(),
+                all: Arc::clone(&all),
                 concurrency: own.or_else(|| unreserved.clone()),
                 slots: Semaphore::new(processes),
                 idle: std::sync::Mutex::default(),
@@ -151,7 +157,9 @@ impl Functions {
         });
         let by_id: BTreeMap<_, _> = by_id.collect();
         let period = (setting.options.idle_timeout / 4).max(Duration::from_millis(10));
-        let reaped = by_id.values().map(Arc::downgrade).collect();
+        let reaped: Vec<_> = by_id.values().map(Arc::downgrade).collect();
+        // Nobody else sets it.
+        drop(all.set(reaped.clone()));
         Arc::new(Self {
             by_id,
             stopping,
@@ -183,14 +191,10 @@ impl Functions {
         self.get(function)?.invoke(&new_request_id(), event).await
     }
 
-    /// Accepts an invocation and lets it happen (invocation type `Event`), with two more attempts
-    /// where the function fails. Gives the request id.
+    /// Accepts an invocation and lets it happen (invocation type `Event`), with as many more attempts as
+    /// the template says where the function fails. Gives the request id.
     pub(crate) fn invoke_event(&self, function: &str, event: Bytes) -> Result<String, InvokeError> {
-        let function = Arc::clone(self.get(function)?);
-        let request_id = new_request_id();
-        let id = request_id.clone();
-        tokio::spawn(async move { function.deliver(&id, event).await });
-        Ok(request_id)
+        Ok(accept(self.get(function)?, event))
     }
 
     /// Lets no more invocations in, and cuts off those under way.
@@ -255,6 +259,15 @@ async fn reap(functions: Vec<Weak<Function>>, period: Duration) {
             function.reap().await;
         }
     }
+}
+
+/// Has an event delivered some time, and gives the request id.
+fn accept(function: &Arc<Function>, event: Bytes) -> String {
+    let function = Arc::clone(function);
+    let request_id = new_request_id();
+    let id = request_id.clone();
+    tokio::spawn(async move { function.deliver(&id, event).await });
+    request_id
 }
 
 fn new_request_id() -> String {

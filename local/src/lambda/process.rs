@@ -59,7 +59,8 @@ impl Process {
             function: function.id.clone(),
             reason: error.to_string(),
         };
-        let api = RuntimeApi::start(function.arn()).await.map_err(failed)?;
+        let api = RuntimeApi::start(function.arn(), Arc::clone(&function.all)).await;
+        let api = api.map_err(failed)?;
         let mut process = Self::spawn(function, current, api).map_err(failed)?;
         let limit = function.options.init_timeout;
         let status = tokio::select! {

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::InvokeError;
+use super::{All, InvokeError, invoke_api};
 
 /// A synchronous invocation's response at most: 6 MB (AWS's quota page, “Invocation payload”) and
 /// what Lambda itself wraps around, as its error message has it.
@@ -62,7 +62,7 @@ struct Shared {
 }
 
 impl RuntimeApi {
-    pub(super) async fn start(function_arn: String) -> std::io::Result<Self> {
+    pub(super) async fn start(function_arn: String, all: All) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?.to_string();
         // A reply and the next invocation are small packets that somebody waits for.
@@ -75,6 +75,12 @@ impl RuntimeApi {
             current: Mutex::default(),
             state: announce,
         });
+        let invocations_of_others = Router::new()
+            .route(
+                "/2015-03-31/functions/{name}/invocations",
+                post(invoke_api::invoke),
+            )
+            .with_state(all);
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route(
@@ -83,8 +89,9 @@ impl RuntimeApi {
             )
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
-            .layer(DefaultBodyLimit::max(RESPONSE_BYTES_MAX))
-            .with_state(shared);
+            .with_state(shared)
+            .merge(invocations_of_others)
+            .layer(DefaultBodyLimit::max(RESPONSE_BYTES_MAX));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self {
             address,

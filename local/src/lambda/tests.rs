@@ -49,6 +49,7 @@ fn function(handler: &str) -> Builder {
             timeout: Duration::from_secs(20),
             memory_mb: 256,
             reserved_concurrency: None,
+            events: template::Events::default(),
         },
         options: FunctionOptions {
             reports: true,
@@ -222,7 +223,12 @@ async fn a_function_sees_lambdas_variables_and_its_own_and_no_other() {
             .iter()
             .any(|start| name.starts_with(start))
     });
-    environment.remove("AWS_LAMBDA_RUNTIME_API");
+    let api = environment.remove("AWS_LAMBDA_RUNTIME_API");
+    let api = format!("http://{}", api.as_ref().and_then(Value::as_str).unwrap());
+    assert_eq!(
+        environment.remove("AWS_ENDPOINT_URL_LAMBDA"),
+        Some(json!(api))
+    );
     assert_eq!(
         Value::Object(environment),
         json!({
@@ -714,6 +720,87 @@ async fn crashes_on_purpose_strike_at_their_rate_and_repeat_with_the_seed() {
     let struck = first.iter().filter(|crashed| **crashed).count();
     assert!((3..=20).contains(&struck), "{struck} of 40");
     assert_eq!(first, crashed().await);
+}
+
+#[tokio::test]
+async fn a_function_invokes_another_by_lambdas_api_and_waits_for_nothing() {
+    let fixture = function("echo").build();
+    let file = fresh_file("invoked");
+    let append = json!({"do": "append", "file": file, "attempts": 1}).to_string();
+    let long = json!("x".repeat(1024 * 1024)).to_string();
+    let arn = "arn:aws:lambda:us-east-1:123456789012:function:stack-F";
+    for (name, kind, body, status, error) in [
+        ("stack-F", "Event", &append, 202, None),
+        (arn, "Event", &append, 202, None),
+        (
+            "stack-G",
+            "Event",
+            &append,
+            404,
+            Some("ResourceNotFoundException"),
+        ),
+        (
+            "stack-F",
+            "RequestResponse",
+            &append,
+            400,
+            Some("InvalidParameterValueException"),
+        ),
+        (
+            "stack-F",
+            "Event",
+            &"no JSON".to_owned(),
+            400,
+            Some("InvalidRequestContentException"),
+        ),
+        (
+            "stack-F",
+            "Event",
+            &long,
+            413,
+            Some("RequestTooLargeException"),
+        ),
+    ] {
+        let invoke = json!({"do": "invoke", "function": name, "type": kind, "body": body});
+        let answer = fixture.invoke(invoke).await.unwrap();
+        assert_eq!(
+            answer,
+            json!({"status": status, "error": error}),
+            "{name} {kind}"
+        );
+    }
+    assert_eq!(eventually_lines(&file, 2).await.len(), 2);
+    std::fs::remove_file(&file).unwrap();
+    fixture.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_that_fails_is_tried_again_as_often_as_the_template_says() {
+    for retries in 0..=1 {
+        let mut built = function("echo").options(|options| {
+            options.event_retries = [Duration::from_millis(10), Duration::from_millis(20)];
+        });
+        built.function.events.retries = retries;
+        let fixture = built.build();
+        let file = fresh_file("retried");
+        let event = json!({"do": "append", "file": file, "attempts": 9});
+        let id = fixture
+            .functions
+            .invoke_event("F", event.to_string().into());
+        let line = format!("RequestId: {} Error: event discarded", id.unwrap());
+        let told = async {
+            while !fixture.platform_lines().contains(&line) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(timeout(DEADLINE, told).await.is_ok(), "{retries} retries");
+        assert_eq!(
+            eventually_lines(&file, retries + 1).await.len(),
+            retries + 1
+        );
+        std::fs::remove_file(&file).unwrap();
+        fixture.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -72,6 +72,27 @@ pub struct Function {
     pub memory_mb: u64,
     /// Concurrent invocations at most, if it says so.
     pub reserved_concurrency: Option<usize>,
+    /// What becomes of asynchronous invocations.
+    pub events: Events,
+}
+
+/// Asynchronous invocations (AWS's Developer Guide, “How Lambda handles errors and retries with
+/// asynchronous invocation”).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// Further attempts where the function fails. Default 2, also the most.
+    pub retries: usize,
+    /// Older ones are thrown away. Default 6 h, also the most.
+    pub age_max: Duration,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            retries: 2,
+            age_max: Duration::from_hours(6),
+        }
+    }
 }
 
 /// A WebSocket API with its one stage.
@@ -248,6 +269,7 @@ impl Template {
 struct Reader {
     tables: Vec<Table>,
     functions: BTreeMap<String, Function>,
+    event_configs: Vec<(String, properties::EventInvokeConfig)>,
     apis: Vec<(String, properties::Api)>,
     stages: Vec<(String, properties::Stage)>,
     routes: Vec<(String, properties::Route)>,
@@ -305,6 +327,9 @@ impl Reader {
                 self.functions
                     .insert(id.to_owned(), function(physical_id, id, typed(id, given)?)?);
             }
+            "AWS::Lambda::EventInvokeConfig" => {
+                self.event_configs.push((id.to_owned(), typed(id, given)?));
+            }
             "AWS::ApiGatewayV2::Api" => self.apis.push((id.to_owned(), typed(id, given)?)),
             "AWS::ApiGatewayV2::Stage" => self.stages.push((id.to_owned(), typed(id, given)?)),
             "AWS::ApiGatewayV2::Route" => self.routes.push((id.to_owned(), typed(id, given)?)),
@@ -333,7 +358,18 @@ impl Reader {
         Ok(())
     }
 
-    fn finish(self, resolver: &Resolver<'_>) -> Result<Template, TemplateError> {
+    fn finish(mut self, resolver: &Resolver<'_>) -> Result<Template, TemplateError> {
+        for (id, config) in std::mem::take(&mut self.event_configs) {
+            let events = events(&id, &config)?;
+            let named = |it: &&mut Function| it.name == config.function_name;
+            let function = self.functions.values_mut().find(named);
+            function
+                .ok_or_else(|| TemplateError::Dangling {
+                    place: format!("{id}.FunctionName"),
+                    target: config.function_name.clone(),
+                })?
+                .events = events;
+        }
         let api = self.api(resolver)?;
         let site = self.site(resolver, &api)?;
         let routed = |id: &String| api.routes.values().any(|route| route.function == *id);
@@ -515,6 +551,9 @@ impl Reader {
 /// AWS's quota page for WebSocket APIs, “Integration timeout”.
 const INTEGRATION_TIMEOUT_MAX: Duration = Duration::from_secs(29);
 
+/// The least that Lambda takes as the greatest age of an asynchronous invocation.
+const EVENT_AGE_MIN: Duration = Duration::from_mins(1);
+
 fn exactly_one<'a, T>(
     kind: &'static str,
     found: &'a [(String, T)],
@@ -530,6 +569,30 @@ fn exactly_one<'a, T>(
 
 fn typed<T: DeserializeOwned>(id: &str, properties: Value) -> Result<T, TemplateError> {
     serde_json::from_value(properties).map_err(|error| TemplateError::unsupported(id, error))
+}
+
+fn events(id: &str, config: &properties::EventInvokeConfig) -> Result<Events, TemplateError> {
+    let default = Events::default();
+    let wrong = |property: &str, value: String| {
+        let problem = format!("`{value}` does not run here, or not on AWS");
+        TemplateError::unsupported(format!("{id}.{property}"), problem)
+    };
+    if config.qualifier != "$LATEST" {
+        return Err(wrong("Qualifier", config.qualifier.clone()));
+    }
+    let retries = config.maximum_retry_attempts.unwrap_or(default.retries);
+    if retries > default.retries {
+        return Err(wrong("MaximumRetryAttempts", retries.to_string()));
+    }
+    let age = config.maximum_event_age_in_seconds;
+    let age_max = age.map_or(default.age_max, Duration::from_secs);
+    if !(EVENT_AGE_MIN..=default.age_max).contains(&age_max) {
+        return Err(wrong(
+            "MaximumEventAgeInSeconds",
+            age_max.as_secs().to_string(),
+        ));
+    }
+    Ok(Events { retries, age_max })
 }
 
 fn table(physical_id: String, properties: properties::Table) -> Table {
@@ -590,5 +653,6 @@ fn function(
         timeout: Duration::from_secs(properties.timeout.unwrap_or(3)),
         memory_mb: properties.memory_size.unwrap_or(128),
         reserved_concurrency: properties.reserved_concurrent_executions,
+        events: Events::default(),
     })
 }

@@ -16,10 +16,11 @@ pub(super) type Ignored = serde::de::IgnoredAny;
 
 /// Resource types whose properties have no meaning on one machine at all: who may do what, where logs
 /// go, and who looks at them.
-pub(super) const WITHOUT_LOCAL_MEANING: [&str; 9] = [
+pub(super) const WITHOUT_LOCAL_MEANING: [&str; 10] = [
     "AWS::CloudFront::OriginAccessControl",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::Logs::LogGroup",
@@ -94,6 +95,18 @@ pub(super) struct Function {
 pub(super) struct Environment {
     #[serde(default)]
     pub(super) variables: BTreeMap<String, Value>,
+}
+
+/// `AWS::Lambda::EventInvokeConfig`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct EventInvokeConfig {
+    pub(super) function_name: String,
+    pub(super) qualifier: String,
+    #[serde(default, deserialize_with = "lenient_option")]
+    pub(super) maximum_retry_attempts: Option<usize>,
+    #[serde(default, deserialize_with = "lenient_option")]
+    pub(super) maximum_event_age_in_seconds: Option<u64>,
 }
 
 /// `AWS::ApiGatewayV2::Api`.

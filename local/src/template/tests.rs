@@ -539,3 +539,43 @@ fn tables_keep_their_keys_and_expiry() {
     let message = refusal(&changed(template, streams, json!({})));
     assert!(message.contains("`StreamSpecification`"), "{message}");
 }
+
+#[test]
+fn an_event_invoke_config_is_kept_and_what_lambda_would_not_take_is_refused() {
+    let config = |property: &str, value: Value| {
+        let mut properties = json!({
+            "FunctionName": {"Ref": "ActionFunction"},
+            "Qualifier": "$LATEST",
+            "MaximumRetryAttempts": 0,
+            "MaximumEventAgeInSeconds": 60,
+        });
+        properties[property] = value;
+        let resource = json!({"Type": "AWS::Lambda::EventInvokeConfig", "Properties": properties});
+        changed(minimal(), "/Resources/Config", resource)
+    };
+    let template = read(&config("Qualifier", json!("$LATEST"))).expect("it runs here");
+    let expected = Events {
+        retries: 0,
+        age_max: Duration::from_mins(1),
+    };
+    assert_eq!(template.functions["ActionFunction"].events, expected);
+    let template = read(&minimal()).expect("it runs here");
+    assert_eq!(
+        template.functions["ActionFunction"].events,
+        Events::default()
+    );
+    for (property, value) in [
+        ("Qualifier", json!("live")),
+        ("MaximumRetryAttempts", json!(3)),
+        ("MaximumEventAgeInSeconds", json!(59)),
+        ("MaximumEventAgeInSeconds", json!(21_601)),
+        ("FunctionName", json!("another")),
+        ("DestinationConfig", json!({})),
+    ] {
+        let refused = refusal(&config(property, value));
+        assert!(
+            refused.contains("Config") && refused.contains(property),
+            "{refused}"
+        );
+    }
+}

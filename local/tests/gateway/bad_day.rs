@@ -49,6 +49,24 @@ async fn statuses(faults: &str, posts: usize) -> Vec<u16> {
 }
 
 #[tokio::test]
+async fn requests_for_connections_take_as_long_as_asked_for_and_many_at_once_no_longer() {
+    const LATENCY: Duration = Duration::from_millis(300);
+    let mut app = app("post-latency=300ms").await;
+    let (mut client, id) = app.connect_with_id().await;
+    let begun = Instant::now();
+    let posts = (0..20).map(|_| app.manage("POST", &id, b"post"));
+    for answer in futures_util::future::join_all(posts).await {
+        assert_eq!(answer.status, 200);
+    }
+    let took = begun.elapsed();
+    assert!(took >= LATENCY && took < 20 * LATENCY, "{took:?}");
+    for _ in 0..20 {
+        assert_eq!(client.text().await, "post");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn posts_are_throttled_or_fail_now_and_then() {
     for (fault, status) in [("throttle", 429), ("server-error", 500)] {
         repeats(0.2, || async move {

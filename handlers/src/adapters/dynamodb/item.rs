@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::chat::{Name, Room, RoomCode};
-use crate::ports::{Connection, ConnectionId, Head, Member, MemberId, Message, Timestamp};
+use crate::ports::{
+    Bookmark, Connection, ConnectionId, Head, Member, MemberId, Message, Timestamp,
+};
 
 const CONNECTION: &str = "CONNECTION";
 const NAME_PREFIX: &str = "NAME#";
@@ -54,6 +56,14 @@ impl Key {
         Self {
             pk: room_pk(room),
             sk: format!("{MEMBER_PREFIX}{}", id.as_str()),
+        }
+    }
+
+    /// Where reading a room's head and members has ended.
+    pub(super) fn bookmarked(room: &Room, bookmark: &Bookmark) -> Self {
+        Self {
+            pk: room_pk(room),
+            sk: bookmark.0.clone(),
         }
     }
 

@@ -98,6 +98,9 @@ fn follow(
             continue;
         }
         let (number, task) = &mut running[choice];
+        // All of a run is one turn of the runtime's, after a while of which its channels would say that
+        // they are not ready, to let others have theirs.
+        let mut task = std::pin::pin!(tokio::task::unconstrained(task.as_mut()));
         if let Poll::Ready(reply) = task.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             replies[*number] = Some(reply);
             drop(running.remove(choice));

@@ -80,6 +80,15 @@ while True:
             post(f"invocation/{request_id}/error", {"errorType": "Not.Yet", "errorMessage": ""})
             continue
         result = {}
+    elif what == "invoke":
+        host = os.environ["AWS_ENDPOINT_URL_LAMBDA"].removeprefix("http://")
+        lambda_api = http.client.HTTPConnection(host)
+        headers = {"X-Amz-Invocation-Type": event["type"]}
+        path = f"/2015-03-31/functions/{event['function']}/invocations"
+        lambda_api.request("POST", path, event["body"], headers)
+        answer = lambda_api.getresponse()
+        answer.read()
+        result = {"status": answer.status, "error": answer.headers["X-Amzn-Errortype"]}
     elif what == "error":
         post(
             f"invocation/{request_id}/error",

@@ -1,0 +1,158 @@
+//! Requests that are signed and sent as they are, once.
+//!
+//! A message for a thousand is a thousand requests, and a Lambda function of 256 MB has a seventh of a
+//! processor. What an SDK does around each request (endpoint, retries, plugins, a client's settings) costs
+//! several times what the request itself does; of all that only the signature is needed here.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::client::identity::Identity;
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+
+use super::AwsConfig;
+
+/// Bytes of an answer that are read: an error's are fewer.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Sends requests in the function's name.
+#[derive(Clone, Debug)]
+pub(super) struct Signer {
+    identity: Identity,
+    region: String,
+    connector: SharedHttpConnector,
+}
+
+/// One request.
+pub(super) struct Request<'a> {
+    pub(super) method: &'static str,
+    /// With everything in the path percent-encoded that has to be.
+    pub(super) uri: &'a str,
+    /// As a signature names it.
+    pub(super) service: &'static str,
+    pub(super) headers: &'a [(&'static str, &'static str)],
+    pub(super) body: Bytes,
+    /// The body's SHA-256 in hexadecimal digits.
+    pub(super) digest: &'a str,
+    /// For all of it.
+    pub(super) timeout: Duration,
+}
+
+/// Why there is no answer, or none that helps.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    #[error("the request cannot be signed")]
+    Signing(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("no answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    #[error("the request was not answered")]
+    Connection(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("answered {0}")]
+    Status(Status),
+}
+
+/// An answer's status, and the error's name where it has one.
+#[derive(Debug)]
+pub(super) struct Status {
+    pub(super) code: u16,
+    error: Option<String>,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.code)?;
+        match &self.error {
+            Some(error) => write!(formatter, " ({error})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl SendError {
+    /// The status that was answered, if anything was.
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status(status) => Some(status.code),
+            Self::Signing(_) | Self::TimedOut(_) | Self::Connection(_) => None,
+        }
+    }
+}
+
+impl Signer {
+    pub(super) fn new(config: &AwsConfig) -> Self {
+        Self {
+            identity: config.credentials.clone().into(),
+            region: config.region.to_string(),
+            connector: config.connector.clone(),
+        }
+    }
+
+    /// Sends a request; any 2xx is a success.
+    pub(super) async fn send(&self, request: Request<'_>) -> Result<(), SendError> {
+        let timeout = request.timeout;
+        match tokio::time::timeout(timeout, self.exchange(request)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(SendError::TimedOut(timeout)),
+        }
+    }
+
+    async fn exchange(&self, request: Request<'_>) -> Result<(), SendError> {
+        let request = self.signed(request).map_err(SendError::Signing)?;
+        let response = self.connector.call(request).await;
+        let mut response = response.map_err(|error| SendError::Connection(error.into()))?;
+        let code = response.status().as_u16();
+        let error = response.headers().get("x-amzn-errortype");
+        // Some services add an address after a colon.
+        let error = error.and_then(|it| it.split(':').next()).map(str::to_owned);
+        // Read to its end, so that the connection can be used again.
+        let body = std::mem::replace(response.body_mut(), SdkBody::empty());
+        drop(
+            http_body_util::Limited::new(body, ANSWER_BYTES_MAX)
+                .collect()
+                .await,
+        );
+        match code {
+            200..300 => Ok(()),
+            _ => Err(SendError::Status(Status { code, error })),
+        }
+    }
+
+    fn signed(
+        &self,
+        request: Request<'_>,
+    ) -> Result<
+        aws_smithy_runtime_api::client::orchestrator::HttpRequest,
+        Box<dyn std::error::Error + Send + Sync>,
+    > {
+        let params = SigningParams::builder()
+            .identity(&self.identity)
+            .region(&self.region)
+            .name(request.service)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()?
+            .into();
+        let signable = SignableRequest::new(
+            request.method,
+            request.uri,
+            request.headers.iter().copied(),
+            SignableBody::Precomputed(request.digest.to_owned()),
+        )?;
+        let (signature, _) = sign(signable, &params)?.into_parts();
+        let mut builder = http::Request::builder()
+            .method(request.method)
+            .uri(request.uri);
+        for (name, value) in request.headers {
+            builder = builder.header(*name, *value);
+        }
+        for (name, value) in signature.headers() {
+            builder = builder.header(name, value);
+        }
+        Ok(builder.body(SdkBody::from(request.body))?.try_into()?)
+    }
+}
