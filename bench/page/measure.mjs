@@ -21,20 +21,6 @@ const LOADS = isQuick ? 3 : 10;
 const MANY = isQuick ? 1_000 : 5_000;
 const FRAMES_MS = isQuick ? 1_000 : 3_000;
 
-const stack = await startStack(['--release']);
-const browser = await launch();
-try {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done after ${DEADLINE_MS} ms`)), DEADLINE_MS);
-  });
-  console.log(JSON.stringify(await Promise.race([measured(), late])));
-  clearTimeout(timer);
-} finally {
-  await browser.close();
-  await stack.stop();
-}
-
 async function measured() {
   const floor = await startFloor();
   const [page, empty] = [[], []];
@@ -229,4 +215,18 @@ class Speaker {
     }, range);
     this.said = range.to;
   }
+}
+
+const stack = await startStack(['--release']);
+const browser = await launch();
+try {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${DEADLINE_MS} ms`)), DEADLINE_MS);
+  });
+  console.log(JSON.stringify(await Promise.race([measured(), late])));
+  clearTimeout(timer);
+} finally {
+  await browser.close();
+  await stack.stop();
 }
