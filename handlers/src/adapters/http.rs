@@ -245,7 +245,8 @@ mod tests {
         assert!(matches!(refused(), AuthorityError::Unreadable { .. }));
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let cut = &AMAZON_ROOTS[..AMAZON_ROOTS.len() - 40];
-        for content in ["", "no certificate", garbage, cut] {
+        let mixed = format!("{AMAZON_ROOTS}{garbage}");
+        for content in ["", "no certificate", garbage, cut, &mixed] {
             std::fs::write(&file, content).expect("a folder for such files");
             let error = refused();
             assert!(matches!(error, AuthorityError::NoCertificates { .. }));
