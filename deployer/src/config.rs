@@ -68,7 +68,7 @@ impl Origin {
             Some(value) => Error::from(ConfigError::Refused {
                 place: value.place.clone(),
                 key: value.key.clone(),
-                refused,
+                refused: Box::new(refused),
             }),
             None => Error::Settings(refused),
         }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::read::Place;
+use super::schema::Refusal;
 use crate::settings::SettingsError;
 use crate::template::StageNameError;
 
@@ -75,7 +76,7 @@ pub(crate) enum ConfigError {
     /// The flag takes no such value.
     #[error(
         "{place}: `{key}` cannot be `{value}`{}",
-        reason.as_ref().map(|it| format!(": {it}")).unwrap_or_default()
+        refusal.reason.as_ref().map(|it| format!(": {it}")).unwrap_or_default()
     )]
     WrongValue {
         /// Where.
@@ -84,10 +85,8 @@ pub(crate) enum ConfigError {
         key: String,
         /// The value.
         value: String,
-        /// Why not.
-        reason: Option<String>,
-        /// All that it can be, if that is a few words.
-        allowed: Vec<String>,
+        /// Why not, and what it can be.
+        refusal: Box<Refusal>,
     },
     /// The settings as a whole do not take it.
     #[error("{place}: `{key}`: {refused}")]
@@ -97,7 +96,7 @@ pub(crate) enum ConfigError {
         /// The key.
         key: String,
         /// Why not.
-        refused: SettingsError,
+        refused: Box<SettingsError>,
     },
 }
 
@@ -136,11 +135,15 @@ impl ConfigError {
             Self::WrongType { key, wanted, .. } => {
                 format!("write `{key} = …` with {wanted}; docs/settings.md has examples")
             }
-            Self::WrongValue { key, allowed, .. } if allowed.is_empty() => {
+            Self::WrongValue { key, refusal, .. } if refusal.allowed.is_empty() => {
                 format!("docs/settings.md tells what `{key}` can be")
             }
-            Self::WrongValue { allowed, .. } => {
-                let allowed: Vec<_> = allowed.iter().map(|it| format!("\"{it}\"")).collect();
+            Self::WrongValue { refusal, .. } => {
+                let allowed: Vec<_> = refusal
+                    .allowed
+                    .iter()
+                    .map(|it| format!("\"{it}\""))
+                    .collect();
                 format!("it can be {}", allowed.join(" or "))
             }
             Self::Refused { refused, .. } => refused.hint(),

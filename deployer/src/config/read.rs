@@ -292,8 +292,7 @@ impl Reader<'_> {
             place: self.place(span),
             key: name.to_owned(),
             value: text.to_owned(),
-            reason: refusal.reason,
-            allowed: refusal.allowed,
+            refusal: Box::new(refusal),
         })
     }
 }

@@ -138,11 +138,11 @@ impl Flag {
 
 /// Why a flag does not take a value.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// In the flag's own words, if it has any.
-    pub(super) reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// All that it takes, if that is a few words.
-    pub(super) allowed: Vec<String>,
+    pub(crate) allowed: Vec<String>,
 }
 
 const NUMBERS: [fn() -> TypeId; 14] = [
