@@ -8,6 +8,10 @@ use crate::settings;
 /// How a chat is run.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Running it")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is on or off by itself, and any of them goes with any other"
+)]
 pub(crate) struct OperationsArgs {
     /// Memory of each function, which gets processor time in proportion to it
     #[arg(

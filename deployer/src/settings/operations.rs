@@ -12,6 +12,10 @@ const RETENTIONS: [u16; 22] = [
 
 /// Values of the template's parameters, of which each has its flag.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is on or off by itself, and any of them goes with any other"
+)]
 pub(crate) struct Operations {
     memory_mb: u16,
     throttle_rate: u32,
