@@ -13,7 +13,6 @@ use crate::section::Context;
 ///
 /// # Errors
 /// If npm fails.
-#[expect(dead_code, reason = "for the sections to come")]
 pub(crate) fn node(context: &Context, name: &str) -> Result<PathBuf, BenchError> {
     install(context, name, "package-lock.json", |folder| {
         let flags = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
@@ -26,7 +25,6 @@ pub(crate) fn node(context: &Context, name: &str) -> Result<PathBuf, BenchError>
 ///
 /// # Errors
 /// If Python or pip fail.
-#[expect(dead_code, reason = "for the sections to come")]
 pub(crate) fn python(context: &Context, name: &str) -> Result<PathBuf, BenchError> {
     let folder = install(context, name, "requirements.txt", |folder| {
         process::output_of(

@@ -130,6 +130,20 @@ impl Context {
         Ok(self.target.join("release").join(package))
     }
 
+    /// Builds the functions' program as it is packaged for Lambda, and gives it.
+    ///
+    /// # Errors
+    /// If it does not build.
+    pub(crate) fn bootstrap(&self) -> Result<PathBuf, BenchError> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .args(["build", "--profile", "lambda", "--locked"])
+            .args(["--package", "handlers", "--bin", "bootstrap"])
+            .current_dir(&self.checkout);
+        crate::process::output_of(&mut cargo)?;
+        Ok(self.target.join("lambda/bootstrap"))
+    }
+
     fn blank(&self, section: Section) -> Result<Findings, BenchError> {
         Ok(Findings {
             section: section.name().to_owned(),
