@@ -47,6 +47,8 @@ impl Cloud {
         let of_languages = of_languages.map(|name| (name, authority.clone()));
         // Nobody looks for news, reports home, or asks.
         let quiet = [
+            // The AWS CLI's own name for the Region.
+            ("AWS_DEFAULT_REGION", e2e::ministack::REGION),
             ("AWS_PAGER", ""),
             ("CDK_DISABLE_CLI_TELEMETRY", "true"),
             ("CDK_DISABLE_VERSION_CHECK", "true"),
