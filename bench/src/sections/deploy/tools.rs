@@ -109,15 +109,20 @@ impl Kit {
         let home = context.folder().join("deploy");
         create(&home)?;
         let chatctl = context.program("chatctl")?;
-        let mut synth = Command::new(&chatctl);
-        let template = process::output_of(synth.arg("synth").current_dir(&context.checkout))?;
+        let synthesized = |format| {
+            let mut synth = Command::new(&chatctl);
+            synth.args(["synth", "--format", format]);
+            process::output_of(synth.current_dir(&context.checkout))
+        };
         let path = home.join("template.yaml");
-        write(&path, &template)?;
+        write(&path, &synthesized("yaml")?)?;
+        // CDK reads its assemblies as JSON alone.
+        let document = synthesized("json")?;
         let first = read(&context.bootstrap()?)?;
         // One byte more, which the program does not look at.
         let second = [first.as_slice(), &[0]].concat();
         let code = [("one", first), ("two", second)]
-            .map(|(name, program)| Code::new(&home, name, &program, &path));
+            .map(|(name, program)| Code::new(&home, name, &program, &document));
         let [first, second] = code;
         Ok(Self {
             chatctl,
@@ -280,7 +285,7 @@ impl Kit {
 }
 
 impl Code {
-    fn new(home: &Path, name: &str, program: &[u8], template: &Path) -> Result<Self, BenchError> {
+    fn new(home: &Path, name: &str, program: &[u8], template: &[u8]) -> Result<Self, BenchError> {
         let code = Self {
             bootstrap: home.join(format!("{name}.bootstrap")),
             package: home.join(format!("{name}.zip")),
@@ -289,14 +294,14 @@ impl Code {
         write(&code.bootstrap, program)?;
         write(&code.package, &zip(program)?)?;
         create(&code.assembly)?;
-        write(&code.assembly.join("template.yaml"), &read(template)?)?;
+        write(&code.assembly.join("template.json"), template)?;
         let manifest = json!({
             "version": "36.0.0",
             "artifacts": {STACK: {
                 "type": "aws:cloudformation:stack",
                 "environment": format!("aws://000000000000/{}", e2e::ministack::REGION),
                 "properties": {
-                    "templateFile": "template.yaml",
+                    "templateFile": "template.json",
                     "stackName": STACK,
                     "parameters": {"CodeBucket": BUCKET, "CodeKey": code.key()},
                 },
