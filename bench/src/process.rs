@@ -2,13 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
+
 use crate::error::BenchError;
 
+/// How long anything that is watched may take.
+const DEADLINE: Duration = Duration::from_mins(5);
 /// How often memory is looked at.
 const EVERY: Duration = Duration::from_millis(10);
 
@@ -68,7 +73,9 @@ pub(crate) fn watch(command: &mut Command) -> Result<Run, BenchError> {
     let command = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(Stdio::piped())
+        // So that its end, if it does not come, can be brought about with all that it started.
+        .process_group(0);
     let since = Instant::now();
     let child = command.spawn().map_err(|source| BenchError::Start {
         program: program.clone(),
@@ -81,6 +88,9 @@ pub(crate) fn watch(command: &mut Command) -> Result<Run, BenchError> {
             let mut peak = 0;
             while !is_over.load(Ordering::Relaxed) {
                 peak = peak.max(memory_of_tree(root));
+                if since.elapsed() > DEADLINE {
+                    kill_group(root);
+                }
                 thread::sleep(EVERY);
             }
             peak
@@ -103,6 +113,12 @@ pub(crate) fn watch(command: &mut Command) -> Result<Run, BenchError> {
         });
     }
     Ok(Run { wall, peak_memory })
+}
+
+fn kill_group(leader: u32) {
+    let leader = i32::try_from(leader).ok().and_then(Pid::from_raw);
+    // It may have ended by itself.
+    let _ = leader.map(|it| kill_process_group(it, Signal::KILL));
 }
 
 /// What a process and all its descendants hold at this moment, bytes: the sum of their resident sets,
