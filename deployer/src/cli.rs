@@ -643,6 +643,10 @@ pub(crate) struct PlanArgs {
 
 /// The arguments of `synth`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each prints something else, and clap refuses two at once"
+)]
 pub(crate) struct SynthArgs {
     /// Which stage the template is for.
     #[command(flatten)]
