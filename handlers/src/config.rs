@@ -309,13 +309,18 @@ impl ChatSettings {
 }
 
 impl Helper {
-    /// Reads what the action function needs to hand over; `None` where Lambda is at no known place.
+    /// Reads what the action function needs to hand over; `None` where Lambda is at no known place, and
+    /// with a template of before there were shares, whose role may not invoke either: code alone can be
+    /// swapped.
     ///
     /// # Errors
     /// [`ConfigError`] names the variable.
     pub fn read(environment: Environment<'_>) -> Result<Option<Self>, ConfigError> {
         let function = required(environment, FUNCTION_NAME)?;
-        let share = share(required(environment, SHARE_MEMBERS)?)?;
+        let Some(members) = optional(environment, SHARE_MEMBERS) else {
+            return Ok(None);
+        };
+        let share = share(members)?;
         let endpoint = optional(environment, ENDPOINT_URL_LAMBDA)
             .or_else(|| optional(environment, ENDPOINT_URL))
             .or_else(|| lambda_beside(&optional(environment, MANAGEMENT_ENDPOINT)?));
@@ -384,7 +389,7 @@ mod tests {
         let variables = Function::Action
             .template_variables()
             .iter()
-            .filter(|variable| !LOGS.contains(variable))
+            .filter(|variable| !LOGS.contains(variable) && **variable != SHARE_MEMBERS)
             .chain(&LAMBDA)
             .chain(&[HANDLER]);
         for missing in variables {
@@ -504,6 +509,12 @@ mod tests {
             let expected = expected.map(|(name, url)| (name.to_owned(), url.to_owned()));
             assert_eq!(read(variables), expected, "{variables:?}");
         }
+    }
+
+    #[test]
+    fn with_a_template_of_before_there_were_shares_nothing_is_handed_over() {
+        let environment = |name: &str| value_of(name).filter(|_| name != SHARE_MEMBERS);
+        assert_eq!(Helper::read(&environment), Ok(None));
     }
 
     #[test]

@@ -38,7 +38,7 @@ def main():
         ],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
     )
-    url = output(cloudformation, "WebSocketUrl")
+    url = output(cloudformation, "DirectWebSocketUrl")
     # wss://<api>.execute-api.<region>.amazonaws.com/<stage>
     api, stage = url.removeprefix("wss://").split(".")[0], url.rpartition("/")[2]
     where = endpoint.replace("http://", "ws://")

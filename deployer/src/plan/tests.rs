@@ -278,6 +278,9 @@ fn the_figures_are_those_of_the_code_and_the_template() {
     let fan_out = include_str!("../../../handlers/src/chat/fan_out.rs");
     let posts = number_after(fan_out, "const POSTS_AT_ONCE: usize = ");
     assert_near(figures::POSTS_AT_ONCE, posts, "posts at once");
+    let functions = include_str!("../../../cloudformation/functions.yaml");
+    let share = number_after(functions, "SHARE_MEMBERS: \"");
+    assert_near(figures::SHARE_MEMBERS, share, "members of a share");
     let template = crate::template::synthesize(&crate::template::TemplateSettings {
         stage: "dev".parse().expect("a stage's name"),
     });

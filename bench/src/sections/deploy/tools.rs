@@ -153,6 +153,9 @@ impl Kit {
                     .args(["deploy", STACK, "--require-approval", "never"])
                     .args(["--no-notices", "--app"])
                     .arg(&code.assembly);
+                for parameter in code.parameters() {
+                    command.args(["--parameters", &parameter]);
+                }
                 command
             }
             Tool::Cdk => {
