@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use e2e::chatctl::{self, Dev, eventually};
+use e2e::chatctl::{self, eventually};
 use e2e::client::Client;
 use e2e::ministack::Ministack;
 use e2e::stack;
@@ -12,7 +12,6 @@ use handlers::log::{Metric, NAMESPACE};
 use local::template::{Context, Template};
 use local::{Event, Faults, Observer, Options};
 use serde_json::{Map, Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// What AWS itself tells: namespace, metrics, dimensions. Each is documented on the page before it.
 const OF_AWS: [(&str, &[&str], &[&str]); 5] = [
@@ -509,10 +508,10 @@ async fn no_log_of_a_stack_has_a_text_a_name_or_a_code_on_any_day() {
 }
 
 #[tokio::test]
-async fn chatctl_dev_shows_one_line_of_json_for_each_invocation() {
-    let mut dev = Dev::start_with(&["--reports"], std::process::Stdio::piped()).await;
-    let mut logs = BufReader::new(dev.take_stderr().expect("a pipe")).lines();
-    let mut ann = Client::connect(&dev.websocket).await;
+async fn each_invocation_is_one_line_of_json_without_what_people_wrote() {
+    let lines = Lines::default();
+    let stack = started(&lines, "").await;
+    let mut ann = Client::connect(&stack.websocket_url()).await;
     let room = ann
         .ask(json!({"type": "create", "name": "marked-name"}))
         .await["room"]
@@ -521,7 +520,6 @@ async fn chatctl_dev_shows_one_line_of_json_for_each_invocation() {
         .await;
     ann.ask(json!({"type": "nonsense"})).await;
     ann.close().await;
-    let (mut told, mut reports) = (Vec::<Value>::new(), 0);
     // What tried the chat before anybody could is told as well.
     let own = |told: &[Value]| -> Vec<Value> {
         let nonsense = told.iter().find(|it| it["outcome"] == "bad-type");
@@ -530,19 +528,15 @@ async fn chatctl_dev_shows_one_line_of_json_for_each_invocation() {
         own.retain(|it| Some(&it["connectionId"]) == connection.as_ref());
         own
     };
-    while own(&told).len() < 5 || reports < told.len() {
-        let line = e2e::within_deadline("a line", logs.next_line()).await;
-        let line = line.expect("text").expect("not the end yet");
+    eventually("five lines", || own(&parsed(&lines)).len() >= 5).await;
+    stack.stop().await;
+    let told = parsed(&lines);
+    for line in &told {
+        let line = line.to_string();
         for secret in ["marked", room.as_str().expect("a code")] {
             assert!(!line.contains(secret), "{line}");
         }
-        reports += usize::from(line.contains("REPORT"));
-        let json = line
-            .split_once(": ")
-            .map(|(_, line)| serde_json::from_str(line));
-        told.extend(json.and_then(Result::ok));
     }
-    dev.end("TERM").await;
     let own = own(&told);
     let member = |name: &str| -> BTreeSet<_> {
         let text = |it: &Value| format!("{} {}", it["event"], it[name]).replace('"', "");

@@ -335,7 +335,7 @@ async fn whoever_may_only_look_can_and_changes_nothing() {
     let output = blind.run(&["status"]).await;
     fails(
         &output,
-        "error: could not be looked up: the connections, the traffic",
+        "error: could not be looked up: the alarms, the connections, the traffic",
     );
     fails(
         &output,
