@@ -47,6 +47,9 @@ pub(crate) enum BenchError {
         /// Why.
         reason: String,
     },
+    /// Some sections could not be measured; the others were.
+    #[error("not measured: {}; what stopped each is told above", .0.join(", "))]
+    Sections(Vec<&'static str>),
     /// Something else that was measured wrongly or not at all.
     #[error("{0}")]
     Measurement(String),

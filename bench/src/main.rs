@@ -26,18 +26,20 @@ mod statistics;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::BenchError;
-use crate::result::Results;
+use crate::result::{Findings, Results};
 use crate::section::{Context, Section};
 
 /// Measure chatctl beside its peers and write bench/README.md
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 struct Arguments {
-    /// Measure these sections alone; what was measured before of the others stays in the report
+    /// Measure these sections alone, separated by commas; what was measured before of the others stays
+    /// in the report
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SECTION")]
     only: Vec<Section>,
 
@@ -76,13 +78,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut chain = vec![error.to_string()];
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                chain.push(cause.to_string());
-                source = cause.source();
-            }
-            tell(&format!("error: {}", chain.join(": ")));
+            tell(&format!("error: {}", in_full(&error)));
             ExitCode::FAILURE
         }
     }
@@ -100,24 +96,57 @@ fn run(arguments: &Arguments) -> Result<(), BenchError> {
     };
     let mut results = Results::read(&out)?;
     let sections = match arguments.only.as_slice() {
+        _ if arguments.render => &[],
         [] => Section::all(),
         some => some,
     };
-    if !arguments.render {
-        for section in sections {
-            tell(&format!("\n==> {}", section.name()));
-            let findings = section.measure(&context)?;
-            for line in findings.lines() {
-                tell(&format!("    {line}"));
+    let mut failed = Vec::new();
+    for section in sections {
+        tell(&format!("\n==> {}", section.name()));
+        let since = Instant::now();
+        match measured(*section, &context) {
+            Ok(findings) => {
+                for line in findings.lines() {
+                    tell(&format!("    {line}"));
+                }
+                results.put(findings);
+                // Whatever stops a later section, what was measured is kept.
+                results.write(&out)?;
             }
-            results.put(findings);
-            // Whatever stops a later section, what was measured is kept.
-            results.write(&out)?;
+            Err(error) => {
+                tell(&format!("    error: {}", in_full(&error)));
+                failed.push(section.name());
+            }
         }
+        tell(&format!("    took {:.0} s", since.elapsed().as_secs_f64()));
     }
     report::write(&results, &out)?;
     tell(&format!("\n{}", out.join("README.md").display()));
-    Ok(())
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(BenchError::Sections(failed))
+    }
+}
+
+/// One section, on a thread of its own: the parts that benchmarks share with the end-to-end tests panic
+/// where a test would fail, and that must not take the other sections along.
+fn measured(section: Section, context: &Context) -> Result<Findings, BenchError> {
+    let outcome = std::thread::scope(|scope| scope.spawn(|| section.measure(context)).join());
+    outcome.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        let said = said.unwrap_or("it panicked without a word");
+        Err(BenchError::Measurement(said.to_owned()))
+    })
+}
+
+/// An error with what caused it.
+fn in_full(error: &BenchError) -> String {
+    let first: &dyn std::error::Error = error;
+    let chain = std::iter::successors(Some(first), |it| it.source());
+    let chain: Vec<String> = chain.map(ToString::to_string).collect();
+    chain.join(": ")
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark tells what it found")]

@@ -14,6 +14,8 @@ use crate::error::BenchError;
 
 /// How long anything that is watched may take.
 const DEADLINE: Duration = Duration::from_mins(5);
+/// How long anything else may take.
+const BUILD_DEADLINE: Duration = Duration::from_mins(20);
 /// How often memory is looked at.
 const EVERY: Duration = Duration::from_millis(10);
 
@@ -43,25 +45,10 @@ pub(crate) fn program(program: impl AsRef<OsStr>) -> Command {
 /// Runs a command to its end and gives what it wrote to standard output.
 ///
 /// # Errors
-/// If it cannot be run or fails; with the end of what it said.
+/// If it cannot be run, fails, or does not end; with the end of what it said.
 pub(crate) fn output_of(command: &mut Command) -> Result<Vec<u8>, BenchError> {
-    let program = name_of(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| BenchError::Start {
-            program: program.clone(),
-            source,
-        })?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    let said = [output.stdout, output.stderr].concat();
-    Err(BenchError::Failed {
-        program,
-        how: format!("failed ({})", output.status),
-        said: tail(&said),
-    })
+    // Programs may have to be built first, and peers fetched.
+    to_its_end(command, BUILD_DEADLINE, |_| ()).map(|(output, _)| output)
 }
 
 /// Runs a command to its end and watches it meanwhile.
@@ -69,6 +56,19 @@ pub(crate) fn output_of(command: &mut Command) -> Result<Vec<u8>, BenchError> {
 /// # Errors
 /// As [`output_of`].
 pub(crate) fn watch(command: &mut Command) -> Result<Run, BenchError> {
+    let mut peak_memory = 0;
+    let look = |root| peak_memory = memory_of_tree(root).max(peak_memory);
+    let (_, wall) = to_its_end(command, DEADLINE, look)?;
+    Ok(Run { wall, peak_memory })
+}
+
+/// Looks at the command again and again until it ends, or has to be ended; gives what it wrote to standard
+/// output, and how long it took.
+fn to_its_end(
+    command: &mut Command,
+    deadline: Duration,
+    mut look: impl FnMut(u32) + Send,
+) -> Result<(Vec<u8>, Duration), BenchError> {
     let program = name_of(command);
     let command = command
         .stdin(Stdio::null())
@@ -82,37 +82,40 @@ pub(crate) fn watch(command: &mut Command) -> Result<Run, BenchError> {
         source,
     })?;
     let root = child.id();
-    let is_over = AtomicBool::new(false);
-    let (output, wall, peak_memory) = thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let mut peak = 0;
+    let (is_over, is_late) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (output, wall) = thread::scope(|scope| {
+        scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                peak = peak.max(memory_of_tree(root));
-                if since.elapsed() > DEADLINE {
+                look(root);
+                if since.elapsed() > deadline {
+                    is_late.store(true, Ordering::Relaxed);
                     kill_group(root);
                 }
                 thread::sleep(EVERY);
             }
-            peak
         });
         let output = child.wait_with_output();
         let wall = since.elapsed();
         is_over.store(true, Ordering::Relaxed);
-        (output, wall, watcher.join().unwrap_or(0))
+        (output, wall)
     });
     let output = output.map_err(|source| BenchError::Start {
         program: program.clone(),
         source,
     })?;
-    if !output.status.success() {
-        let said = [output.stdout, output.stderr].concat();
-        return Err(BenchError::Failed {
-            program,
-            how: format!("failed ({})", output.status),
-            said: tail(&said),
-        });
+    if output.status.success() {
+        return Ok((output.stdout, wall));
     }
-    Ok(Run { wall, peak_memory })
+    let how = if is_late.into_inner() {
+        format!("did not end within {} s", deadline.as_secs_f64())
+    } else {
+        format!("failed ({})", output.status)
+    };
+    Err(BenchError::Failed {
+        program,
+        how,
+        said: tail(&[output.stdout, output.stderr].concat()),
+    })
 }
 
 fn kill_group(leader: u32) {
@@ -219,6 +222,19 @@ mod tests {
         assert_eq!(processor_time_of_tree(u32::MAX), Default::default());
         drop(child.stdin.take());
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_does_not_end_is_ended_with_its_children_and_told_as_such() {
+        // The child holds the output open, so that its end is needed as well.
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo begun; sleep 60 & wait"]);
+        let since = Instant::now();
+        let error = to_its_end(&mut command, Duration::from_millis(300), |_| ()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("within 0.3 s"), "{error}");
+        assert!(error.contains("begun"), "{error}");
+        assert!(since.elapsed() < Duration::from_secs(30));
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn draw(plot: &Plot, path: &Path) -> Result<(), BenchError> {
                         LineSeries::new(line.points.clone(), color.stroke_width(2)).point_size(3),
                     )
                     .map_err(|it| reason(&it))?
-                    .label(line.name.as_str())
+                    .label(line.name.replace('`', ""))
                     .legend(move |(x, y)| {
                         PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2))
                     });

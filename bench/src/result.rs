@@ -19,7 +19,7 @@ pub(crate) struct Results {
 pub(crate) struct Findings {
     /// `Section::name`.
     pub(crate) section: String,
-    /// When it ended, RFC 3339, UTC.
+    /// When it began, RFC 3339, UTC.
     pub(crate) at: String,
     /// The machine it ran on.
     pub(crate) machine: Machine,
@@ -211,6 +211,15 @@ impl Findings {
     }
 }
 
+/// A unit behind its number.
+fn spaced(unit: &str) -> String {
+    if unit.is_empty() {
+        String::new()
+    } else {
+        format!(" {unit}")
+    }
+}
+
 impl std::fmt::Display for Cell {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let number = crate::statistics::readable;
@@ -219,12 +228,13 @@ impl std::fmt::Display for Cell {
             Self::Text(text) => formatter.write_str(text),
             Self::Ratio(ratio) => write!(formatter, "{} ×", number(*ratio)),
             Self::Number { value, unit } => {
-                write!(formatter, "{} {unit}", number(*value)).map(|()| ())
+                write!(formatter, "{}{}", number(*value), spaced(unit))
             }
             Self::Figure { summary, unit } => write!(
                 formatter,
-                "{} {unit} ({}–{})",
+                "{}{} ({}–{})",
                 number(summary.median),
+                spaced(unit),
                 number(summary.low),
                 number(summary.high)
             ),

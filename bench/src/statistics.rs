@@ -51,6 +51,14 @@ pub(crate) fn growth(points: &[(f64, f64)]) -> Option<f64> {
     (spread > 1e-9).then(|| together / spread)
 }
 
+/// As [`growth`], told as `n^1.02`; of fewer than four points nothing is told, for a line through so few says
+/// little.
+pub(crate) fn fitted(what: &str, points: &[(f64, f64)]) -> Option<String> {
+    const ENOUGH: usize = 4;
+    let exponent = growth(points).filter(|_| points.len() >= ENOUGH)?;
+    Some(format!("{what}^{exponent:.2}"))
+}
+
 /// Three digits that mean something, with the thousands apart.
 pub(crate) fn readable(value: f64) -> String {
     let size = value.abs();
@@ -108,6 +116,13 @@ mod tests {
         assert!((growth(&quadratic).unwrap() - 2.0).abs() < 1e-9);
         assert_eq!(growth(&[(1.0, 1.0)]), None);
         assert_eq!(growth(&[]), None);
+    }
+
+    #[test]
+    fn a_fit_is_told_of_four_points_and_of_no_fewer() {
+        let points = [10.0, 100.0, 1000.0, 5000.0].map(|x| (x, x * x));
+        assert_eq!(fitted("n", &points).as_deref(), Some("n^2.00"));
+        assert_eq!(fitted("n", &points[..3]), None);
     }
 
     #[test]

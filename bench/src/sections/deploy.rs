@@ -161,7 +161,7 @@ impl Figures {
         });
         Table {
             title: title.to_owned(),
-            columns: ["", "time", "wall", "peak memory", "calls of AWS"]
+            columns: ["", "beside chatctl", "time", "peak memory", "calls of AWS"]
                 .map(str::to_owned)
                 .into(),
             rows: rows.collect(),

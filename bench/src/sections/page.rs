@@ -92,6 +92,8 @@ fn told(measured: &Measured, blank: Findings) -> Result<Findings, BenchError> {
 }
 
 fn loads(measured: &Measured) -> Result<Table, BenchError> {
+    let floor: Vec<f64> = measured.empty.iter().map(|it| it.interactive).collect();
+    let floor = summary(&floor)?.median;
     let row = |name: &str, loads: &[Load]| {
         let of = |pick: fn(&Load) -> f64| summary(&loads.iter().map(pick).collect::<Vec<_>>());
         let painted: Vec<f64> = loads.iter().filter_map(|it| it.painted).collect();
@@ -107,6 +109,7 @@ fn loads(measured: &Measured) -> Result<Table, BenchError> {
         Ok::<Row, BenchError>(Row {
             name: name.to_owned(),
             cells: vec![
+                Cell::Ratio(of(|it| it.interactive)?.median / floor),
                 number(of(|it| it.requests)?, "", 1.0),
                 number(of(|it| it.bytes)?, "KiB", kib),
                 number(of(|it| it.compressed)?, "KiB", kib),
@@ -119,6 +122,7 @@ fn loads(measured: &Measured) -> Result<Table, BenchError> {
         title: "A first visit".to_owned(),
         columns: [
             "",
+            "beside an empty page",
             "requests",
             "bodies",
             "compressed with gzip",

@@ -60,10 +60,10 @@ impl Tool {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Chatctl => "chatctl",
-            Self::Aws => "AWS CLI, stack alone",
-            Self::AwsAndPage => "AWS CLI, with package and page",
-            Self::Sam => "AWS SAM CLI, stack alone",
-            Self::Cdk => "AWS CDK, stack alone",
+            Self::Aws => "AWS CLI 1.46.3, stack alone",
+            Self::AwsAndPage => "AWS CLI 1.46.3, with package and page",
+            Self::Sam => "AWS SAM CLI 1.170.0, stack alone",
+            Self::Cdk => "AWS CDK 2.1148.1, stack alone",
         }
     }
 
@@ -362,4 +362,41 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), BenchError> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_named_with_the_versions_that_are_pinned() {
+        let pins = [
+            (
+                Tool::Aws,
+                include_str!("../../../peers/awscli/requirements.txt"),
+                "awscli==",
+            ),
+            (
+                Tool::AwsAndPage,
+                include_str!("../../../peers/awscli/requirements.txt"),
+                "awscli==",
+            ),
+            (
+                Tool::Sam,
+                include_str!("../../../peers/sam/requirements.txt"),
+                "aws-sam-cli==",
+            ),
+            (
+                Tool::Cdk,
+                include_str!("../../../peers/cdk/package.json"),
+                "\"aws-cdk\": \"",
+            ),
+        ];
+        for (tool, text, key) in pins {
+            let (_, rest) = text.split_once(key).expect("pinned");
+            let version = rest.split(['\n', '"']).next().unwrap_or_default();
+            assert!(tool.name().contains(&format!(" {version},")), "{version}");
+            assert!(VERSIONS.contains(version), "{version}");
+        }
+    }
 }

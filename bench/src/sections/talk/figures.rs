@@ -50,9 +50,9 @@ impl Plan {
         let is_quick = context.is_quick;
         let is_slow = matches!(peer, Peer::Offline | Peer::Ministack);
         let sizes: &[usize] = match (is_quick, is_slow) {
-            (true, true) => &[100],
-            (true, false) | (false, true) => &[100, 300, 1_000],
-            (false, false) => &[100, 300, 1_000, 5_000],
+            (true, true) => &[30, 100],
+            (true, false) | (false, true) => &[30, 100, 300, 1_000],
+            (false, false) => &[30, 100, 300, 1_000, 5_000],
         };
         let seconds =
             |quickly, usually| Duration::from_secs(if is_quick { quickly } else { usually });

@@ -41,9 +41,9 @@ impl Peer {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Chatctl => "chatctl dev",
-            Self::Offline => "serverless-offline",
-            Self::Ministack => "MiniStack",
-            Self::Ceiling => "bare axum broadcast",
+            Self::Offline => "serverless-offline 13.9.0",
+            Self::Ministack => "MiniStack 1.5.33",
+            Self::Ceiling => "bare axum 0.8 broadcast",
         }
     }
 }
@@ -271,4 +271,23 @@ fn free_port() -> Result<u16, BenchError> {
         program: "a listener".to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_with_the_versions_that_are_pinned() {
+        let npm = include_str!("../../../peers/room-chat/package.json");
+        let pip = include_str!("../../../peers/ministack/requirements.txt");
+        let version = |text: &str, key: &str| {
+            let (_, rest) = text.split_once(key).expect("pinned");
+            rest.split(['\n', '"']).next().map(str::to_owned)
+        };
+        let named = |peer: Peer| peer.name().rsplit(' ').next().map(str::to_owned);
+        let offline = version(npm, "\"serverless-offline\": \"");
+        assert_eq!(named(Peer::Offline), offline);
+        assert_eq!(named(Peer::Ministack), version(pip, "ministack=="));
+    }
 }
