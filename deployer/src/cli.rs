@@ -755,8 +755,8 @@ mod tests {
             let variable = format!("CHATCTL_{}", long.to_uppercase().replace('-', "_"));
             let own = flag.get_env().and_then(std::ffi::OsStr::to_str);
             assert_eq!(own, Some(variable.as_str()), "--{long}");
-            let readme = include_str!("../../README.md");
-            assert!(readme.contains(&format!("`{variable}`")), "{variable}");
+            let document = include_str!("../../docs/options.md");
+            assert!(document.contains(&format!("`{variable}`")), "{variable}");
             // clap's own takes nothing but `true` and `false`.
             let parser = format!("{:?}", flag.get_value_parser());
             assert_ne!(parser, "ValueParser::bool", "{variable}: take `switch`");

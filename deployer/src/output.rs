@@ -64,6 +64,8 @@ pub(crate) struct Output {
     data: Box<dyn Write>,
     /// Whether data that may have colours has them.
     colours: bool,
+    /// Whether what is told to people has colours, as far as that is not left to the stream.
+    has_colored_notes: bool,
     notes: Notes,
     /// Whether progress is data, a JSON object a line.
     json: bool,
@@ -89,10 +91,20 @@ enum Answers {
 impl Output {
     /// The process's own streams.
     pub(crate) fn of_process() -> Self {
+        let screen = Screen::of_process();
+        let has_colors = |choice| choice != ColorChoice::Never;
+        // A stream that takes colours away takes away what goes back as well, which a terminal can do
+        // whether somebody wants colours or not.
+        let base = if screen.is_some() {
+            Self::on(io::stdout(), io::stderr())
+        } else {
+            Self::on(io::stdout(), AutoStream::auto(io::stderr()))
+        };
         Self {
-            screen: RefCell::new(Screen::of_process()),
-            colours: AutoStream::choice(&io::stdout()) != ColorChoice::Never,
-            ..Self::on(io::stdout(), AutoStream::auto(io::stderr()))
+            screen: RefCell::new(screen),
+            colours: has_colors(AutoStream::choice(&io::stdout())),
+            has_colored_notes: has_colors(AutoStream::choice(&io::stderr())),
+            ..base
         }
     }
 
@@ -101,6 +113,7 @@ impl Output {
         Self {
             data: Box::new(data),
             colours: false,
+            has_colored_notes: true,
             notes: Notes::on(notes),
             json: false,
             since: Instant::now(),
@@ -288,7 +301,12 @@ impl Output {
         if let Some(screen) = &mut *self.screen.borrow_mut() {
             screen.leave();
         }
-        self.notes.tell(line);
+        if self.has_colored_notes {
+            self.notes.tell(line);
+        } else {
+            let plain = anstream::adapter::strip_str(line).to_string();
+            self.notes.tell(&plain);
+        }
     }
 
     /// Where to tell people something while a command runs, from any thread.

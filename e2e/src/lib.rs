@@ -9,6 +9,7 @@
 //! - [`meddler`]: somebody in between who breaks what a chat promises.
 //! - [`ministack`]: AWS, as far as the tests need it.
 //! - [`stack`]: the local stack in this process, for tests that look into it.
+//! - [`terminal`]: a terminal, for what is drawn on one.
 //!
 //! The tests are in `tests/`, those in a browser in `browser/`.
 
@@ -19,6 +20,7 @@ pub mod meddler;
 pub mod member;
 pub mod ministack;
 pub mod stack;
+pub mod terminal;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use e2e::terminal::Terminal;
 use e2e::{chatctl, within_deadline};
 
 /// Makes a pipe count as a terminal, <https://bixense.com/clicolors/>.
@@ -42,5 +43,25 @@ async fn errors_have_colours_on_a_terminal_unless_somebody_wants_none() {
         (&[], &[INSIST, ("NO_COLOR", "1")]),
     ] {
         assert_eq!(told(arguments, variables).await, plain, "{variables:?}");
+    }
+}
+
+#[tokio::test]
+async fn on_a_terminal_errors_have_colours_unless_somebody_wants_none() {
+    for (variables, has_colours) in [(&[][..], true), (&[("NO_COLOR", "1")][..], false)] {
+        let terminal = Terminal::new();
+        let mut command = chatctl::command(&["synth", "--stage=No"]);
+        for variable in ["NO_COLOR", "CLICOLOR", INSIST.0] {
+            command.env_remove(variable);
+        }
+        command
+            .env("TERM", "xterm")
+            .envs(variables.iter().copied())
+            .stderr(terminal.stdio());
+        let status = within_deadline("end of chatctl", command.status()).await;
+        assert_eq!(status.expect("chatctl runs").code(), Some(2));
+        let hint = || terminal.lines().iter().any(|it| it.starts_with("hint: "));
+        chatctl::eventually("told", hint).await;
+        assert_eq!(terminal.written().contains(ESCAPE), has_colours);
     }
 }

@@ -154,3 +154,52 @@ fn nothing_scans_a_table() {
     let template = std::fs::read_to_string(checkout().join("cloudformation/functions.yaml"));
     assert!(!template.expect("the template").contains("dynamodb:Scan"));
 }
+
+/// The files and tests that a row names in backticks, both without their ends where these are left out.
+fn named(row: &str) -> Vec<&str> {
+    let keeper = row.trim_end_matches('|').rsplit('|').next();
+    let words = keeper.unwrap_or_default().split('`').skip(1).step_by(2);
+    words.map(|it| it.trim_end_matches('…')).collect()
+}
+
+/// All tests of the workspace and of the page, as text.
+fn all_tests() -> String {
+    let folders = ["handlers", "local", "deployer", "e2e", "bench", "xtask"];
+    let rust = folders.iter().flat_map(|it| sources(&format!("{it}/")));
+    // What cargo and npm bring is in neither.
+    let mut text: String = rust.map(|(_, text)| text).collect();
+    for entry in std::fs::read_dir(checkout().join("e2e/browser")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|it| it == "mjs") {
+            text += &std::fs::read_to_string(path).expect("text");
+        }
+    }
+    text
+}
+
+#[test]
+fn every_invariant_has_its_test() {
+    let document = std::fs::read_to_string(checkout().join("ARCHITECTURE.md")).expect("text");
+    let (_, table) = document.split_once("## Invariants").expect("a section");
+    let table = table.split("\n## ").next().expect("some text");
+    // Below the head and its line.
+    let rows = table.lines().filter(|it| it.starts_with("| ")).skip(2);
+    let tests = all_tests();
+    let mut count = 0;
+    for row in rows {
+        let named = named(row);
+        assert!(!named.is_empty(), "nothing keeps this: {row}");
+        for name in named {
+            let is_there = if name.contains('/') {
+                checkout().join(name).exists()
+            } else {
+                ["fn ", "'", "`"]
+                    .iter()
+                    .any(|before| tests.contains(&format!("{before}{name}")))
+            };
+            assert!(is_there, "there is no `{name}`: {row}");
+        }
+        count += 1;
+    }
+    assert!(count > 50, "{count}");
+}

@@ -5,14 +5,18 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use e2e::chatctl::{self, Dev};
+use e2e::chatctl::{self, Dev, eventually};
 use e2e::client::Client;
+use e2e::terminal::Terminal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 /// A build of one package, on a machine that builds others at the same time.
 const BUILD_DEADLINE: Duration = Duration::from_mins(4);
+
+/// Clones build in the same folder, and cargo tells one's program from another's by nothing.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// A clone of the sources, which goes with the test.
 struct Clone(PathBuf);
@@ -129,6 +133,7 @@ async fn talk(url: String, until: Arc<Mutex<bool>>) -> (u64, Vec<Vec<Value>>) {
 async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing() {
     const RULE: &str = "pub const TEXT_CHARS_MAX: usize = 4_000;";
     const FILE: &str = "handlers/src/chat/message.rs";
+    let _turn = ONE_AT_A_TIME.lock().await;
     let clone = Clone::new("rule");
     // What others have compiled for the checkout is used, and nothing of theirs is overwritten.
     let _ = chatctl::bootstrap();
@@ -201,6 +206,7 @@ async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing()
 
 #[tokio::test]
 async fn the_page_and_the_template_are_told_of_when_they_change() {
+    let _turn = ONE_AT_A_TIME.lock().await;
     let clone = Clone::new("page");
     let _ = chatctl::bootstrap();
     let own = clone.0.join("target").display().to_string();
@@ -241,6 +247,49 @@ async fn the_page_and_the_template_are_told_of_when_they_change() {
         .await;
     let (code, _, _) = dev.end("TERM").await;
     assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn on_a_terminal_what_cargo_says_is_not_written_over() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let clone = Clone::new("terminal");
+    let _ = chatctl::bootstrap();
+    let own = clone.0.join("target").display().to_string();
+    let shared = chatctl::target().display().to_string();
+    let variables = [
+        ("CARGO_TARGET_DIR", own.as_str()),
+        ("CARGO_BUILD_BUILD_DIR", shared.as_str()),
+        ("TERM", "xterm"),
+        ("CARGO_TERM_PROGRESS_WHEN", "never"),
+        ("CARGO_TERM_COLOR", "never"),
+    ];
+    let arguments = ["--watch", "--checkout", clone.path()];
+    let terminal = Terminal::new();
+    let dev = Dev::start_in(&arguments, &variables, terminal.stdio(), BUILD_DEADLINE).await;
+    let is_status = |line: &String| line.contains(" connected | ");
+    eventually("a last line", || {
+        terminal.lines().last().is_some_and(is_status)
+    })
+    .await;
+
+    clone.replace("handlers/src/main.rs", "fn main() -> ", "this is no Rust ");
+    let stays = "the functions could not be built; the functions stay as they are";
+    eventually("the last line again", || {
+        let lines = terminal.lines();
+        lines.iter().any(|it| it == stays) && lines.last().is_some_and(is_status)
+    })
+    .await;
+    let lines = terminal.lines();
+    let building = lines
+        .iter()
+        .position(|it| it == "the functions have changed: building them");
+    let after = &lines[building.expect("it is told")..];
+    let said = |part: &str| after.iter().any(|it| it.contains(part));
+    assert!(said("--> handlers/src/main.rs"), "{lines:#?}");
+    assert!(said("error: could not compile `handlers`"), "{lines:#?}");
+    let many = lines.iter().filter(|it| is_status(it)).count();
+    assert_eq!(many, 1, "{lines:#?}");
+    dev.end("TERM").await;
 }
 
 async fn a_browser_loads_it_again(dev: &Dev, clone: &Clone) {

@@ -482,6 +482,66 @@ mod tests {
         assert_eq!(given, declared);
     }
 
+    /// What each setting of a file comes to in the stack.
+    const OF_A_FILE: [(&str, &str, &str); 14] = [
+        ("memory", "512", "Memory"),
+        ("throttle-rate", "2000", "ThrottleRate"),
+        ("throttle-burst", "900", "ThrottleBurst"),
+        ("log-retention", "90", "LogRetention"),
+        ("access-logs", "\"on\"", "AccessLogs"),
+        ("metrics", "\"off\"", "Metrics"),
+        ("dashboard", "\"off\"", "Dashboard"),
+        ("alarm-email", "\"ann@example.org\"", "AlarmEmail"),
+        ("domain", "\"chat.example.org\"", "DomainName"),
+        (
+            "certificate-arn",
+            "\"arn:aws:acm:us-east-1:123456789012:certificate/1\"",
+            "CertificateArn",
+        ),
+        ("history-days", "30", "HistoryDays"),
+        ("arch", "\"arm64\"", "Architecture"),
+        ("protect", "\"on\"", "Protect"),
+        ("stage", "\"prod\"", "StageName"),
+    ];
+
+    #[test]
+    fn what_a_file_says_is_what_the_stack_gets() {
+        let folder = std::env::temp_dir().join(format!("chatctl-wanted-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let lines = OF_A_FILE.map(|(key, value, _)| format!("{key} = {value}\n"));
+        let text = lines.concat() + "[tags]\nteam = \"chat\"\n";
+        std::fs::write(folder.join("chatctl.toml"), text).unwrap();
+        let arguments = ["chatctl", "deploy", "--throttle-burst", "700"];
+        let parsed = crate::config::parse(arguments.map(Into::into), &folder);
+        std::fs::remove_dir_all(&folder).unwrap();
+        let crate::cli::Command::Deploy(args) = parsed.unwrap().cli.command else {
+            panic!("a deploy");
+        };
+        let code = Code {
+            bucket: "bucket".to_owned(),
+            key: "key".to_owned(),
+            sha256: "sha".to_owned(),
+            architecture: "arm64",
+        };
+        let wanted = wanted(&DeploySettings::new(&args).unwrap(), &code).unwrap();
+        for (key, value, parameter) in OF_A_FILE {
+            let value = if key == "throttle-burst" {
+                "700"
+            } else {
+                value
+            };
+            let expected = (parameter.to_owned(), value.trim_matches('"').to_owned());
+            assert!(wanted.parameters.contains(&expected), "{key}: {wanted:?}");
+        }
+        assert_eq!(wanted.name, "chat-prod");
+        assert!(
+            wanted
+                .tags
+                .contains(&("team".to_owned(), "chat".to_owned()))
+        );
+        assert!(wanted.template.contains("DeletionPolicy: Retain"));
+    }
+
     #[test]
     fn only_a_stack_in_which_nothing_differs_is_left_as_it_is() {
         type Change = fn(&mut StackView, &mut String);

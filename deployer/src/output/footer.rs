@@ -35,9 +35,11 @@ impl Footer {
         self.draw(None, Some(below));
     }
 
-    /// Leaves what is below where it is: what comes next stands under it.
-    pub(crate) fn leave(&self) {
-        self.drawn().clear();
+    /// Waits until all of it is on the terminal, so that somebody else can write there; not for long.
+    pub(crate) fn settle(&self) {
+        if self.is_live {
+            self.notes.finish();
+        }
     }
 
     fn draw(&self, line: Option<&str>, below: Option<&str>) {
@@ -89,14 +91,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_is_not_written_over() {
+    fn what_is_below_goes_for_who_writes_next() {
         let text = told(true, |footer| {
             footer.redraw("0 connected");
-            footer.leave();
             footer.tell("building", None);
+            footer.settle();
             footer.tell("built", Some("0 connected"));
         });
-        assert_eq!(text, "0 connected\nbuilding\nbuilt\n0 connected\n");
+        let back = "\x1b[1A\r\x1b[J";
+        assert_eq!(
+            text,
+            format!("0 connected\n{back}building\nbuilt\n0 connected\n")
+        );
     }
 
     #[test]

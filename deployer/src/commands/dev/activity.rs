@@ -27,14 +27,42 @@ pub(super) struct Invocation {
     gone: Option<u64>,
     throttled: Option<u64>,
     retries: Option<u64>,
+    unreached: Option<u64>,
+    handed: Option<u64>,
     error: Option<String>,
+}
+
+/// A function's line about what is no invocation: that it does not start, say.
+#[derive(Debug, Deserialize)]
+pub(super) struct Complaint {
+    message: String,
+    error: Option<String>,
+}
+
+impl Complaint {
+    /// From a line of a function, if it is such a one.
+    pub(super) fn of(line: &str) -> Option<Self> {
+        object(line)
+    }
+
+    /// For people.
+    pub(super) fn line(&self) -> String {
+        match &self.error {
+            Some(error) => format!("{}: {error}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
+fn object<'a, T: Deserialize<'a>>(line: &'a str) -> Option<T> {
+    line.starts_with('{')
+        .then(|| serde_json::from_str(line).ok())?
 }
 
 impl Invocation {
     /// From a line of a function, if it is such a one.
     pub(super) fn of(line: &str) -> Option<Self> {
-        line.starts_with('{')
-            .then(|| serde_json::from_str(line).ok())?
+        object(line)
     }
 
     /// Whether somebody should look at it.
@@ -65,6 +93,8 @@ impl Invocation {
             (self.gone, "gone"),
             (self.throttled, "throttled"),
             (self.retries, "tried again"),
+            (self.unreached, "given up"),
+            (self.handed, "left to others"),
         ] {
             if let Some(count) = count.filter(|it| *it > 0) {
                 add(format!("{count} {word}"));
@@ -120,10 +150,11 @@ impl Activity {
             _ => "nothing yet".to_owned(),
         };
         format!(
-            "{} connected | {:.1} messages/s | {times} | {} errors",
+            "{} connected | {:.1} messages/s | {times} | {} error{}",
             self.connections,
             f64::from(rate) / WINDOW.as_secs_f64(),
-            self.errors
+            self.errors,
+            if self.errors == 1 { "" } else { "s" }
         )
     }
 
@@ -159,10 +190,11 @@ mod tests {
     fn an_invocation_is_a_short_line() {
         let line = r#"{"level":"info","function":"action","requestId":"8f","connectionId":"c=",
             "event":"message","outcome":"ok","room":"1a2b3c4d","durationMs":12.345,
-            "broadcastMs":3.1,"deliveries":4,"gone":1,"throttled":0,"retries":0,"_aws":{}}"#;
+            "broadcastMs":3.1,"deliveries":4,"gone":1,"throttled":0,"retries":0,"unreached":2,"handed":9,"_aws":{}}"#;
         assert_eq!(
             Invocation::of(line).unwrap().line(),
-            "action      message     ok              12.3 ms  1a2b3c4d  4 delivered  1 gone"
+            "action      message     ok              12.3 ms  1a2b3c4d  4 delivered  1 gone  2 given up  \
+             9 left to others"
         );
         let failed = r#"{"level":"error","function":"connect","event":"connect","outcome":"failed",
             "error":"no table"}"#;
@@ -189,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_invocation_is_told_in_words() {
+        let line = r#"{"level":"error","message":"it does not start","error":"no table"}"#;
+        assert_eq!(
+            Complaint::of(line).unwrap().line(),
+            "it does not start: no table"
+        );
+        assert!(Complaint::of("it does not start").is_none());
+        assert!(Complaint::of(r#"{"level":"error"}"#).is_none());
+    }
+
+    #[test]
     fn what_goes_on_is_told_of_the_last_seconds() {
         let mut activity = Activity::default();
         let begin = Instant::now();
@@ -207,11 +250,11 @@ mod tests {
         activity.note(&invocation("message", "failed", "error", 900.0), begin);
         assert_eq!(
             activity.line(begin),
-            "2 connected | 9.5 messages/s | p50 45.0 ms, p99 95.0 ms | 1 errors"
+            "2 connected | 9.5 messages/s | p50 45.0 ms, p99 95.0 ms | 1 error"
         );
         assert_eq!(
             activity.line(begin + WINDOW),
-            "2 connected | 0.0 messages/s | p50 45.0 ms, p99 95.0 ms | 1 errors"
+            "2 connected | 0.0 messages/s | p50 45.0 ms, p99 95.0 ms | 1 error"
         );
     }
 

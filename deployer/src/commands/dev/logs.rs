@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use local::{Event, Observer};
 
-use super::activity::{Activity, Invocation};
+use super::activity::{Activity, Complaint, Invocation};
 use crate::output::Footer;
 
 /// Lines that are held back at most; a start that has more to say is shown as it goes.
@@ -57,7 +57,10 @@ impl Logs {
                     }
                     invocation.line()
                 }
-                None => format!("{function}: {line}"),
+                None => match Complaint::of(line) {
+                    Some(complaint) => format!("{function}: {}", complaint.line()),
+                    None => format!("{function}: {line}"),
+                },
             },
             Event::Platform { function, line } => format!("{function}: {line}"),
             Event::Report { function, report } => format!("{function}: {report}"),
@@ -92,10 +95,19 @@ impl Logs {
         }
     }
 
-    /// Whether somebody else writes to the terminal from now on, whose lines must not be written over.
-    pub(super) fn pause(&self, is_paused: bool) {
-        self.state().is_paused = is_paused;
-        self.footer.leave();
+    /// Somebody else writes to the terminal after this line, and must not be written over: until
+    /// [`Logs::resume`] there is no line below all others.
+    pub(super) fn pause(&self, line: &str) {
+        let mut state = self.state();
+        state.is_paused = true;
+        self.show_all(&mut state);
+        self.say(line, &mut state);
+        self.footer.settle();
+    }
+
+    /// Nobody else writes any more.
+    pub(super) fn resume(&self) {
+        self.state().is_paused = false;
     }
 
     fn show_all(&self, state: &mut State) {
@@ -153,6 +165,15 @@ mod tests {
             "F: last",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_start_that_fails_is_told_in_words() {
+        let line = r#"{"level":"error","message":"it does not start","error":"no table"}"#;
+        assert_eq!(
+            shown(true, &[line]),
+            ["F: it does not start: no table", "F: last"]
+        );
     }
 
     #[test]

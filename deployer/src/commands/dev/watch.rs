@@ -106,8 +106,7 @@ impl Watch {
                     }
                     if touched.contains(Touched::CODE) {
                         // cargo has things to say, too.
-                        logs.pause(true);
-                        say("the functions have changed: building them".to_owned());
+                        logs.pause("the functions have changed: building them");
                         let (sources, profile) = (self.sources.clone(), self.profile);
                         // A build of what was there before is in vain: dropping it ends it.
                         let build = async move { build::bootstrap(&sources, profile).await };
@@ -116,7 +115,7 @@ impl Watch {
                 }
                 (since, built) = finished(&mut building) => {
                     building = None;
-                    logs.pause(false);
+                    logs.resume();
                     say(self.swap(stack, since, built).await);
                 }
             }
