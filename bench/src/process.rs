@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::error::BenchError;
 
 /// How long anything that is watched may take.
-const DEADLINE: Duration = Duration::from_mins(5);
+const DEADLINE: Duration = Duration::from_mins(2);
 /// How long anything else may take.
 const BUILD_DEADLINE: Duration = Duration::from_mins(20);
 /// How often memory is looked at.

@@ -43,10 +43,24 @@ const GOAL: f64 = 5.0;
 pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, BenchError> {
     let kit = Kit::new(context)?;
     let mut figures = Figures::default();
+    let mut notes = notes();
     for round in 0..context.runs(3, 1) {
         for tool in Tool::ALL {
             crate::tell(&format!("    round {}: {}", round + 1, tool.name()));
-            life(&kit, tool, &mut figures)?;
+            let life = life(&kit, tool).or_else(|error| {
+                // MiniStack has been seen to hang once in a while; what then fails is told, and tried once more.
+                let told = format!(
+                    "A life of a stack with {} was lost and done again: {error}.",
+                    tool.name()
+                );
+                crate::tell(&format!("    {told}"));
+                let words = told.split_whitespace().collect::<Vec<_>>();
+                notes.push(words.join(" "));
+                life(&kit, tool)
+            })?;
+            for (task, run, operations) in life {
+                figures.add(tool, task, run, &operations);
+            }
         }
     }
     let (table, plots, growth_goal) = growth::measure(context, &kit)?;
@@ -56,13 +70,14 @@ pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, Be
         goals: figures.goals().into_iter().chain([growth_goal]).collect(),
         tables: tables.chain([table]).collect(),
         plots,
-        notes: notes(),
+        notes,
         ..blank
     })
 }
 
 /// A stack's whole life, in an account of its own.
-fn life(kit: &Kit, tool: Tool, figures: &mut Figures) -> Result<(), BenchError> {
+fn life(kit: &Kit, tool: Tool) -> Result<Vec<(Task, process::Run, Vec<String>)>, BenchError> {
+    let mut life = Vec::new();
     let cloud = Cloud::start()?;
     let packages = kit.code.each_ref().map(|it| it.package.as_path());
     cloud.bucket_with(if tool.brings_its_package() {
@@ -90,9 +105,9 @@ fn life(kit: &Kit, tool: Tool, figures: &mut Figures) -> Result<(), BenchError> 
                 operations.join(", ")
             )));
         }
-        figures.add(tool, task, run, &operations);
+        life.push((task, run, operations));
     }
-    Ok(())
+    Ok(life)
 }
 
 /// Whether a call has CloudFormation change something.
