@@ -48,7 +48,8 @@ pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, Be
         for tool in Tool::ALL {
             crate::tell(&format!("    round {}: {}", round + 1, tool.name()));
             let life = life(&kit, tool).or_else(|error| {
-                // MiniStack has been seen to hang once in a while; what then fails is told, and tried once more.
+                // A client once failed on a change set of its own after minutes, of which we know no cause: what fails
+                // is told in the notes, and tried once more.
                 let told = format!(
                     "A life of a stack with {} was lost and done again: {error}.",
                     tool.name()
