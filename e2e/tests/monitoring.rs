@@ -38,6 +38,7 @@ const OF_AWS: [(&str, &[&str], &[&str]); 5] = [
             "Throttles",
             "Duration",
             "ConcurrentExecutions",
+            "AsyncEventsDropped",
         ],
         &["FunctionName"],
     ),
