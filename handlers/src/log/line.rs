@@ -147,8 +147,9 @@ fn room(settings: &LogSettings, room: &str) -> Option<String> {
         .chain_update("\n")
         .chain_update(room)
         .finalize();
-    let told = digest.iter().take(DIGEST_BYTES);
-    Some(told.map(|byte| format!("{byte:02x}")).collect())
+    let digits = digest.iter().take(DIGEST_BYTES);
+    let digits = digits.map(|byte| format!("{byte:02x}"));
+    Some(digits.collect())
 }
 
 /// Milliseconds, to the hundredth.

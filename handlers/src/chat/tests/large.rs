@@ -171,9 +171,10 @@ async fn an_errand_that_comes_too_late_posts_nothing_and_counts_whom_it_did_not_
         world.clock.advance(Duration::from_millis(late));
         carry_out_errands(&world).await;
         let tally = world.chat.take_tally();
-        let (delivered, unreached) = match is_carried_out {
-            true => (own.handed, 0),
-            false => (0, own.handed),
+        let (delivered, unreached) = if is_carried_out {
+            (own.handed, 0)
+        } else {
+            (0, own.handed)
         };
         assert!(own.handed > 0, "{own:?}");
         assert_eq!((tally.delivered, tally.unreached), (delivered, unreached));
