@@ -421,7 +421,8 @@ pub(crate) struct SourceArgs {
     pub(crate) history_days: u16,
 
     /// Whether the chat is protected: its stack cannot be deleted, its table can be had as it was at any
-    /// moment of the last 35 days, and outlives the stack. By default as it is
+    /// moment of the last 35 days (so messages too, whatever `--history-days` says), and outlives the stack.
+    /// By default as it is
     #[arg(long, env = "CHATCTL_PROTECT", value_enum, value_name = "WHETHER")]
     pub(crate) protect: Option<Protection>,
 

@@ -71,7 +71,7 @@ async fn status_tells_how_a_chat_is_and_what_is_not_as_it_should_be() {
     assert_eq!(ill["connections"]["about"], 5);
     assert_eq!(ill["connections"]["at_most"], 7);
     assert_eq!(ill["traffic"]["came"]["sum"], 7.0);
-    assert_eq!(ill["traffic"]["frames"]["sum"], 90.0);
+    assert_eq!(ill["traffic"]["actions"]["sum"], 90.0);
     assert_eq!(ill["traffic"]["messages"]["sum"], 42.0);
     assert_eq!(ill["traffic"]["deliveries"]["sum"], 420.0);
     assert_eq!(ill["traffic"]["throttles"]["sum"], 3.0);

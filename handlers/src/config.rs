@@ -174,8 +174,8 @@ pub struct ChatSettings {
 pub struct LogSettings {
     /// The stack whose metrics are told, if any are.
     pub metrics_of: Option<String>,
-    /// What rooms' digests are made with.
-    pub room_key: String,
+    /// What rooms' digests are made with; without it there are none.
+    pub room_key: Option<String>,
 }
 
 impl LogSettings {
@@ -185,10 +185,7 @@ impl LogSettings {
         let is_on = optional(environment, METRICS).is_some_and(|value| value == "on");
         Self {
             metrics_of: optional(environment, STACK_NAME).filter(|_| is_on),
-            // The table's name ends in random digits, too.
-            room_key: optional(environment, STACK_ID)
-                .or_else(|| optional(environment, TABLE_NAME))
-                .unwrap_or_default(),
+            room_key: optional(environment, STACK_ID),
         }
     }
 }
@@ -425,8 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn with_the_variables_of_an_older_template_there_are_no_metrics_and_rooms_are_still_told_apart()
-    {
+    fn with_the_variables_of_an_older_template_there_are_no_metrics_and_rooms_have_no_digests() {
         let with = |missing: &'static [&'static str], metrics: &'static str| {
             LogSettings::read(&move |name: &str| {
                 match name {
@@ -438,12 +434,12 @@ mod tests {
         };
         let all = with(&[], "on");
         assert_eq!(all.metrics_of.as_deref(), Some("value of STACK_NAME"));
-        assert_eq!(all.room_key, "value of STACK_ID");
+        assert_eq!(all.room_key.as_deref(), Some("value of STACK_ID"));
         assert_eq!(with(&[], "off").metrics_of, None);
         assert_eq!(with(&[], "").metrics_of, None);
         let none = with(&LOGS, "on");
         assert_eq!(none.metrics_of, None);
-        assert_eq!(none.room_key, "value of TABLE_NAME");
+        assert_eq!(none.room_key, None);
         assert!(!format!("{all:?}").contains("STACK_ID"), "{all:?}");
     }
 

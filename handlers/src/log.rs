@@ -44,9 +44,9 @@ tokio::task_local! {
 
 /// Writes the lines of a function.
 ///
-/// A room is told by the first digits of the SHA-256 of the stack's id and the room's code. A plain digest
-/// of a code could be undone: codes have 50 bits, which takes a graphics card a day, and the few that are
-/// left can be tried out. The stack's id holds random digits as well, and is in no line.
+/// A room is told by the first four digits of the SHA-256 of the stack's id and the room's code. The
+/// stack's id holds random digits and is in no line, so the logs alone say nothing of a code. Whoever has
+/// the id as well can try all codes, which have 50 bits, and is left with 2^34 of them.
 #[expect(
     missing_debug_implementations,
     reason = "it holds what makes rooms' digests"

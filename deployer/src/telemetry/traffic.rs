@@ -344,7 +344,7 @@ fn counts() -> Vec<Count> {
     vec![
         count("came", invocations(Function::Connect)),
         count("went", invocations(Function::Disconnect)),
-        count("frames", invocations(Function::Action)),
+        count("actions", invocations(Function::Action)),
         count("messages", vec![Measure::Own("Messages")]),
         count("deliveries", vec![Measure::Own("Deliveries")]),
         count("found gone", vec![Measure::Own("Gone")]),
@@ -399,8 +399,8 @@ mod tests {
             (FRAMES, minute + 60, 1000.0),
         ];
         let traffic = Traffic::new(series(&points), NOW_S, false);
-        assert!((traffic.sum("frames") - 11.0).abs() < f64::EPSILON);
-        let each = &traffic.json()["frames"]["each"];
+        assert!((traffic.sum("actions") - 11.0).abs() < f64::EPSILON);
+        let each = &traffic.json()["actions"]["each"];
         assert_eq!(
             (each[0].as_f64(), each[59].as_f64()),
             (Some(10.0), Some(1.0))

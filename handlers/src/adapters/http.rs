@@ -20,6 +20,10 @@ const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
 /// The domain of the endpoints that have certificates of those authorities.
 const AMAZON_DOMAIN: &str = ".amazonaws.com";
 
+/// How the Regions begin whose endpoints are in other domains: China's, the isolated ones', the European
+/// sovereign cloud's.
+const OTHER_DOMAINS: [&str; 4] = ["cn-", "us-iso", "eu-isoe", "eusc-"];
+
 /// A file of certificate authorities that is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
@@ -51,19 +55,23 @@ pub(super) enum Security<'a> {
 }
 
 impl<'a> Security<'a> {
-    /// What these endpoints need, and whether AWS's own are called besides. The program's own list of
+    /// What these endpoints need, and AWS's own of a Region if one is called besides. The program's own list of
     /// authorities is for AWS's hosts alone: others are certified by whom they like.
     pub(super) fn of<'b>(
         authorities: &'a Authorities,
         endpoints: impl Iterator<Item = &'b str>,
-        has_default_endpoint: bool,
+        default_endpoint_in: Option<&str>,
     ) -> Self {
         let mut secure = endpoints.filter(|it| !it.starts_with("http://")).peekable();
-        if secure.peek().is_none() && !has_default_endpoint {
+        if secure.peek().is_none() && default_endpoint_in.is_none() {
             return Self::Plain;
         }
         match authorities {
-            Authorities::Amazon if !secure.all(is_amazons) => Self::Tls(&Authorities::Platform),
+            Authorities::Amazon
+                if !secure.all(is_amazons) || default_endpoint_in.is_some_and(is_elsewhere) =>
+            {
+                Self::Tls(&Authorities::Platform)
+            }
             other => Self::Tls(other),
         }
     }
@@ -74,6 +82,10 @@ fn is_amazons(endpoint: &str) -> bool {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.split(':').next().unwrap_or_default();
     host.ends_with(AMAZON_DOMAIN)
+}
+
+fn is_elsewhere(region: &str) -> bool {
+    OTHER_DOMAINS.iter().any(|it| region.starts_with(it))
 }
 
 /// One connector, whatever asks for one: one pool of connections and one TLS configuration. The SDKs'
@@ -266,9 +278,10 @@ mod tests {
     #[test]
     fn only_awss_own_hosts_are_left_to_amazons_authorities() {
         let stage = "https://abc.execute-api.us-east-1.amazonaws.com/dev";
-        let of = |authorities: &Authorities, endpoints: &[&str], has_default_endpoint| {
+        let of = |authorities: &Authorities, endpoints: &[&str], has_default_endpoint: bool| {
             let endpoints = endpoints.iter().copied();
-            match Security::of(authorities, endpoints, has_default_endpoint) {
+            let region = has_default_endpoint.then_some("us-east-1");
+            match Security::of(authorities, endpoints, region) {
                 Security::Plain => None,
                 Security::Tls(authorities) => Some(authorities.clone()),
             }
@@ -297,5 +310,23 @@ mod tests {
         );
         let bundle = Authorities::Bundle("/own.pem".to_owned());
         assert_eq!(of(&bundle, &[stage], true), Some(bundle.clone()));
+    }
+
+    #[test]
+    fn only_regions_in_awss_own_domain_are_left_to_amazons_authorities() {
+        for (region, expected) in [
+            ("eu-central-1", Authorities::Amazon),
+            ("us-gov-west-1", Authorities::Amazon),
+            ("cn-north-1", Authorities::Platform),
+            ("us-iso-east-1", Authorities::Platform),
+            ("us-isob-east-1", Authorities::Platform),
+            ("us-isof-south-1", Authorities::Platform),
+            ("eu-isoe-west-1", Authorities::Platform),
+            ("eusc-de-east-1", Authorities::Platform),
+        ] {
+            let none = std::iter::empty();
+            let security = Security::of(&Authorities::Amazon, none, Some(region));
+            assert_eq!(security, Security::Tls(&expected), "{region}");
+        }
     }
 }

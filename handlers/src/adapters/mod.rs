@@ -52,7 +52,7 @@ pub fn aws_config(settings: &Settings, endpoints: &[&str]) -> Result<AwsConfig, 
     let security = http::Security::of(
         &settings.authorities,
         dynamodb.into_iter().chain(endpoints.iter().copied()),
-        dynamodb.is_none(),
+        dynamodb.is_none().then_some(settings.region.as_str()),
     );
     let connector = http::connector(security)?;
     Ok(AwsConfig {

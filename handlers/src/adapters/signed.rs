@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
+use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_types::body::SdkBody;
@@ -95,14 +96,29 @@ impl Signer {
     /// Sends a request; any 2xx is a success.
     pub(super) async fn send(&self, request: Request<'_>) -> Result<(), SendError> {
         let timeout = request.timeout;
-        match tokio::time::timeout(timeout, self.exchange(request)).await {
+        let connection = CaptureSmithyConnection::new();
+        let exchange = self.exchange(request, &connection);
+        let outcome = match tokio::time::timeout(timeout, exchange).await {
             Ok(outcome) => outcome,
             Err(_) => Err(SendError::TimedOut(timeout)),
+        };
+        // With HTTP/2 a connection stays in the pool when a request on it is given up, and the next one
+        // would go the same way, should it be dead.
+        if let Err(SendError::TimedOut(_) | SendError::Connection(_)) = outcome
+            && let Some(connection) = connection.get()
+        {
+            connection.poison();
         }
+        outcome
     }
 
-    async fn exchange(&self, request: Request<'_>) -> Result<(), SendError> {
-        let request = self.signed(request).map_err(SendError::Signing)?;
+    async fn exchange(
+        &self,
+        request: Request<'_>,
+        connection: &CaptureSmithyConnection,
+    ) -> Result<(), SendError> {
+        let mut request = self.signed(request).map_err(SendError::Signing)?;
+        request.add_extension(connection.clone());
         let response = self.connector.call(request).await;
         let mut response = response.map_err(|error| SendError::Connection(error.into()))?;
         let code = response.status().as_u16();
@@ -154,5 +170,100 @@ impl Signer {
             builder = builder.header(name, value);
         }
         Ok(builder.body(SdkBody::from(request.body))?.try_into()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use aws_credential_types::Credentials;
+    use aws_smithy_runtime_api::client::connection::ConnectionMetadata;
+    use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
+    use super::*;
+
+    /// How a connection fares.
+    #[derive(Clone, Copy, Debug)]
+    enum Way {
+        Silent,
+        Broken,
+        Answers(u16),
+    }
+
+    /// One connection, which counts how often it was given up.
+    #[derive(Clone, Debug)]
+    struct Connection {
+        way: Way,
+        given_up: Arc<AtomicUsize>,
+    }
+
+    impl HttpConnector for Connection {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let request = request.try_into_http1x().expect("a request");
+            let capture = request.extensions().get::<CaptureSmithyConnection>();
+            let given_up = Arc::clone(&self.given_up);
+            capture
+                .expect("asked for")
+                .set_connection_retriever(move || {
+                    let given_up = Arc::clone(&given_up);
+                    let poison = move || {
+                        given_up.fetch_add(1, Ordering::Relaxed);
+                    };
+                    let builder = ConnectionMetadata::builder().proxied(false);
+                    Some(builder.poison_fn(poison).build())
+                });
+            let way = self.way;
+            HttpConnectorFuture::new(async move {
+                match way {
+                    Way::Silent => std::future::pending().await,
+                    Way::Broken => Err(ConnectorError::io("broken".into())),
+                    Way::Answers(code) => {
+                        let status = code.try_into().expect("a status");
+                        Ok(HttpResponse::new(status, SdkBody::empty()))
+                    }
+                }
+            })
+        }
+    }
+
+    async fn given_up_after(way: Way) -> usize {
+        let given_up = Arc::new(AtomicUsize::new(0));
+        let connection = Connection {
+            way,
+            given_up: Arc::clone(&given_up),
+        };
+        let signer = Signer {
+            identity: Credentials::new("id", "key", None, None, "test").into(),
+            region: "us-east-1".to_owned(),
+            connector: SharedHttpConnector::new(connection),
+        };
+        let request = Request {
+            method: "POST",
+            uri: "https://chat.example/dev/@connections/a",
+            service: "execute-api",
+            headers: &[],
+            body: Bytes::new(),
+            digest: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            timeout: Duration::from_millis(50),
+        };
+        drop(signer.send(request).await);
+        given_up.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_does_not_answer_is_not_used_again_and_one_that_does_is() {
+        for (way, expected) in [
+            (Way::Silent, 1),
+            (Way::Broken, 1),
+            (Way::Answers(200), 0),
+            (Way::Answers(410), 0),
+            (Way::Answers(429), 0),
+        ] {
+            assert_eq!(given_up_after(way).await, expected, "{way:?}");
+        }
     }
 }

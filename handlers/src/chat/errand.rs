@@ -3,10 +3,15 @@
 //! It travels as the event of an asynchronous invocation, within the account. Each receiver is a short
 //! list, for there are many of them.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Name, Room};
 use crate::ports::{ConnectionId, Member, MemberId, Timestamp};
+
+/// After this nobody waits for the frame any more: whoever missed it sees the gap, and asks.
+const WORTH: Duration = Duration::from_secs(10);
 
 /// A frame for some members of a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +20,13 @@ pub struct Errand {
     room: String,
     frame: String,
     receivers: Vec<Receiver>,
+    /// When it stops being worth anything, in ms since 1970-01-01 UTC. Functions of before there was one
+    /// set none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    /// The time of the message in the frame, if it is one, in ms since 1970-01-01 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<u64>,
 }
 
 /// Connection, member, name, and when its record stops counting, in seconds since 1970-01-01 UTC.
@@ -40,7 +52,28 @@ impl Errand {
             room: room.to_string(),
             frame,
             receivers: receivers.collect(),
+            until: None,
+            said: None,
         }
+    }
+
+    /// The same, handed over now, with the time of the message that it is about, if it is about one.
+    pub(super) fn handed_over(self, now: Timestamp, said: Option<Timestamp>) -> Self {
+        Self {
+            until: Some(now.after(WORTH).millis()),
+            said: said.map(Timestamp::millis),
+            ..self
+        }
+    }
+
+    /// Whether it comes too late.
+    pub(super) fn is_late(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| now.millis() > until)
+    }
+
+    /// The time of the message that it is about.
+    pub(super) fn said(&self) -> Option<Timestamp> {
+        self.said.map(Timestamp::from_millis)
     }
 
     /// The room, the frame and the members; `None` where the room cannot be one.
@@ -96,6 +129,14 @@ mod tests {
     }
 
     #[test]
+    fn an_errand_of_before_there_were_times_is_never_late() {
+        let json = r#"{"room":"lobby","frame":"{}","receivers":[["b=","b=",null,1]]}"#;
+        let errand: Errand = serde_json::from_str(json).expect("an errand");
+        assert!(!errand.is_late(Timestamp::from_seconds(1_900_000_000)));
+        assert_eq!(errand.said(), None);
+    }
+
+    #[test]
     fn the_longest_names_and_the_longest_frame_are_one_request() {
         let name = Name::parse(&"🦀".repeat(NAME_CHARS_MAX)).expect("a name");
         let members: Vec<Member> = (0..)
@@ -104,7 +145,8 @@ mod tests {
             .collect();
         // What takes the most bytes once it is a text within a text.
         let frame = serde_json::json!({ "text": "\u{1}".repeat(TEXT_CHARS_MAX) }).to_string();
-        let errand = Errand::new(&Room::Lobby, frame, &members);
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let errand = Errand::new(&Room::Lobby, frame, &members).handed_over(now, Some(now));
         let bytes = serde_json::to_string(&errand).expect("JSON").len();
         assert!(bytes + 1024 < EVENT_BYTES_MAX, "{bytes}");
     }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::presence::News;
 use super::{CONNECTION_TTL, Chat, Errand, Name, Room, Tally};
 use crate::log;
-use crate::ports::{ConnectionId, Delivery, Frame, Member, Outbox, PortError, Store};
+use crate::ports::{ConnectionId, Delivery, Frame, Member, Outbox, PortError, Store, Timestamp};
 
 /// How long after its opening a connection may still be unknown to `@connections`: its record is
 /// written during `$connect`, and only when that integration has returned, after 29 s at the longest
@@ -82,6 +82,19 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         .await
     }
 
+    /// Posts a message that was said at a time, as stubbornly as can be.
+    pub(super) async fn fan_out_message<M: Borrow<Member>>(
+        &self,
+        room: &Room,
+        pages: impl Stream<Item = Vec<M>>,
+        frame: &Frame,
+        said: Timestamp,
+    ) -> Vec<(Room, News)> {
+        let spread = Spread::new(frame, Effort::Stubborn, self.share, &self.tally);
+        let said = Some(said);
+        self.spread(room, pages, Spread { said, ..spread }).await
+    }
+
     async fn spread<M: Borrow<Member>>(
         &self,
         room: &Room,
@@ -98,7 +111,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         )
         .await;
         let took = started.elapsed();
-        spread.count(|tally| tally.took += took);
+        let since_said = spread.said.map(|said| self.since(said));
+        spread.count(|tally| {
+            tally.took += took;
+            tally.message = tally.message.max(since_said);
+        });
         let tally = spread.tally.get();
         if let Some(last) = spread.last.into_inner().filter(|_| tally.unreached > 0) {
             let (failed, members) = (tally.unreached, tally.unreached + tally.delivered);
@@ -117,19 +134,30 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     /// Carries out what another invocation has handed over. Who is found gone is removed and not told of:
     /// in a room of that size the next message or `ping` tells of all of them at once.
     pub async fn run_errand(&self, errand: Errand) {
+        let now = self.clock.now();
+        let (is_late, said) = (errand.is_late(now), errand.said());
         let Some((room, frame, members)) = errand.unpack() else {
             let error = PortError::new("carry out an errand", "its room cannot be one");
             log::error("an errand was not carried out", &error);
             return;
         };
-        let page = stream::once(std::future::ready(members));
+        log::room(&room);
         let frame = Frame::new(frame);
-        self.spread(
-            &room,
-            page,
-            Spread::new(&frame, Effort::Stubborn, usize::MAX, &self.tally),
-        )
-        .await;
+        let spread = Spread::new(&frame, Effort::Stubborn, usize::MAX, &self.tally);
+        if is_late {
+            spread.count(|tally| tally.unreached += members.len());
+            let error = PortError::new("carry out an errand", "it came too late");
+            log::error("an errand was not carried out", &error);
+            return;
+        }
+        let page = stream::once(std::future::ready(members));
+        self.spread(&room, page, Spread { said, ..spread }).await;
+    }
+
+    /// How long ago that was. Functions' clocks differ by little, and may differ.
+    fn since(&self, then: Timestamp) -> Duration {
+        let now = self.clock.now().millis();
+        Duration::from_millis(now.saturating_sub(then.millis()))
     }
 
     /// Keeps one share for this invocation, and hands over the others; those that nobody takes are kept
@@ -169,7 +197,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         spread: &Spread<'_, M>,
     ) -> bool {
         let text = String::from_utf8_lossy(&spread.frame.text()).into_owned();
-        let errand = Errand::new(room, text, share.iter().map(Borrow::borrow));
+        let errand = Errand::new(room, text, share.iter().map(Borrow::borrow))
+            .handed_over(self.clock.now(), spread.said);
         match self.outbox.hand_over(&errand).await {
             Ok(()) => {
                 spread.count(|tally| tally.handed += share.len());
@@ -386,6 +415,8 @@ fn shares<M>(page: Vec<M>, most: usize) -> Vec<Vec<M>> {
 struct Spread<'a, M> {
     frame: &'a Frame,
     effort: Effort,
+    /// The time of the message that it is, if it is one.
+    said: Option<Timestamp>,
     /// Members that are posted to here; all others are handed over.
     share: usize,
     /// Of this frame.
@@ -401,6 +432,7 @@ impl<'a, M> Spread<'a, M> {
         Self {
             frame,
             effort,
+            said: None,
             share,
             all,
             tally: Cell::default(),

@@ -14,7 +14,6 @@ use futures_util::future::{join, try_join};
 use futures_util::stream;
 use tokio::sync::mpsc::{Sender, channel};
 
-use super::fan_out::Effort;
 use super::identity::hex;
 use super::presence::is_of;
 use super::{
@@ -87,17 +86,25 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         if fresh {
             log::said();
             let text = Frame::new(frame.to_json());
-            self.broadcast(sender, &place.room, place.roll, &text).await;
+            self.broadcast(sender, &place.room, place.roll, &text, message.at)
+                .await;
         }
         Ok(frame)
     }
 
     /// Hands a message to everybody in the room but its sender, whose copy is the reply.
-    async fn broadcast(&self, sender: &ConnectionId, room: &Room, roll: Roll, frame: &Frame) {
+    async fn broadcast(
+        &self,
+        sender: &ConnectionId,
+        room: &Room,
+        roll: Roll,
+        frame: &Frame,
+        said: Timestamp,
+    ) {
         let (pages, mut read) = channel(1);
         let read = stream::poll_fn(|context| read.poll_recv(context));
         let reading = self.read_on(sender, room, roll, pages);
-        let posting = self.fan_out(room, read, frame, Effort::Stubborn);
+        let posting = self.fan_out_message(room, read, frame, said);
         let (announced, gone) = join(reading, posting).await;
         if let Err(error) = &announced {
             log::error("a message missed a part of its room", error);

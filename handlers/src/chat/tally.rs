@@ -18,6 +18,8 @@ pub struct Tally {
     pub unreached: usize,
     /// Receivers whom other invocations serve. What becomes of them is in those tallies.
     pub handed: usize,
+    /// From a message's time to the last post of it that was made here, if one was said.
+    pub message: Option<Duration>,
     /// From the first post to the last, added up over all frames.
     pub took: Duration,
 }
@@ -30,6 +32,7 @@ impl AddAssign for Tally {
         self.retried += other.retried;
         self.unreached += other.unreached;
         self.handed += other.handed;
+        self.message = self.message.max(other.message);
         self.took += other.took;
     }
 }

@@ -34,7 +34,8 @@ pub enum Metric {
     Gone,
     /// Posts that were answered “too many requests”.
     Throttled,
-    /// From a message's first post to its last.
+    /// From a message's time until an invocation has made its last post of it: of each that posts a part
+    /// one. The longest is when everybody was posted to.
     BroadcastTime,
     /// Invocations that did not do what is promised.
     Errors,
@@ -115,8 +116,8 @@ pub(super) fn counted(function: &str, record: &Record) -> Values {
         values.push((Metric::ConnectionTime, seconds));
     }
     // Announcements and “is writing” are quicker and many: they would hide how messages fare.
-    if record.said && record.tally.is_some() {
-        values.push((Metric::BroadcastTime, Amount::Time(millis(tally.took))));
+    if let Some(time) = tally.message {
+        values.push((Metric::BroadcastTime, Amount::Time(millis(time))));
     }
     Values(values)
 }

@@ -161,6 +161,66 @@ async fn what_was_handed_over_is_not_handed_on() {
 }
 
 #[tokio::test]
+async fn an_errand_that_comes_too_late_posts_nothing_and_counts_whom_it_did_not_reach() {
+    for (late, is_carried_out) in [(10_000, true), (10_001, false)] {
+        let world = sharing(3);
+        let (last, _) = room_of(&world, 12).await;
+        world.say(&last, "hi").await;
+        let own = world.chat.take_tally();
+        world.outbox.take();
+        world.clock.advance(Duration::from_millis(late));
+        carry_out_errands(&world).await;
+        let tally = world.chat.take_tally();
+        let (delivered, unreached) = if is_carried_out {
+            (own.handed, 0)
+        } else {
+            (0, own.handed)
+        };
+        assert!(own.handed > 0, "{own:?}");
+        assert_eq!((tally.delivered, tally.unreached), (delivered, unreached));
+        assert_eq!(world.receivers().len(), delivered, "{late} ms");
+    }
+}
+
+#[tokio::test]
+async fn an_errand_tells_the_time_since_its_message_and_announcements_tell_none() {
+    let world = sharing(3);
+    let (last, _) = room_of(&world, 12).await;
+    world.outbox.gone(&ConnectionId::new("m05"));
+    world.say(&last, "hi").await;
+    let own = world.chat.take_tally();
+    assert_eq!(own.message, Some(Duration::ZERO), "{own:?}");
+    world.clock.advance(Duration::from_secs(4));
+    carry_out_errands(&world).await;
+    let errand = world.chat.take_tally();
+    assert_eq!(errand.message, Some(Duration::from_secs(4)), "{errand:?}");
+    world.send(&last, json!({"type": "typing"})).await;
+    carry_out_errands(&world).await;
+    assert_eq!(world.chat.take_tally().message, None);
+}
+
+#[tokio::test]
+async fn the_announcement_after_a_message_is_no_part_of_its_time() {
+    let world = World::new();
+    let (last, _) = room_of(&world, 3).await;
+    let gone = ConnectionId::new("m01");
+    world.outbox.gone(&gone);
+    world.outbox.failing(&ConnectionId::new("m00"));
+    world.say(&last, "hi").await;
+    let tally = world.chat.take_tally();
+    // The message and the announcement of who is gone both were tried for a while.
+    assert!(
+        tally.unreached == 2 && tally.took >= Duration::from_millis(1_500),
+        "{tally:?}"
+    );
+    assert_eq!(
+        tally.message,
+        Some(Duration::ZERO),
+        "by the clock, which stands"
+    );
+}
+
+#[tokio::test]
 async fn a_share_that_nobody_takes_is_posted_to_here() {
     let world = sharing(3);
     let (last, _) = room_of(&world, 12).await;
@@ -172,6 +232,7 @@ async fn a_share_that_nobody_takes_is_posted_to_here() {
     let expected = Tally {
         delivered: 11,
         took: tally.took,
+        message: tally.message,
         ..Tally::default()
     };
     assert_eq!(tally, expected);
