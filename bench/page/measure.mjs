@@ -81,14 +81,27 @@ async function conversation() {
   const code = await reader.createRoom('reader');
   const speaker = await Speaker.join(code);
   const frames = [];
-  const measure = async (messages) => {
+  // Each message has its number. The page lets go of what is far above, so what it shows is a part; one that
+  // is missing within it, or at its end, is lost.
+  const numbers = () =>
+    reader.page
+      .locator('[data-message]')
+      .evaluateAll((all) => all.map((it) => Number(/#(\d+)\./.exec(it.textContent)[1])));
+  let lost = 0;
+  const look = async () => {
+    const shown = new Set(await numbers());
+    lost += speaker.said - Math.min(...shown) + 1 - shown.size;
+    return shown.size;
+  };
+  const measure = async () => {
+    const messages = await look();
     for (const [what, work] of Object.entries({ incoming, scrolling, typing })) {
       frames.push({ messages, what, times: await work(reader.page, speaker) });
     }
   };
   await speaker.says(FEW);
   await shows(reader.page, speaker.said);
-  await measure(FEW);
+  await measure();
   // Who reads further up keeps all that comes in; at the bottom the page lets go of what is far above.
   await reader.page.evaluate(() => {
     document.querySelector('[data-log]').scrollTop = 0;
@@ -97,13 +110,13 @@ async function conversation() {
   await speaker.says(MANY - speaker.said);
   await shows(reader.page, speaker.said);
   const filledMs = performance.now() - since;
-  await measure(MANY);
+  await measure();
   await shows(reader.page, speaker.said);
-  const shown = await reader.page.locator('[data-message]').count();
+  const shown = await look();
   const session = await reader.context.newCDPSession(reader.page);
   await session.send('HeapProfiler.collectGarbage');
   const { usedSize } = await session.send('Runtime.getHeapUsage');
-  return { frames, filledMs, said: speaker.said, shown, heapBytes: usedSize, complaints: reader.complaints };
+  return { frames, filledMs, said: speaker.said, shown, lost, heapBytes: usedSize, complaints: reader.complaints };
 }
 
 /** Frame times while 20 messages a second come in. */

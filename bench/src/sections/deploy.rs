@@ -13,6 +13,7 @@ mod growth;
 mod tools;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::error::BenchError;
 use crate::process;
@@ -43,22 +44,10 @@ const GOAL: f64 = 5.0;
 pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, BenchError> {
     let kit = Kit::new(context)?;
     let mut figures = Figures::default();
-    let mut notes = notes();
     for round in 0..context.runs(3, 1) {
         for tool in Tool::ALL {
             crate::tell(&format!("    round {}: {}", round + 1, tool.name()));
-            let life = life(&kit, tool).or_else(|error| {
-                // A client once failed on a change set of its own after minutes, of which we know no cause: what fails
-                // is told in the notes, and tried once more.
-                let told = format!(
-                    "A life of a stack with {} was lost and done again: {error}.",
-                    tool.name()
-                );
-                crate::tell(&format!("    {told}"));
-                let words = told.split_whitespace().collect::<Vec<_>>();
-                notes.push(words.join(" "));
-                life(&kit, tool)
-            })?;
+            let life = life(&kit, tool)?;
             for (task, run, operations) in life {
                 figures.add(tool, task, run, &operations);
             }
@@ -71,7 +60,7 @@ pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, Be
         goals: figures.goals().into_iter().chain([growth_goal]).collect(),
         tables: tables.chain([table]).collect(),
         plots,
-        notes,
+        notes: notes(),
         ..blank
     })
 }
@@ -90,6 +79,8 @@ fn life(kit: &Kit, tool: Tool) -> Result<Vec<(Task, process::Run, Vec<String>)>,
         let Some(mut command) = kit.command(tool, task, &cloud) else {
             continue;
         };
+        // The AWS CLI calls its change sets by the second: two within one second meet each other.
+        std::thread::sleep(Duration::from_millis(1_100));
         let before = cloud.calls();
         let run = process::watch(&mut command)?;
         let operations = cloud.operations_after(before);

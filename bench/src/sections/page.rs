@@ -30,6 +30,7 @@ struct Measured {
     filled_ms: f64,
     said: u64,
     shown: u64,
+    lost: u64,
     heap_bytes: f64,
     complaints: Vec<String>,
 }
@@ -85,7 +86,7 @@ fn told(measured: &Measured, blank: Findings) -> Result<Findings, BenchError> {
     Ok(Findings {
         about: ABOUT.map(str::to_owned).to_vec(),
         tables: vec![loads(measured)?, frames(measured)?],
-        losses: measured.said.saturating_sub(measured.shown),
+        losses: measured.lost,
         notes,
         ..blank
     })
@@ -220,7 +221,7 @@ mod tests {
     fn what_the_script_prints_is_told_and_what_the_page_misses_is_a_loss() {
         let load = r#"{"interactive": 90.5, "painted": 60, "requests": 11, "bytes": 102400, "compressed": 30720}"#;
         let printed = format!(
-            r#"{{"page": [{load}], "empty": [{load}], "filledMs": 9000, "said": 5000, "shown": 4998,
+            r#"{{"page": [{load}], "empty": [{load}], "filledMs": 9000, "said": 5000, "shown": 1200, "lost": 2,
                 "heapBytes": 1048576, "complaints": [],
                 "frames": [{{"messages": 5000, "what": "typing", "times": [16.7, 16.6, 50.0]}}]}}"#
         );
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_page_that_told_nothing_is_an_error_and_no_table() {
-        let printed = r#"{"page": [], "empty": [], "frames": [], "filledMs": 0, "said": 0, "shown": 0,
+        let printed = r#"{"page": [], "empty": [], "frames": [], "filledMs": 0, "said": 0, "shown": 0, "lost": 0,
             "heapBytes": 0, "complaints": []}"#;
         let measured: Measured = serde_json::from_str(printed).unwrap();
         assert!(told(&measured, blank()).is_err());
