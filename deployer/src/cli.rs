@@ -319,7 +319,11 @@ pub(crate) struct DeployArgs {
         long,
         env = "CHATCTL_HOTSWAP",
         value_parser = switch(),
-        conflicts_with_all = ["wwwroot", "cdn", "history_days", "protect", "tag", "express"]
+        conflicts_with_all = [
+            "wwwroot", "cdn", "domain", "certificate_arn", "history_days", "protect", "tag", "express",
+            "role_arn", "allow_replacement", "memory", "throttle_rate", "throttle_burst", "log_retention",
+            "metrics", "dashboard", "alarms", "alarm_email", "alarm_topic", "access_logs"
+        ]
     )]
     pub(crate) hotswap: bool,
 

@@ -164,6 +164,10 @@ async fn a_protected_chat_is_not_destroyed_and_leaves_its_table_if_that_is_asked
     let differs = ["diff", "--json", "--bootstrap", &bootstrap];
     let diff = chatctl::result_on(&ministack, &differs).await;
     assert_eq!(diff["differs"], false, "{diff}");
+    let status = chatctl::run_on(&ministack, &["status", "--bootstrap", &bootstrap]).await;
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("chat-dev"), "{status}");
+    assert!(!status.contains("they differ from here"), "{status}");
 
     let destroy = ["destroy", "--yes"];
     let refused = chatctl::run_on(&ministack, &destroy).await;

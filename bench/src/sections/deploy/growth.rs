@@ -35,7 +35,7 @@ pub(super) fn measure(
     let sizes: &[u32] = if context.is_quick {
         &[10, 30, 100, 300]
     } else {
-        &[10, 100, 1_000, 5_000]
+        &[10, 100, 300, 1_000]
     };
     let cloud = Cloud::start()?;
     cloud.bucket_with(&[]);
