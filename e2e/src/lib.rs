@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //!
+//! - [`browser`]: the tests of the page, as a process.
 //! - [`chatctl`]: building and running the program.
 //! - [`client`]: a WebSocket client that speaks frames of JSON.
 //! - [`conversation`]: the receiver's side of the protocol; [`member`]: a client that loses nothing, and
@@ -13,6 +14,7 @@
 //!
 //! The tests are in `tests/`, those in a browser in `browser/`.
 
+pub mod browser;
 pub mod chatctl;
 pub mod client;
 pub mod conversation;

@@ -21,9 +21,11 @@ mod console;
 mod machine;
 mod proxy;
 mod python;
+mod user;
 
 pub use console::Console;
 pub use machine::{Machine, Moment};
+pub use user::User;
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};

@@ -5,14 +5,14 @@
 use std::path::PathBuf;
 use std::process::Output;
 
-use e2e::ministack::Ministack;
-use e2e::{chatctl, within_deadline};
+use e2e::chatctl;
+use e2e::ministack::{Ministack, User};
 use serde_json::json;
 
 #[tokio::test]
 async fn the_printed_policy_is_enough_for_its_stage_and_opens_no_other() {
     let ministack = Ministack::start().await;
-    let deployer = Deployer::of_stage(&ministack, "dev").await;
+    let deployer = deployer(&ministack, "dev").await;
     let files = Files::new();
     let [one, other, page] = ["one", "other", "page"].map(|it| files.path(it));
     let deploy = ["deploy", "--bootstrap", &one];
@@ -46,43 +46,13 @@ async fn the_printed_policy_is_enough_for_its_stage_and_opens_no_other() {
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/deploys";
 
-/// A person who may do what a stage's policy says.
-struct Deployer<'a> {
-    ministack: &'a Ministack,
-    key: String,
-    secret: String,
-}
-
-impl<'a> Deployer<'a> {
-    async fn of_stage(ministack: &'a Ministack, stage: &str) -> Self {
-        let synth = ["synth", "--stage", stage, "--deployer-policy"];
-        let synth = [&synth[..], &["--role-arn", ROLE]].concat();
-        let printed = chatctl::run(&synth).await.stdout;
-        let policy = String::from_utf8(printed).expect("text");
-        let name = json!({"UserName": "deployer"});
-        ministack.aws("iam", "create_user", name.clone()).await;
-        let made = json!({"PolicyName": "deployer", "PolicyDocument": policy});
-        let made = ministack.aws("iam", "create_policy", made).await;
-        let attach = json!({"UserName": "deployer", "PolicyArn": made["Policy"]["Arn"]});
-        ministack.aws("iam", "attach_user_policy", attach).await;
-        let key = ministack.aws("iam", "create_access_key", name).await;
-        let field = |name: &str| key["AccessKey"][name].as_str().expect(name).to_owned();
-        Self {
-            ministack,
-            key: field("AccessKeyId"),
-            secret: field("SecretAccessKey"),
-        }
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = chatctl::command(arguments);
-        command
-            .envs(self.ministack.environment())
-            .env("AWS_ACCESS_KEY_ID", &self.key)
-            .env("AWS_SECRET_ACCESS_KEY", &self.secret);
-        let output = within_deadline("end of chatctl", command.output()).await;
-        output.expect("chatctl runs")
-    }
+/// Whoever may do what a stage's policy says.
+async fn deployer<'a>(ministack: &'a Ministack, stage: &str) -> User<'a> {
+    let synth = ["synth", "--stage", stage, "--deployer-policy"];
+    let synth = [&synth[..], &["--role-arn", ROLE]].concat();
+    let printed = chatctl::run(&synth).await.stdout;
+    let policy = String::from_utf8(printed).expect("text");
+    User::new(ministack, "deployer", &policy).await
 }
 
 fn succeeds(output: &Output, arguments: &[&str]) {

@@ -8,7 +8,7 @@ use std::process::{Output, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use e2e::chatctl::{self, Dev, send_signal};
-use e2e::ministack::{Console, Machine, Ministack};
+use e2e::ministack::{Console, Machine, Ministack, User};
 use e2e::within_deadline;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
@@ -823,41 +823,6 @@ impl Follower {
         drop(self.lines);
         let status = within_deadline("end", self.child.wait()).await;
         status.expect("waited for").code()
-    }
-}
-
-/// A person who may do what a policy says.
-struct User<'a> {
-    ministack: &'a Ministack,
-    key: String,
-    secret: String,
-}
-
-impl<'a> User<'a> {
-    async fn new(ministack: &'a Ministack, name: &str, policy: &str) -> Self {
-        let user = json!({"UserName": name});
-        ministack.aws("iam", "create_user", user.clone()).await;
-        let made = json!({"PolicyName": name, "PolicyDocument": policy});
-        let made = ministack.aws("iam", "create_policy", made).await;
-        let attach = json!({"UserName": name, "PolicyArn": made["Policy"]["Arn"]});
-        ministack.aws("iam", "attach_user_policy", attach).await;
-        let key = ministack.aws("iam", "create_access_key", user).await;
-        let field = |name: &str| key["AccessKey"][name].as_str().expect(name).to_owned();
-        Self {
-            ministack,
-            key: field("AccessKeyId"),
-            secret: field("SecretAccessKey"),
-        }
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = chatctl::command(arguments);
-        command
-            .envs(self.ministack.environment())
-            .env("AWS_ACCESS_KEY_ID", &self.key)
-            .env("AWS_SECRET_ACCESS_KEY", &self.secret);
-        let output = within_deadline("end of chatctl", command.output()).await;
-        output.expect("chatctl runs")
     }
 }
 

@@ -2,12 +2,11 @@
 //! browser and out of it.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
+use e2e::browser;
 use e2e::chatctl;
 use e2e::ministack::Ministack;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 /// A browser that starts on a busy machine, and people in it.
 const BROWSER_DEADLINE: std::time::Duration = std::time::Duration::from_mins(5);
@@ -181,22 +180,12 @@ async fn urls_are(ministack: &Ministack, result: &Value) {
 
 /// Two people with a browser each, at a phone and at a desk.
 async fn people_talk(ministack: &Ministack, result: &Value, name: &str) {
-    let folder = chatctl::checkout().join("e2e/browser");
-    assert!(
-        folder.join("node_modules/playwright-core").is_dir(),
-        "the browser's driver is missing; `cargo xtask test` installs it, or `npm ci` in `{}`",
-        folder.display()
-    );
-    let browser = Command::new("node")
-        .args(["--test", "--test-reporter", "spec", "deployed.test.mjs"])
-        .current_dir(folder)
+    let browser = browser::tests("deployed.test.mjs")
         .env("SITE", text(&result["site"]))
         .env("PROXY", ministack.proxy())
         .env("CERTIFICATE", ministack.certificate())
         .env("SCREENSHOTS", screenshots())
         .env("NAME", name)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(BROWSER_DEADLINE, browser).await;
     let output = output.expect("people are done in time");

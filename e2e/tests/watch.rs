@@ -5,12 +5,12 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use e2e::browser;
 use e2e::chatctl::{self, Dev, eventually};
 use e2e::client::Client;
 use e2e::terminal::Terminal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
 /// A build of one package, on a machine that builds others at the same time.
 const BUILD_DEADLINE: Duration = Duration::from_mins(4);
@@ -31,6 +31,21 @@ impl Clone {
 
     fn path(&self) -> &str {
         self.0.to_str().expect("a path of characters")
+    }
+
+    /// `chatctl dev --watch` of it, with these variables more. What others have compiled for the checkout is
+    /// used, and nothing of theirs is overwritten.
+    async fn watched(&self, variables: &[(&str, &str)], stderr: Stdio) -> Dev {
+        let _ = chatctl::bootstrap();
+        let own = self.0.join("target").display().to_string();
+        let shared = chatctl::target().display().to_string();
+        let folders = [
+            ("CARGO_TARGET_DIR", own.as_str()),
+            ("CARGO_BUILD_BUILD_DIR", shared.as_str()),
+        ];
+        let arguments = ["--watch", "--checkout", self.path()];
+        let variables = [&folders[..], variables].concat();
+        Dev::start_in(&arguments, &variables, stderr, BUILD_DEADLINE).await
     }
 
     fn read(&self, file: &str) -> String {
@@ -135,16 +150,7 @@ async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing()
     const FILE: &str = "handlers/src/chat/message.rs";
     let _turn = ONE_AT_A_TIME.lock().await;
     let clone = Clone::new("rule");
-    // What others have compiled for the checkout is used, and nothing of theirs is overwritten.
-    let _ = chatctl::bootstrap();
-    let own = clone.0.join("target").display().to_string();
-    let shared = chatctl::target().display().to_string();
-    let variables = [
-        ("CARGO_TARGET_DIR", own.as_str()),
-        ("CARGO_BUILD_BUILD_DIR", shared.as_str()),
-    ];
-    let arguments = ["--watch", "--checkout", clone.path()];
-    let mut dev = Dev::start_in(&arguments, &variables, Stdio::piped(), BUILD_DEADLINE).await;
+    let mut dev = clone.watched(&[], Stdio::piped()).await;
     let said = Said::by(&mut dev);
 
     let until = Arc::new(Mutex::new(false));
@@ -208,15 +214,7 @@ async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing()
 async fn the_page_and_the_template_are_told_of_when_they_change() {
     let _turn = ONE_AT_A_TIME.lock().await;
     let clone = Clone::new("page");
-    let _ = chatctl::bootstrap();
-    let own = clone.0.join("target").display().to_string();
-    let shared = chatctl::target().display().to_string();
-    let variables = [
-        ("CARGO_TARGET_DIR", own.as_str()),
-        ("CARGO_BUILD_BUILD_DIR", shared.as_str()),
-    ];
-    let arguments = ["--watch", "--checkout", clone.path()];
-    let mut dev = Dev::start_in(&arguments, &variables, Stdio::piped(), BUILD_DEADLINE).await;
+    let mut dev = clone.watched(&[], Stdio::piped()).await;
     let said = Said::by(&mut dev);
 
     // Who edits right after the URLs are there has to be seen.
@@ -253,19 +251,13 @@ async fn the_page_and_the_template_are_told_of_when_they_change() {
 async fn on_a_terminal_what_cargo_says_is_not_written_over() {
     let _turn = ONE_AT_A_TIME.lock().await;
     let clone = Clone::new("terminal");
-    let _ = chatctl::bootstrap();
-    let own = clone.0.join("target").display().to_string();
-    let shared = chatctl::target().display().to_string();
     let variables = [
-        ("CARGO_TARGET_DIR", own.as_str()),
-        ("CARGO_BUILD_BUILD_DIR", shared.as_str()),
         ("TERM", "xterm"),
         ("CARGO_TERM_PROGRESS_WHEN", "never"),
         ("CARGO_TERM_COLOR", "never"),
     ];
-    let arguments = ["--watch", "--checkout", clone.path()];
     let terminal = Terminal::new();
-    let dev = Dev::start_in(&arguments, &variables, terminal.stdio(), BUILD_DEADLINE).await;
+    let dev = clone.watched(&variables, terminal.stdio()).await;
     let is_status = |line: &String| line.contains(" connected | ");
     eventually("a last line", || {
         terminal.lines().last().is_some_and(is_status)
@@ -293,19 +285,9 @@ async fn on_a_terminal_what_cargo_says_is_not_written_over() {
 }
 
 async fn a_browser_loads_it_again(dev: &Dev, clone: &Clone) {
-    let folder = chatctl::checkout().join("e2e/browser");
-    assert!(
-        folder.join("node_modules/playwright-core").is_dir(),
-        "the browser's driver is missing; `cargo xtask test` installs it, or `npm ci` in `{}`",
-        folder.display()
-    );
-    let browser = Command::new("node")
-        .args(["--test", "--test-reporter", "spec", "reload.test.mjs"])
-        .current_dir(folder)
+    let browser = browser::tests("reload.test.mjs")
         .env("SITE", &dev.site)
         .env("WWWROOT", clone.0.join("wwwroot"))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(BUILD_DEADLINE, browser).await;
     let output = output.expect("it is done in time").expect("node runs");

@@ -1,7 +1,7 @@
 //! What is on this machine: the tools that build, room for what they build, and a free port.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use tokio::join;
@@ -74,18 +74,16 @@ pub(crate) async fn of_machine(folder: &Path) -> Vec<Finding> {
 /// The first line that a program prints, if it runs.
 async fn told(words: &[&str]) -> Option<String> {
     let (program, arguments) = words.split_first()?;
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(ANSWER_LIMIT, output)
-        .await
-        .ok()?
-        .ok()?;
+    let output = output_of(Command::new(program).args(arguments)).await?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().next().unwrap_or_default().trim();
     output.status.success().then(|| line.to_owned())
+}
+
+/// What a command prints and how it ends, if it does so in time.
+async fn output_of(command: &mut Command) -> Option<Output> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    tokio::time::timeout(ANSWER_LIMIT, output).await.ok()?.ok()
 }
 
 fn of_rust(told: Option<&str>) -> Finding {
@@ -176,16 +174,7 @@ async fn room(checkout: &Path) -> Option<u64> {
     let built = std::env::var_os("CARGO_TARGET_DIR").map(std::path::PathBuf::from);
     let built = built.filter(|it| it.exists());
     let place = built.as_deref().unwrap_or(checkout);
-    let output = Command::new("df")
-        .arg("-Pk")
-        .arg(place)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(ANSWER_LIMIT, output)
-        .await
-        .ok()?
-        .ok()?;
+    let output = output_of(Command::new("df").arg("-Pk").arg(place)).await?;
     free_kb(&String::from_utf8_lossy(&output.stdout))
 }
 

@@ -8,6 +8,7 @@ use super::figures::figures;
 use super::prices::LIST;
 use super::quotas::{Demand, NEW_CONNECTIONS_NAME, Remedy, SHARE_MAX, STAGE_RATE_NAME};
 use super::{Load, Plan};
+use crate::telemetry::grouped;
 
 impl Plan {
     /// For people.
@@ -208,19 +209,6 @@ pub(super) fn number(value: f64) -> String {
         _ => return "0".to_owned(),
     };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// A whole number with its thousands apart.
-pub(super) fn grouped(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 pub(super) fn dollars(value: f64) -> String {
