@@ -1,11 +1,16 @@
 //! The outbox: API Gateway's `@connections`, and Lambda for what others are to post.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use aws_sdk_apigatewaymanagement::Client;
+use aws_sdk_apigatewaymanagement::config::{BehaviorVersion, Builder};
+use aws_sdk_apigatewaymanagement::error::SdkError;
+use aws_sdk_apigatewaymanagement::operation::get_connection::GetConnectionError;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::signed::{Request, SendError, Signer};
-use super::{AwsConfig, LOOK_TIMEOUT, POST_TIMEOUT};
+use super::signed::{Request, Signer};
+use super::{AwsConfig, LOOK_TIMEOUT, POST_TIMEOUT, timeouts};
 use crate::chat::Errand;
 use crate::config::Helper;
 use crate::ports::{ConnectionId, Delivery, Frame, Outbox, PortError};
@@ -23,9 +28,6 @@ const EXECUTE_API: &str = "execute-api";
 /// Handing over an errand. Lambda puts it into a queue.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The waits before further looks at one connection.
-const LOOK_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(300)];
-
 /// Posts frames through `@connections`, each once: whether to try again is decided receiver by receiver.
 #[derive(Clone, Debug)]
 pub struct ManagementOutbox {
@@ -34,12 +36,23 @@ pub struct ManagementOutbox {
     connections: String,
     /// Where errands are handed over, if anywhere.
     invocations: Option<String>,
+    /// What looks at a connection is made of, and what looks, once it is needed: making it takes longer
+    /// than all else in a start, and looks are rare.
+    looks: Builder,
+    looker: OnceLock<Client>,
 }
 
 impl ManagementOutbox {
     /// `endpoint` is the stage's `https://` URL.
     #[must_use]
     pub fn new(config: &AwsConfig, endpoint: &str, helper: Option<&Helper>) -> Self {
+        let looks = Builder::new()
+            .behavior_version(BehaviorVersion::latest())
+            .region(config.region.clone())
+            .credentials_provider(config.credentials.clone())
+            .http_client(config.http_client.clone())
+            .timeout_config(timeouts(LOOK_TIMEOUT))
+            .endpoint_url(endpoint);
         Self {
             signer: Signer::new(config),
             connections: format!("{}/@connections/", endpoint.trim_end_matches('/')),
@@ -48,6 +61,8 @@ impl ManagementOutbox {
                 let endpoint = helper.endpoint.trim_end_matches('/');
                 format!("{endpoint}/2015-03-31/functions/{name}/invocations")
             }),
+            looks,
+            looker: OnceLock::new(),
         }
     }
 
@@ -56,29 +71,9 @@ impl ManagementOutbox {
         format!("{}{id}", self.connections)
     }
 
-    async fn look(&self, uri: &str) -> Result<(), SendError> {
-        let nothing = Frame::new(String::new());
-        let request = Request {
-            method: "GET",
-            uri,
-            service: EXECUTE_API,
-            headers: &[],
-            body: nothing.text(),
-            digest: nothing.digest(),
-            timeout: POST_TIMEOUT,
-        };
-        self.signer.send(request).await
-    }
-
-    async fn look_again(&self, id: &ConnectionId) -> Result<(), SendError> {
-        let uri = self.uri(id);
-        let mut pauses = LOOK_PAUSES.into_iter();
-        loop {
-            match (self.look(&uri).await, pauses.next()) {
-                (Err(error), Some(pause)) if is_passing(&error) => tokio::time::sleep(pause).await,
-                (outcome, _) => return outcome,
-            }
-        }
+    fn looker(&self) -> &Client {
+        self.looker
+            .get_or_init(|| Client::from_conf(self.looks.clone().build()))
     }
 }
 
@@ -126,16 +121,21 @@ impl Outbox for ManagementOutbox {
     }
 
     async fn is_connected(&self, id: &ConnectionId) -> Result<bool, PortError> {
-        let looked = tokio::time::timeout(LOOK_TIMEOUT, self.look_again(id)).await;
-        match looked.unwrap_or(Err(SendError::TimedOut(LOOK_TIMEOUT))) {
-            Ok(()) => Ok(true),
-            Err(error) if error.status() == Some(410) => Ok(false),
+        let look = self.looker().get_connection().connection_id(id.as_str());
+        match look.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_gone(&error) => Ok(false),
             Err(error) => Err(PortError::new("look at a connection", error)),
         }
     }
 }
 
-/// Whether another try may help.
-fn is_passing(error: &SendError) -> bool {
-    error.status().is_none_or(|code| code == 429 || code >= 500)
+/// `410 Gone`, by the error's name or, should a proxy have dropped that header, by the status.
+fn is_gone(error: &SdkError<GetConnectionError>) -> bool {
+    error
+        .as_service_error()
+        .is_some_and(GetConnectionError::is_gone_exception)
+        || error
+            .raw_response()
+            .is_some_and(|response| response.status().as_u16() == 410)
 }

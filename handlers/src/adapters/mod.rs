@@ -1,5 +1,5 @@
 //! The ports, on AWS: DynamoDB, `@connections`, the operating system's clock and randomness. Nothing
-//! else in this crate names an AWS SDK. `@connections` and Lambda are called without one (`signed.rs`).
+//! else in this crate names an AWS SDK. Posts and errands are sent without one (`signed.rs`).
 
 mod dynamodb;
 mod http;
