@@ -8,12 +8,14 @@
 //! * `find`: where the file is.
 //! * `schema`: what may stand in it, out of the command line's own description.
 //! * `read`: the file's text as values with their places, checked.
+//! * `precedence`: which of two settings counts that exclude each other.
 //! * `apply`: values as defaults of the command line.
 //! * `error`: what is wrong with a file.
 
 mod apply;
 mod error;
 mod find;
+mod precedence;
 mod read;
 mod schema;
 #[cfg(test)]
@@ -25,10 +27,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, CommandFactory, Parser};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
 use crate::error::Error;
+use precedence::SetAside;
 use read::{Settings, Value};
 use schema::Schema;
 
@@ -49,9 +52,15 @@ pub(crate) struct Parsed {
 pub(crate) struct Origin {
     file: Option<String>,
     values: Vec<Value>,
+    aside: Vec<SetAside>,
 }
 
 impl Origin {
+    /// What was said and does not count, and beside what, as people read it.
+    pub(crate) fn set_aside(&self) -> Vec<String> {
+        SetAside::lines(&self.aside)
+    }
+
     /// The file, if anything of it counts.
     pub(crate) fn file(&self) -> Option<&str> {
         self.file.as_deref().filter(|_| !self.values.is_empty())
@@ -94,7 +103,9 @@ pub(crate) fn parse(
     folder: &Path,
 ) -> Result<Parsed, Error> {
     let arguments: Vec<_> = arguments.into_iter().collect();
-    let by_hand = Cli::try_parse_from(&arguments);
+    let aside = precedence::weigh(&Cli::command(), &arguments, &[])?;
+    let command = precedence::without_variables(Cli::command(), &aside);
+    let by_hand = read(command.clone(), &arguments);
     let may_be_mended =
         matches!(&by_hand, Err(error) if error.kind() == ErrorKind::MissingRequiredArgument);
     if let Err(error) = by_hand
@@ -102,12 +113,15 @@ pub(crate) fn parse(
     {
         return Err(error.into());
     }
-    let command = Cli::command().ignore_errors(may_be_mended);
-    let matches = command.try_get_matches_from(&arguments)?;
+    let lenient = command.clone().ignore_errors(may_be_mended);
+    let matches = lenient.try_get_matches_from(&arguments)?;
     let Some(path) = path(&matches, folder) else {
         return Ok(Parsed {
-            cli: Cli::try_parse_from(&arguments)?,
-            origin: Origin::default(),
+            cli: read(command, &arguments)?,
+            origin: Origin {
+                aside,
+                ..Origin::default()
+            },
         });
     };
     let shown = path.strip_prefix(folder).unwrap_or(&path);
@@ -119,15 +133,23 @@ pub(crate) fn parse(
     })?;
     let base = path.parent().unwrap_or(folder);
     let settings = Settings::read(&shown, base, &text, &Schema::new(&Cli::command()))?;
-    let values = settings.of(stage(&matches).as_deref());
-    let (cli, values) = apply::apply(&arguments, values)?;
+    let mut values = settings.of(stage(&matches).as_deref());
+    let aside = precedence::weigh(&Cli::command(), &arguments, &values)?;
+    values.retain(|value| !aside.iter().any(|it| it.is(&value.key)));
+    let command = precedence::without_variables(Cli::command(), &aside);
+    let (cli, values) = apply::apply(command, &arguments, values)?;
     Ok(Parsed {
         cli,
         origin: Origin {
             file: Some(shown),
             values,
+            aside,
         },
     })
+}
+
+fn read(command: Command, arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
 /// The file that was named, where nothing stands for none; or else the one that is there.

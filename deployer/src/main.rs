@@ -77,6 +77,9 @@ fn main() -> std::process::ExitCode {
         if let Some(file) = origin.file() {
             output.note(&format!("settings of `{file}`"));
         }
+        for line in origin.set_aside() {
+            output.note(&line);
+        }
         run(cli, &mut output).map_err(|error| origin.explain(error))
     });
     let code = match result {

@@ -10,15 +10,16 @@ use super::read::Value;
 use super::schema::{Flag, Schema};
 use crate::cli::Cli;
 
-/// Reads the command line with a file's values as defaults, and gives those that count.
+/// Reads a command line with a file's values as defaults, and gives those that count.
 ///
 /// # Errors
 /// [`clap::Error`], if the command line is wrong.
 pub(super) fn apply(
+    command: Command,
     arguments: &[OsString],
     values: Vec<Value>,
 ) -> Result<(Cli, Vec<Value>), clap::Error> {
-    let command = with_defaults(Cli::command(), &values);
+    let command = with_defaults(command, &values);
     let matches = match command.clone().try_get_matches_from(arguments) {
         // What another flag needs has to be given, and a default is not. So it is.
         Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {

@@ -88,6 +88,24 @@ pub(crate) enum ConfigError {
         /// Why not, and what it can be.
         refusal: Box<Refusal>,
     },
+    /// Two settings of one table, of which only one can be.
+    #[error("{place}: `{key}` does not go with `{other}`")]
+    BothInFile {
+        /// Where.
+        place: Place,
+        /// The one.
+        key: String,
+        /// The other one.
+        other: String,
+    },
+    /// Two variables, of which only one can be.
+    #[error("{one} does not go with {other}")]
+    BothVariables {
+        /// The one.
+        one: String,
+        /// The other one.
+        other: String,
+    },
     /// The settings as a whole do not take it.
     #[error("{place}: `{key}`: {refused}")]
     Refused {
@@ -145,6 +163,13 @@ impl ConfigError {
                     .map(|it| format!("\"{it}\""))
                     .collect();
                 format!("it can be {}", allowed.join(" or "))
+            }
+            Self::BothInFile { key, other, .. } => format!(
+                "take one of them out; for one stage, `{key} = \"\"` or `{other} = \"\"` below \
+                 `[stages.NAME]` takes back what is set for all"
+            ),
+            Self::BothVariables { .. } => {
+                "unset one of them; a flag wins over a variable, whatever that says".to_owned()
             }
             Self::Refused { refused, .. } => refused.hint(),
         }

@@ -36,6 +36,8 @@ pub(crate) struct Value {
     pub(crate) values: Vec<String>,
     /// Where it stands.
     pub(crate) place: Place,
+    /// Whether it is said for one stage alone.
+    pub(crate) is_of_stage: bool,
 }
 
 /// What one table says: settings, and tags by their keys.
@@ -109,6 +111,7 @@ impl Settings {
             key: TAG.to_owned(),
             values: tags,
             place,
+            is_of_stage: false,
         });
         settings.into_values().chain(tags).collect()
     }
@@ -236,6 +239,7 @@ impl Reader<'_> {
             key: name.to_owned(),
             values,
             place,
+            is_of_stage,
         })
     }
 

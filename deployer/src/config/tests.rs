@@ -1,5 +1,6 @@
 //! Files and what comes of them, and what their writers read of their mistakes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -120,6 +121,123 @@ fn a_flag_wins_over_the_file() {
     let settings = deploy(FILE, &arguments);
     assert_eq!((settings.history_days, settings.cdn), (1, Cdn::On));
     assert_eq!(settings.account.region.as_deref(), Some("eu-west-1"));
+}
+
+/// What a stack would be given for alarms and a domain, and what is told of settings that do not count.
+fn excluded(text: &str, arguments: &[&str]) -> (BTreeMap<&'static str, String>, Vec<String>) {
+    let arguments = [&["deploy"], arguments].concat();
+    let Parsed { cli, origin } = parsed(text, &arguments);
+    let Command::Deploy(args) = cli.command else {
+        panic!("{arguments:?}");
+    };
+    let settings = DeploySettings::new(&args).unwrap();
+    let mut given = BTreeMap::from(settings.operations.parameters());
+    given.insert("Cdn", settings.cdn.to_string());
+    let domain = settings.domain.map(|it| it.name.to_string());
+    given.insert("DomainName", domain.unwrap_or_default());
+    (given, origin.set_aside())
+}
+
+const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:on-call";
+const DOMAIN: &str = "domain = \"chat.example.org\"\n\
+    certificate-arn = \"arn:aws:acm:us-east-1:123456789012:certificate/1\"\n";
+
+#[test]
+fn of_two_that_exclude_each_other_the_more_explicit_one_counts() {
+    let email = "alarm-email = \"ann@example.org\"\n";
+    let (given, told) = excluded(email, &["--alarm-topic", TOPIC]);
+    assert_eq!(given["AlarmTopicArn"], TOPIC);
+    assert_eq!(
+        given["AlarmEmail"], "",
+        "the file's, and a flag says another"
+    );
+    assert_eq!(
+        told,
+        ["beside `--alarm-topic` this does not count: `alarm-email` (chatctl.toml:1:1)"]
+    );
+    let (given, _) = excluded(email, &["--alarms", "off"]);
+    assert_eq!((&*given["Alarms"], &*given["AlarmEmail"]), ("off", ""));
+
+    let (given, told) = excluded(DOMAIN, &["--cdn", "off"]);
+    assert_eq!((&*given["Cdn"], &*given["DomainName"]), ("off", ""));
+    assert_eq!(
+        told,
+        ["beside `--cdn off` this does not count: \
+          `domain` (chatctl.toml:1:1), `certificate-arn` (chatctl.toml:2:1)"]
+    );
+    let certificate = "arn:aws:acm:us-east-1:123456789012:certificate/1";
+    let by_hand = [
+        "--domain",
+        "a.example.org",
+        "--certificate-arn",
+        certificate,
+    ];
+    let (given, told) = excluded("cdn = \"off\"", &by_hand);
+    assert_eq!(
+        (&*given["Cdn"], &*given["DomainName"]),
+        ("on", "a.example.org")
+    );
+    assert_eq!(told.len(), 1, "{told:?}");
+
+    // What a stage says is more than what is said for all.
+    let of_stages = format!("{email}[stages.prod]\nalarm-topic = \"{TOPIC}\"\n");
+    let (given, told) = excluded(&of_stages, &["--stage", "prod"]);
+    assert_eq!(
+        (&*given["AlarmTopicArn"], &*given["AlarmEmail"]),
+        (TOPIC, "")
+    );
+    assert_eq!(told.len(), 1, "{told:?}");
+    let (given, told) = excluded(&of_stages, &[]);
+    assert_eq!(given["AlarmEmail"], "ann@example.org");
+    assert_eq!(told, [""; 0]);
+    // To take it back is to say nothing else.
+    let back = format!("{email}[stages.prod]\nalarm-email = \"\"\n");
+    let (given, told) = excluded(&back, &["--stage", "prod"]);
+    assert_eq!(given["AlarmEmail"], "");
+    assert_eq!(told, [""; 0]);
+}
+
+#[test]
+fn two_of_one_table_that_exclude_each_other_are_refused_with_their_remedy() {
+    let text = format!("alarm-email = \"ann@example.org\"\nalarm-topic = \"{TOPIC}\"");
+    let folder = Folder::with(&text);
+    let error = folder.parse(&["deploy"]).unwrap_err();
+    assert_eq!(error.exit_code() as u8, 2);
+    assert_eq!(
+        told(&error),
+        "error: chatctl.toml:2:1: `alarm-topic` does not go with `alarm-email`\n\
+         hint: take one of them out; for one stage, `alarm-topic = \"\"` or `alarm-email = \"\"` below \
+         `[stages.NAME]` takes back what is set for all"
+    );
+    // Whoever says neither has no say in it, and a verb that knows neither does not care.
+    folder.parse(&["urls"]).unwrap();
+    folder.parse(&["deploy", "--alarms", "off"]).unwrap();
+    let Parsed { cli, .. } = parsed(&format!("cdn = \"off\"\n{DOMAIN}"), &["deploy"]);
+    let Command::Deploy(args) = cli.command else {
+        panic!("a deploy");
+    };
+    let error = DeploySettings::new(&args).unwrap_err();
+    assert_eq!(error.to_string(), "`--domain` does not go with `--cdn off`");
+}
+
+#[test]
+fn a_swap_leaves_the_files_settings_aside_and_says_so() {
+    let text = format!(
+        "region = \"eu-central-1\"\nmemory = 512\nrole-arn = \"nonsense\"\n{DOMAIN}[tags]\na = \"b\""
+    );
+    let Parsed { cli, origin } = parsed(&text, &["deploy", "--hotswap"]);
+    let Command::Deploy(args) = cli.command else {
+        panic!("a deploy");
+    };
+    let settings = DeploySettings::new(&args).unwrap();
+    assert!(settings.hotswap);
+    assert_eq!(settings.account.region.as_deref(), Some("eu-central-1"));
+    let told = origin.set_aside();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("beside `--hotswap` this does not count: "));
+    for key in ["memory", "role-arn", "domain", "tag"] {
+        assert!(told[0].contains(&format!("`{key}` (")), "{told:?}");
+    }
 }
 
 #[test]
