@@ -113,9 +113,11 @@ pub(crate) trait Presence {
     /// Whether a resource is there; nothing where there is no way to look for its type.
     async fn is_there(&self, resource: &StackResource) -> Result<Option<bool>, CloudError>;
 
-    /// What has become of each resource of a stack that is gone, in AWS's words, by its name in the
-    /// template.
-    async fn fates(&self, stack_id: &str) -> Result<Vec<(String, String)>, CloudError>;
+    /// What has become of each resource of a stack, in AWS's words, even if the stack is gone.
+    async fn fates(&self, stack_id: &str) -> Result<Vec<(StackResource, String)>, CloudError>;
+
+    /// The id of the stack of that name that went last, as long as AWS knows of it: 90 days.
+    async fn last_gone(&self, name: &str) -> Result<Option<String>, CloudError>;
 }
 
 /// How CloudFormation is to work.
@@ -231,6 +233,11 @@ impl StackView {
     /// The AWS partition that it is in, `aws` but for China and a government.
     pub(crate) fn partition(&self) -> &str {
         self.id.split(':').nth(1).unwrap_or("aws")
+    }
+
+    /// The Region that it is in, out of its id (an ARN).
+    pub(crate) fn region(&self) -> &str {
+        self.id.split(':').nth(3).unwrap_or("unknown")
     }
 
     /// The AWS account that it is in, out of its id (an ARN).

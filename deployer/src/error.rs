@@ -11,6 +11,7 @@ use crate::commands::dev::WatchError;
 use crate::config::ConfigError;
 use crate::functions::FunctionError;
 use crate::output::OutputError;
+use crate::protection;
 use crate::releases::ReleaseError;
 use crate::settings::SettingsError;
 use crate::site::SiteError;
@@ -124,6 +125,18 @@ pub(crate) enum Error {
         /// Its stage.
         stage: String,
     },
+    /// What is left of a chat that is none is protected.
+    #[error(
+        "`{stack}` is in {status} and somebody has protected it against deletion: nothing was done"
+    )]
+    ProtectedByHand {
+        /// The stack.
+        stack: String,
+        /// What it is in.
+        status: String,
+        /// Where it is.
+        region: String,
+    },
     /// The table is to be kept, and would not be.
     #[error("`{stack}` is not protected: its table would go with it, and nothing was done")]
     NothingKept {
@@ -230,6 +243,7 @@ impl Error {
             | Self::Settings(_)
             | Self::Config(_)
             | Self::Protected { .. }
+            | Self::ProtectedByHand { .. }
             | Self::NothingKept { .. }
             | Self::Unconfirmed => ExitCode::Usage,
             Self::Template(_)
@@ -291,6 +305,10 @@ impl Error {
             Self::Protected { stage, .. } => Some(format!(
                 "`chatctl deploy --stage {stage} --protect off` lifts that; `chatctl destroy --stage \
                  {stage} --keep-table` deletes all but the table with its messages"
+            )),
+            Self::ProtectedByHand { stack, region, .. } => Some(format!(
+                "`{}` lifts that; then run the same command again",
+                protection::lifting(stack, region)
             )),
             Self::NothingKept { stage, .. } => Some(format!(
                 "`chatctl deploy --stage {stage} --protect on` first has the table outlive the stack"

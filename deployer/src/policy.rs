@@ -101,8 +101,12 @@ static CALLER: [Grant; 10] = [
         ],
         STACKS,
     ),
-    // Of all stacks: whether a chat is left that needs the packages.
-    Grant::new("AllStacks", &["cloudformation:DescribeStacks"], &["*"]),
+    // Of all stacks: whether a chat is left that needs the packages, and which one went last.
+    Grant::new(
+        "AllStacks",
+        &["cloudformation:DescribeStacks", "cloudformation:ListStacks"],
+        &["*"],
+    ),
     Grant::new(
         "Buckets",
         &["s3:ListBucket", "s3:ListBucketVersions"],
@@ -774,6 +778,7 @@ mod tests {
             .collect();
         let listing = [
             "cloudformation:DescribeStacks",
+            "cloudformation:ListStacks",
             "logs:DescribeLogGroups",
             "logs:DescribeResourcePolicies",
         ];

@@ -1,6 +1,6 @@
 //! A chat's protection on AWS: what it is now, and switching the part that no template holds.
 
-use crate::cloud::{StackView, Stacks};
+use crate::cloud::{StackView, Stacks, Wanted};
 use crate::error::Error;
 use crate::output::Output;
 use crate::template::Protection;
@@ -35,6 +35,40 @@ pub(crate) fn keeps_table(stack: &StackView) -> bool {
 pub(crate) fn forbids_deletion(stack: &StackView) -> bool {
     let came_up = !NEVER_CAME_UP.contains(&stack.status.as_str());
     stack.is_protected || (keeps_table(stack) && came_up)
+}
+
+/// Whether a stack that has to be deleted to start over would leave a table behind: a deletion was begun and has
+/// failed.
+pub(crate) fn forbids_starting_over(stack: &StackView) -> bool {
+    let came_up = !NEVER_CAME_UP.contains(&stack.status.as_str());
+    keeps_table(stack) && came_up && stack.status.is_beyond_repair()
+}
+
+/// Whether nothing but its own protection keeps a stack from being deleted to start over.
+pub(crate) fn hinders_starting_over(stack: &StackView) -> bool {
+    stack.is_protected && stack.status.is_beyond_repair() && !forbids_starting_over(stack)
+}
+
+/// Whether a stack of which nothing can be made any more is kept by its own protection alone, which somebody
+/// has switched on by hand: nothing of it outlives a deletion.
+pub(crate) fn is_kept_by_hand(stack: &StackView) -> bool {
+    stack.is_protected && !keeps_table(stack) && stack.status.is_beyond_repair()
+}
+
+/// Whether a deploy lifts the stack's own protection. Where nothing is said it is wanted as it is.
+pub(crate) fn is_lifted_by(wanted: &Wanted) -> bool {
+    let parameters = wanted.parameters.iter();
+    parameters
+        .filter(|(name, _)| name == PARAMETER)
+        .any(|(_, value)| *value == Protection::Off.to_string())
+}
+
+/// The command that lifts a stack's own protection, for whoever wants nothing else.
+pub(crate) fn lifting(stack: &str, region: &str) -> String {
+    format!(
+        "aws cloudformation update-termination-protection --region {region} --stack-name {stack} \
+         --no-enable-termination-protection"
+    )
 }
 
 /// Switches the stack's own protection, and tells whether there was anything to switch. After the stack
@@ -94,6 +128,27 @@ mod tests {
             assert_eq!(asked_for(&stack), asked, "{stack:?}");
             assert_eq!(forbids_deletion(&stack), forbids, "{stack:?}");
             assert_eq!(keeps_table(&stack), parameter == "on");
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_repair_is_deleted_to_start_over_unless_a_table_would_be_left_behind() {
+        for (status, parameter, is_protected, forbids, hinders, by_hand) in [
+            ("CREATE_COMPLETE", "on", true, false, false, false),
+            ("UPDATE_ROLLBACK_FAILED", "off", true, false, false, false),
+            ("ROLLBACK_COMPLETE", "off", false, false, false, false),
+            ("ROLLBACK_COMPLETE", "off", true, false, true, true),
+            // `--keep-table` deletes it, and there is no table.
+            ("ROLLBACK_COMPLETE", "on", true, false, true, false),
+            ("ROLLBACK_COMPLETE", "on", false, false, false, false),
+            ("DELETE_FAILED", "off", true, false, true, true),
+            ("DELETE_FAILED", "on", false, true, false, false),
+            ("DELETE_FAILED", "on", true, true, false, false),
+        ] {
+            let stack = stack(status, parameter, is_protected);
+            assert_eq!(forbids_starting_over(&stack), forbids, "{stack:?}");
+            assert_eq!(hinders_starting_over(&stack), hinders, "{stack:?}");
+            assert_eq!(is_kept_by_hand(&stack), by_hand, "{stack:?}");
         }
     }
 }

@@ -23,6 +23,7 @@ looks = asyncio.Event()
 def install():
     handlers._ACTION_HANDLERS["CreateChangeSet"] = create_change_set
     handlers._ACTION_HANDLERS["DeleteStack"] = delete_stack
+    handlers._ACTION_HANDLERS["ListStackResources"] = list_stack_resources
     cloudformation._ACTION_HANDLERS = handlers._ACTION_HANDLERS
     stacks._provision_resource = failing(stacks._provision_resource, name_at=1, stack_at=3)
     stacks._update_resource = failing(stacks._update_resource, name_at=5, stack_at=4)
@@ -30,6 +31,8 @@ def install():
         if hasattr(module, "_create_stack_task_in_region"):
             module._create_stack_task_in_region = begin
         module._add_event = add_event
+        if hasattr(module, "_delete_stack_async"):
+            module._delete_stack_async = delete_all
     lambda_svc._emit_lambda_logs = emit_lambda_logs
 
 
@@ -112,6 +115,36 @@ def delete_stack(params):
             "ValidationError", f"Stack [{stack['StackId']}] cannot be deleted while in status {status}"
         )
     return delete_inner(params)
+
+
+# What a deletion has done with each resource is told, of a stack that is gone as well.
+
+deleted = {}
+delete_all_inner = stacks._delete_stack_async
+list_inner = handlers._list_stack_resources
+
+
+async def delete_all(stack_name, stack_id, *rest, **named):
+    stack = handlers._resolve_stack(stack_id)
+    before = dict(stack.get("_resources", {})) if stack else {}
+    await delete_all_inner(stack_name, stack_id, *rest, **named)
+    statuses = {it["LogicalResourceId"]: it["ResourceStatus"] for it in cloudformation._stack_events.get(stack_id, [])}
+    done = deleted.setdefault(stack_id, {})
+    for name, resource in before.items():
+        if name not in stack["_resources"]:
+            done[name] = {**resource, "ResourceStatus": statuses[name]}
+
+
+def list_stack_resources(params):
+    stack = handlers._resolve_stack(helpers._p(params, "StackName"))
+    if not stack:
+        return list_inner(params)
+    present = stack.get("_resources", {})
+    stack["_resources"] = {**deleted.get(stack["StackId"], {}), **present}
+    try:
+        return list_inner(params)
+    finally:
+        stack["_resources"] = present
 
 
 # What a user asks for begins with the event of the stack that says so.

@@ -7,7 +7,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use e2e::chatctl;
-use e2e::ministack::{Machine, Ministack, OTHER_REGION};
+use e2e::ministack::{Machine, Ministack, Moment, OTHER_REGION};
 use serde_json::{Value, json};
 
 /// A call is tried eight times, with pauses that grow up to 20 s.
@@ -294,6 +294,161 @@ async fn a_stack_that_somebody_else_made_is_not_touched() {
     // There is no chat, and no bucket of ours either.
     succeeded(&machine.run(&["destroy", "--yes"]).await);
     assert_eq!(console.inventory().await, before);
+}
+
+#[tokio::test]
+async fn over_a_deletion_that_has_failed_no_deploy_leaves_the_kept_table_behind() {
+    let ministack = Ministack::start().await;
+    let machine = ministack.machine().await;
+    let mut console = machine.console();
+    let files = Files::new("kept");
+    succeeded(
+        &machine
+            .run(&[&files.deploy()[..], &["--protect", "on"]].concat())
+            .await,
+    );
+    let resources = json!({"StackName": "chat-dev"});
+    let resources = console.aws("cloudformation", "list_stack_resources", resources);
+    let resources = resources.await;
+    let id = |kind: &str| {
+        let all = resources["StackResourceSummaries"].as_array();
+        let found = all.into_iter().flatten();
+        let found = found
+            .filter(|it| it["ResourceType"] == kind)
+            .collect::<Vec<_>>();
+        let id = found[0]["PhysicalResourceId"].as_str();
+        id.expect("it has one").to_owned()
+    };
+    let (table, bucket) = (id("AWS::DynamoDB::Table"), id("AWS::S3::Bucket"));
+
+    // Somebody goes on writing to the bucket.
+    let keep = ["destroy", "--yes", "--keep-table"];
+    machine
+        .hold("cloudformation:DeleteStack", 1, Moment::Before)
+        .await;
+    let destroyed = machine.run(&keep);
+    let refilled = async {
+        e2e::within_deadline("the deletion", machine.held()).await;
+        let object = json!({"Bucket": bucket, "Key": "late", "Body": files.functions});
+        console.aws("s3", "put_object", object).await;
+        machine.let_go().await;
+    };
+    let (destroyed, ()) = futures_util::join!(destroyed, refilled);
+    tells(&destroyed, "is in DELETE_FAILED", "not empty", "hint: ");
+    let said = String::from_utf8_lossy(&destroyed.stderr);
+    assert!(said.contains(&format!("the table `{table}` in ")), "{said}");
+
+    let refused = format!(
+        "error: the stack `chat-dev` is in DELETE_FAILED: to start over would leave its table behind, \
+         with all messages, and nothing was done\n\
+         hint: `chatctl destroy --stage dev --keep-table` ends the deletion and tells what the table is \
+         called; docs/protection.md tells how to go back to it"
+    );
+    let diff = ["diff", "--bootstrap", &files.functions];
+    for command in [&files.deploy()[..], &diff] {
+        assert_eq!(error(&machine.run(command).await), refused, "{command:?}");
+    }
+    is_in("DELETE_FAILED", &console.inventory().await);
+    // The deletion has passed over it already, and then the stack is gone altogether.
+    for _ in 0..2 {
+        let output = machine.run(&keep).await;
+        succeeded(&output);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let named = format!("the table `{table}` stays, with all messages: arn:aws:dynamodb:");
+        assert!(said.contains(&named), "{said}");
+        assert!(said.contains(&format!("(AWS::DynamoDB::Table) {table}: kept")));
+    }
+    let gone = json!({"TableName": table});
+    console.aws("dynamodb", "delete_table", gone).await;
+    let output = machine.run(&keep).await;
+    succeeded(&output);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !said.contains(&table),
+        "nobody is told of what is gone: {said}"
+    );
+}
+
+#[tokio::test]
+async fn a_stack_that_never_came_up_and_was_protected_by_hand_is_no_dead_end() {
+    let ministack = Ministack::start().await;
+    let machine = ministack.machine().await;
+    let mut console = machine.console();
+    let files = Files::new("by-hand");
+    fails(&machine, "ActionFunction", "no such thing").await;
+    let failed = machine.run(&files.deploy()).await;
+    tells(&failed, "`ActionFunction`", "no such thing", "");
+    is_in("ROLLBACK_COMPLETE", &console.inventory().await);
+    let by_hand = json!({"StackName": "chat-dev", "EnableTerminationProtection": true});
+    console
+        .aws("cloudformation", "update_termination_protection", by_hand)
+        .await;
+    let before = console.inventory().await;
+
+    let remedy = "`aws cloudformation update-termination-protection --region us-east-1 --stack-name \
+         chat-dev --no-enable-termination-protection`";
+    let diff = ["diff", "--bootstrap", &files.functions];
+    for command in [&files.deploy()[..], &diff] {
+        assert_eq!(
+            error(&machine.run(command).await),
+            format!(
+                "error: the stack `chat-dev` is in ROLLBACK_COMPLETE and protected against deletion: \
+                 nothing was done\n\
+                 hint: `chatctl deploy --protect off` lifts that and starts over; {remedy} lifts it alone"
+            ),
+            "{command:?}"
+        );
+    }
+    for more in [&[][..], &["--keep-table"]] {
+        let output = machine.run(&[&["destroy", "--yes"], more].concat()).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        let told = format!(
+            "error: `chat-dev` is in ROLLBACK_COMPLETE and somebody has protected it against deletion: \
+             nothing was done\n\
+             hint: {remedy} lifts that; then run the same command again"
+        );
+        assert!(said.contains(&told), "{said}");
+    }
+    assert_eq!(console.inventory().await, before);
+
+    succeeded(
+        &machine
+            .run(&[&files.deploy()[..], &["--protect", "off"]].concat())
+            .await,
+    );
+    is_in("CREATE_COMPLETE", &console.inventory().await);
+    succeeded(&machine.run(&["destroy", "--yes"]).await);
+}
+
+#[tokio::test]
+async fn of_a_variable_and_a_flag_that_exclude_each_other_the_flag_counts_and_says_so() {
+    let topic = "arn:aws:sns:eu-central-1:123456789012:on-call";
+    let run = async |variables: &[(&str, &str)], flags: &[&str]| {
+        // Nothing is asked of AWS: there are no credentials.
+        let command = chatctl::command(&[&["status"], flags].concat())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(variables.iter().copied())
+            .output();
+        let output = e2e::within_deadline("end of chatctl", command).await;
+        let output = output.expect("chatctl runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let email = ("CHATCTL_ALARM_EMAIL", "ann@example.org");
+    let (_, said) = run(&[email], &["--alarm-topic", topic]).await;
+    assert!(
+        said.contains("beside `--alarm-topic` this does not count: `CHATCTL_ALARM_EMAIL`\n"),
+        "{said}"
+    );
+    assert!(!said.contains("cannot be used with"), "{said}");
+    let (code, said) = run(&[email, ("CHATCTL_ALARM_TOPIC", topic)], &[]).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(
+        said.trim_end(),
+        "error: `CHATCTL_ALARM_TOPIC` does not go with `CHATCTL_ALARM_EMAIL`\n\
+         hint: unset one of them; a flag wins over a variable, whatever that says"
+    );
 }
 
 #[tokio::test]

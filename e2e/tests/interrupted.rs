@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
-use e2e::ministack::{Console, Machine, Ministack, Moment};
+use e2e::ministack::{Console, Machine, Ministack, Moment, REGION};
 use e2e::{chatctl, within_deadline};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -103,6 +103,61 @@ async fn an_update_that_is_killed_anywhere_is_finished_by_the_next_one() {
     .await;
     updates.were_everywhere();
     of_the_page.were_everywhere();
+}
+
+#[tokio::test]
+async fn a_table_that_is_kept_is_named_before_the_deletion_and_again_wherever_that_was_killed() {
+    let ministack = slow_ministack().await;
+    let files = Files::new("kept");
+    let machine = ministack.machine().await;
+    let mut console = machine.console();
+    let protected = |stage: &str| [files.deploy(stage), with("--protect", "on")].concat();
+    let keep = |stage: &str| [destroy(stage), vec!["--keep-table".to_owned()]].concat();
+    succeeded(&machine.run(&words(&protected("dev"))).await, "deploy");
+    let kills = Kills::of(&machine, &keep("dev")).await;
+    delete_tables(&mut console).await;
+
+    join_all((0..LANES).map(async |lane| {
+        let stage = &format!("lane-{lane}");
+        let machine = ministack.machine().await;
+        let mut console = machine.console();
+        while let Some(kill) = kills.next() {
+            if !changes_something(&kill.action) {
+                continue;
+            }
+            let name = format!("`chatctl destroy --keep-table` {kill}");
+            succeeded(&machine.run(&words(&protected(stage))).await, &name);
+            let tables = console.aws("dynamodb", "list_tables", json!({})).await;
+            let table = text(&tables["TableNames"][0]).to_owned();
+            let killed = killed(&machine, &keep(stage), &kill, &name).await;
+            let said = killed.map(|it| String::from_utf8_lossy(&it.stderr).into_owned());
+            if let Some(said) = said {
+                let named =
+                    format!("the table `{table}` in {REGION} stays: arn:aws:dynamodb:{REGION}:");
+                assert!(said.contains(&named), "{name}: {said}");
+            }
+            let again = [keep(stage), vec!["--json".to_owned()]].concat();
+            let output = machine.run(&words(&again)).await;
+            succeeded(&output, &name);
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            let result = stdout.lines().next_back().unwrap_or_default();
+            let result: Value = serde_json::from_str(result).expect("the last line is the result");
+            assert_eq!(result["kept"][0]["id"], table.as_str(), "{name}: {result}");
+            assert_eq!(result["kept"].as_array().map(Vec::len), Some(1), "{name}");
+            let arn = text(&result["kept"][0]["arn"]);
+            assert!(arn.ends_with(&format!(":table/{table}")), "{name}: {arn}");
+            delete_tables(&mut console).await;
+        }
+    }))
+    .await;
+}
+
+async fn delete_tables(console: &mut Console) {
+    let tables = console.aws("dynamodb", "list_tables", json!({})).await;
+    for table in tables["TableNames"].as_array().into_iter().flatten() {
+        let table = json!({"TableName": table});
+        console.aws("dynamodb", "delete_table", table).await;
+    }
 }
 
 #[tokio::test]
@@ -322,7 +377,7 @@ async fn finished_by_the_next(
     let mut name = format!("`chatctl {}`", command[0]);
     if let Some(kill) = kill {
         name = format!("{name} {kill}");
-        if !is_killed(machine, command, &kill, &name).await {
+        if killed(machine, command, &kill, &name).await.is_none() {
             kills.missed.borrow_mut().push(kill);
         }
     }
@@ -330,8 +385,13 @@ async fn finished_by_the_next(
     name
 }
 
-/// Whether the command has come to where it is to be killed.
-async fn is_killed(machine: &Machine<'_>, command: &[String], kill: &Kill, name: &str) -> bool {
+/// What the command has said, if it has come to where it is to be killed.
+async fn killed(
+    machine: &Machine<'_>,
+    command: &[String],
+    kill: &Kill,
+    name: &str,
+) -> Option<Output> {
     machine.hold(&kill.action, kill.nth, kill.moment).await;
     let process = chatctl::command(&words(command))
         .envs(machine.environment())
@@ -347,14 +407,14 @@ async fn is_killed(machine: &Machine<'_>, command: &[String], kill: &Kill, name:
         output = &mut ended => {
             machine.hold_nothing().await;
             succeeded(&output.expect("waited for"), name);
-            return false;
+            return None;
         }
     }
     chatctl::send_signal("KILL", pid);
     let output = within_deadline(name, ended).await.expect("waited for");
     assert_eq!(output.status.code(), None, "{name}");
     machine.lose().await;
-    true
+    Some(output)
 }
 
 fn succeeded(output: &Output, name: &str) {
@@ -377,6 +437,10 @@ fn shape(mut inventory: Value) -> Value {
     inventory["objects"] = Value::Null;
     inventory["code"] = Value::Null;
     inventory
+}
+
+fn with(flag: &str, value: &str) -> Vec<String> {
+    [flag, value].map(str::to_owned).into()
 }
 
 fn destroy(stage: &str) -> Vec<String> {

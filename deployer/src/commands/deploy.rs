@@ -75,6 +75,15 @@ async fn deploy(
         }
     } else {
         packages::upload(cloud, &code.bucket, &code.key, package.clone(), output).await?;
+        // It has to be deleted to start over, and never had anything to lose.
+        if let Some(stack) = found
+            .stack
+            .as_ref()
+            .filter(|it| protection::hinders_starting_over(it))
+            && protection::is_lifted_by(&wanted)
+        {
+            protection::switch(cloud, stack, Protection::Off, output).await?;
+        }
         stack::apply(cloud, &wanted, &settings.terms, &settings.losses, output).await?
     };
     if !is_changed {

@@ -1,4 +1,9 @@
 //! `chatctl destroy`: delete a deployed chat and all that is in it.
+//!
+//! # Layout
+//! * `kept`: the table that outlives its stack.
+
+mod kept;
 
 use serde_json::json;
 
@@ -13,6 +18,7 @@ use crate::protection;
 use crate::settings::DestroySettings;
 use crate::stack;
 use crate::template::{Protection, TABLE};
+use kept::Origin;
 
 /// Deletes a chat, and with the last one of the Region the bucket of packages. A chat that is not
 /// there is no failure.
@@ -39,26 +45,37 @@ async fn destroy(
     if let Some(stack) = found.filter(|it| !it.status.is_gone()) {
         stack::check_owner(&stack, &name, CHAT_OWNER)?;
         check_protection(&stack, &name, settings)?;
-        let resources = cloud.resources(&stack.id).await?.len();
+        let resources = kept::resources(cloud, &stack).await?;
         let what = if settings.keep_table {
             "resources and the page; its table stays, with the rooms"
         } else {
             "resources, the rooms and the page"
         };
         output.step(&format!(
-            "`{name}` of the account {} in {region} goes, with its {resources} {what}",
-            stack.account()
+            "`{name}` of the account {} in {region} goes, with its {} {what}",
+            stack.account(),
+            resources.len()
         ))?;
+        let from = Origin::of(&stack, region);
+        // Before anything is deleted: whoever is cut off now has read it.
+        if settings.keep_table {
+            from.announce(&resources, output)?;
+        }
         if settings.asks {
             confirm(settings, output).await?;
         }
         protection::switch(cloud, &stack, Protection::Off, output).await?;
-        origin = Some(Origin::of(&stack, region));
+        origin = Some(from);
         gone.extend(delete(cloud, &stack, &name, CHAT_OWNER, settings, output).await?);
     } else {
         output.step(&format!(
             "there is no stack `{name}` in {region}: nothing to destroy"
         ))?;
+        // Who was cut off before the receipt learns by the next run what has stayed.
+        if let Some(stack) = kept::last_gone(cloud, &name).await? {
+            gone.extend(kept::left_behind(cloud, &stack).await?);
+            origin = Some(Origin::of(&stack, region));
+        }
     }
     let cleared = clear_packages(cloud, settings, &mut gone, output).await;
     // What is gone is told even if the packages are not.
@@ -96,7 +113,7 @@ async fn delete(
     settings: &DestroySettings,
     output: &mut Output,
 ) -> Result<Vec<Entry>, Error> {
-    let resources = cloud.resources(&stack.id).await?;
+    let resources = kept::resources(cloud, stack).await?;
     stack::delete(cloud, name, owner, &settings.terms, output).await?;
     output.step(&format!("`{name}` is deleted: looking for what was in it"))?;
     let kept: &[_] = if protection::keeps_table(stack) {
@@ -114,6 +131,13 @@ fn check_protection(
     settings: &DestroySettings,
 ) -> Result<(), Error> {
     let (stack_name, stage) = (name.to_owned(), settings.stage.to_string());
+    if protection::is_kept_by_hand(stack) {
+        return Err(Error::ProtectedByHand {
+            stack: stack_name,
+            status: stack.status.to_string(),
+            region: stack.region().to_owned(),
+        });
+    }
     if settings.keep_table && !protection::keeps_table(stack) {
         return Err(Error::NothingKept {
             stack: stack_name,
@@ -127,48 +151,6 @@ fn check_protection(
         });
     }
     Ok(())
-}
-
-/// Where what a stack leaves behind is.
-struct Origin {
-    region: String,
-    /// The beginning of an ARN of DynamoDB's there.
-    arn: String,
-}
-
-impl Origin {
-    fn of(stack: &StackView, region: &str) -> Self {
-        let (partition, account) = (stack.partition(), stack.account());
-        Self {
-            region: region.to_owned(),
-            arn: format!("arn:{partition}:dynamodb:{region}:{account}:table/"),
-        }
-    }
-
-    fn arn(&self, table: &Entry) -> String {
-        let name = table.resource.physical_id.as_deref();
-        format!("{}{}", self.arn, name.unwrap_or_default())
-    }
-
-    fn tell(&self, table: &Entry, output: &mut Output) {
-        let name = table.resource.physical_id.as_deref().unwrap_or_default();
-        for line in [
-            format!(
-                "the table `{name}` stays, with all messages: {}",
-                self.arn(table)
-            ),
-            "  it costs what its storage and its recovery cost, and nobody writes to it any more"
-                .to_owned(),
-            "  a new deploy makes a new table: docs/protection.md tells how to go back to this one"
-                .to_owned(),
-            format!(
-                "  to delete it: aws dynamodb delete-table --region {} --table-name {name}",
-                self.region
-            ),
-        ] {
-            output.note(&line);
-        }
-    }
 }
 
 /// The receipt.
@@ -187,7 +169,7 @@ fn tell(
         };
         let kept = kept().map(|it| {
             let mut json = it.json();
-            json["arn"] = origin.map(|origin| origin.arn(it)).into();
+            json["arn"] = origin.map(|origin| origin.arn(&it.resource)).into();
             json
         });
         let result = json!({
@@ -208,7 +190,7 @@ fn tell(
         output.note(&entry.line());
     }
     for (table, origin) in kept().zip(origin) {
-        origin.tell(table, output);
+        origin.tell(&table.resource, output);
     }
     Ok(())
 }

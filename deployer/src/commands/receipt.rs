@@ -103,7 +103,7 @@ pub(super) async fn of(
     };
     stream::iter(resources)
         .map(|resource| async {
-            let told = told.iter().find(|(name, _)| *name == resource.resource);
+            let told = told.iter().find(|(it, _)| it.resource == resource.resource);
             let told = told.map(|(_, status)| status.as_str());
             let fate = if kept.contains(&resource.kind.as_str()) {
                 fate_of_kept(cloud, &resource, told).await?
@@ -203,20 +203,25 @@ mod tests {
         blind: Vec<&'static str>,
         refuses: bool,
         lags: Cell<usize>,
-        told: Result<Vec<(String, String)>, CloudError>,
+        told: Result<Vec<(StackResource, String)>, CloudError>,
     }
 
     impl Fake {
         fn new(told: &[(&str, &str)]) -> Self {
-            let told = told.iter();
+            let told = told.iter().map(|(name, status)| {
+                let resource = StackResource {
+                    resource: (*name).to_owned(),
+                    kind: String::new(),
+                    physical_id: None,
+                };
+                (resource, (*status).to_owned())
+            });
             Self {
                 there: Vec::new(),
                 blind: vec!["AWS::IAM::Role"],
                 refuses: false,
                 lags: Cell::new(0),
-                told: Ok(told
-                    .map(|(name, status)| ((*name).to_owned(), (*status).to_owned()))
-                    .collect()),
+                told: Ok(told.collect()),
             }
         }
     }
@@ -236,8 +241,12 @@ mod tests {
             Ok(Some(self.there.contains(&resource.resource.as_str())))
         }
 
-        async fn fates(&self, _: &str) -> Result<Vec<(String, String)>, CloudError> {
+        async fn fates(&self, _: &str) -> Result<Vec<(StackResource, String)>, CloudError> {
             self.told.clone()
+        }
+
+        async fn last_gone(&self, _: &str) -> Result<Option<String>, CloudError> {
+            Ok(None)
         }
     }
 

@@ -1,9 +1,11 @@
 //! What a deploy would do to a stack, without doing it.
 
 use super::proposal::{self, Offer};
+use super::settle;
 use super::state::{self, OnDeploy};
 use super::{Job, StackError, Status, check_owner, unexplained};
 use crate::cloud::{Change, Cloud, Order, StackView, Terms, Wanted};
+use crate::protection;
 
 /// What a deploy would do.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +39,11 @@ pub(crate) async fn compare(
     if let Some(stack) = existing {
         check_owner(stack, job.name, job.owner)?;
     }
-    match (state::on_deploy(status.as_ref()), status) {
+    let step = state::on_deploy(status.as_ref());
+    if let Some(stack) = existing.filter(|_| step == OnDeploy::DeleteFailed) {
+        settle::may_start_over(stack, job.name, protection::is_lifted_by(wanted))?;
+    }
+    match (step, status) {
         (OnDeploy::Create | OnDeploy::StartOver | OnDeploy::DeleteFailed, status) => {
             Ok(Comparison::New(status.filter(|it| !it.is_gone())))
         }

@@ -6,6 +6,7 @@ use super::Status;
 use super::cause;
 use crate::cloud::CloudError;
 use crate::output::OutputError;
+use crate::protection;
 
 /// Why a stack is not as it is wanted.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,29 @@ pub(crate) enum StackError {
         #[source]
         reason: CloudError,
     },
+    /// It has to be deleted to start over, and somebody has forbidden that.
+    #[error("the stack `{stack}` is in {status} and protected against deletion: nothing was done")]
+    Protected {
+        /// The stack.
+        stack: String,
+        /// What it is in.
+        status: Status,
+        /// Where it is.
+        region: String,
+    },
+    /// It has to be deleted to start over, and what people wrote would be left behind.
+    #[error(
+        "the stack `{stack}` is in {status}: to start over would leave its table behind, with all \
+         messages, and nothing was done"
+    )]
+    LeavesTable {
+        /// The stack.
+        stack: String,
+        /// What it is in.
+        status: Status,
+        /// Its stage.
+        stage: String,
+    },
     /// The change would take people's data.
     #[error("the change would {action} `{resource}` ({kind}), and what is in it would be lost")]
     LosesData {
@@ -84,6 +108,18 @@ impl StackError {
     /// What the user can do about it.
     pub(crate) fn hint(&self) -> String {
         let hint = match self {
+            Self::Protected { stack, region, .. } => {
+                return format!(
+                    "`chatctl deploy --protect off` lifts that and starts over; `{}` lifts it alone",
+                    protection::lifting(stack, region)
+                );
+            }
+            Self::LeavesTable { stage, .. } => {
+                return format!(
+                    "`chatctl destroy --stage {stage} --keep-table` ends the deletion and tells what the \
+                     table is called; docs/protection.md tells how to go back to it"
+                );
+            }
             Self::Cloud(error) => return error.hint(),
             Self::Failed(failed) => return cause::hint(&failed.reason.0),
             Self::Rejected { reason, .. } => return cause::hint(&reason.0),

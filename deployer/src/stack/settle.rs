@@ -7,6 +7,8 @@ use super::state::{self, OnDeploy};
 use super::{Job, REPAIRS_MAX, StackError, check_owner, unexplained};
 use crate::cloud::{Cloud, CloudError, Order, StackView};
 use crate::output::Output;
+use crate::protection;
+use crate::template::StageName;
 
 /// Waits and repairs until there is either a stack that can be updated or none.
 pub(super) async fn settle(
@@ -37,6 +39,7 @@ pub(super) async fn settle(
             }
             OnDeploy::Wait => wait_out(job, &stack, output).await?,
             OnDeploy::DeleteFailed => {
+                may_start_over(&stack, name, false)?;
                 output.step(&format!(
                     "`{name}` is in {status} ({}): deleting it to start over",
                     why(job, &stack).await?
@@ -60,6 +63,32 @@ pub(super) async fn settle(
         last = Some(stack.status);
     }
     Err(unexplained(name, last))
+}
+
+/// A table that outlives its stack would be left behind, and a new and empty chat stand in its place, without
+/// a word: whoever wants that says so, by `chatctl destroy`. `is_lifted` is whether a deploy lifts the stack's
+/// own protection first.
+pub(super) fn may_start_over(
+    stack: &StackView,
+    name: &str,
+    is_lifted: bool,
+) -> Result<(), StackError> {
+    let (stack_name, status) = (name.to_owned(), stack.status.clone());
+    if protection::forbids_starting_over(stack) {
+        return Err(StackError::LeavesTable {
+            stage: StageName::of_stack(name).to_owned(),
+            stack: stack_name,
+            status,
+        });
+    }
+    if stack.is_protected && !is_lifted {
+        return Err(StackError::Protected {
+            stack: stack_name,
+            status,
+            region: stack.region().to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Undoes an update that failed and was left so.

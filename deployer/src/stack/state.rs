@@ -70,6 +70,11 @@ impl Status {
         self.0 == "UPDATE_FAILED"
     }
 
+    /// Whether nothing can be made of the stack any more but to delete it.
+    pub(crate) fn is_beyond_repair(&self) -> bool {
+        on_deploy(Some(self)) == OnDeploy::DeleteFailed
+    }
+
     /// Whether the stack is whole and at rest: as it was asked for, or as it was before that failed.
     pub(crate) fn is_usable(&self) -> bool {
         self.is_good()

@@ -743,6 +743,78 @@ async fn a_protected_stack_is_changed_as_any_other_and_not_deleted_until_that_is
     assert!(read_deletion(&fake).await.0);
 }
 
+const BEYOND_REPAIR: [&str; 4] = [
+    "CREATE_FAILED",
+    "ROLLBACK_COMPLETE",
+    "ROLLBACK_FAILED",
+    "DELETE_FAILED",
+];
+
+#[tokio::test]
+async fn a_stack_that_has_to_go_and_is_protected_stays_and_the_way_on_is_told() {
+    for status in BEYOND_REPAIR {
+        let fake = Fake::new(Some(status));
+        fake.is_protected.set(true);
+        let (is_good, text) = read(&fake).await;
+        assert!(!is_good);
+        assert_eq!(
+            text,
+            format!(
+                "error: the stack `chat-dev` is in {status} and protected against deletion: nothing \
+                 was done\n\
+                 hint: `chatctl deploy --protect off` lifts that and starts over; `aws cloudformation \
+                 update-termination-protection --region eu-central-1 --stack-name chat-dev \
+                 --no-enable-termination-protection` lifts it alone\n"
+            )
+        );
+        assert_eq!(fake.calls(), [""; 0], "not even its bucket is emptied");
+        let existing = fake.find(NAME).await.unwrap();
+        let error = compare(&fake, &wanted(), existing.as_ref()).await;
+        assert!(
+            matches!(error, Err(StackError::Protected { .. })),
+            "{error:?}"
+        );
+
+        // What `--protect off` comes to.
+        let lifting = Wanted {
+            parameters: vec![("Protect".to_owned(), "off".to_owned())],
+            ..wanted()
+        };
+        let comparison = compare(&fake, &lifting, existing.as_ref()).await.unwrap();
+        assert_eq!(comparison, Comparison::New(Some(Status::new(status))));
+        assert!(protection::hinders_starting_over(&existing.unwrap()));
+        fake.is_protected.set(false);
+        assert!(read(&fake).await.0, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_deploy_does_not_leave_a_table_behind_that_a_failed_deletion_was_to_keep() {
+    for status in BEYOND_REPAIR {
+        let fake = Fake {
+            keeps_table: true,
+            ..Fake::new(Some(status))
+        };
+        let existing = fake.find(NAME).await.unwrap();
+        let compared = compare(&fake, &wanted(), existing.as_ref()).await;
+        let (is_good, text) = read(&fake).await;
+        // What never came up has a table at most that nobody has written to.
+        assert_eq!(is_good, status != "DELETE_FAILED", "{status}: {text}");
+        assert_eq!(compared.is_ok(), is_good);
+        if !is_good {
+            assert_eq!(
+                text,
+                "error: the stack `chat-dev` is in DELETE_FAILED: to start over would leave its table \
+                 behind, with all messages, and nothing was done\n\
+                 hint: `chatctl destroy --stage dev --keep-table` ends the deletion and tells what the \
+                 table is called; docs/protection.md tells how to go back to it\n"
+            );
+            assert_eq!(fake.calls(), [""; 0]);
+            assert_eq!(fake.status(), Some("DELETE_FAILED"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_comparison_tells_the_changes_and_leaves_no_trace() {
     let added = change(Action::Add, "ChatTable", "AWS::DynamoDB::Table");

@@ -30,6 +30,11 @@ impl StageName {
         format!("chat-{}", self.0)
     }
 
+    /// The stage of a stack of that name.
+    pub(crate) fn of_stack(stack: &str) -> &str {
+        stack.strip_prefix("chat-").unwrap_or(stack)
+    }
+
     /// The name as text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,6 @@
 //! Whether resources are there, asked of the services that they are of.
 
+use aws_sdk_cloudformation::types::StackStatus;
 use aws_sdk_s3::error::SdkError;
 
 use super::{Aws, failed};
@@ -55,25 +56,31 @@ impl Presence for Aws {
         is_there.map(Some)
     }
 
-    async fn fates(&self, stack_id: &str) -> Result<Vec<(String, String)>, CloudError> {
-        let mut fates = Vec::new();
+    async fn fates(&self, stack_id: &str) -> Result<Vec<(StackResource, String)>, CloudError> {
+        self.listed(stack_id).await
+    }
+
+    async fn last_gone(&self, name: &str) -> Result<Option<String>, CloudError> {
+        let mut gone = Vec::new();
         let mut token = None;
         loop {
             let answer = self
                 .stacks
-                .list_stack_resources()
-                .stack_name(stack_id)
+                .list_stacks()
+                .stack_status_filter(StackStatus::DeleteComplete)
                 .set_next_token(token)
                 .send()
                 .await
-                .map_err(failed("cloudformation:ListStackResources"))?;
-            fates.extend(answer.stack_resource_summaries().iter().filter_map(|it| {
-                let status = it.resource_status()?.as_str();
-                Some((it.logical_resource_id()?.to_owned(), status.to_owned()))
+                .map_err(failed("cloudformation:ListStacks"))?;
+            let found = answer.stack_summaries().iter();
+            let found = found.filter(|it| it.stack_name() == Some(name));
+            gone.extend(found.filter_map(|it| {
+                let time = it.deletion_time().map(|it| (it.secs(), it.subsec_nanos()));
+                Some((time, it.stack_id()?.to_owned()))
             }));
             token = answer.next_token;
             if token.is_none() {
-                return Ok(fates);
+                return Ok(gone.into_iter().max().map(|(_, id)| id));
             }
         }
     }

@@ -313,34 +313,13 @@ impl Stacks for Aws {
     }
 
     async fn resources(&self, stack: &str) -> Result<Vec<StackResource>, CloudError> {
-        let mut resources = Vec::new();
-        let mut token = None;
-        loop {
-            let answer = self
-                .stacks
-                .list_stack_resources()
-                .stack_name(stack)
-                .set_next_token(token)
-                .send()
-                .await
-                .map_err(failed("cloudformation:ListStackResources"))?;
-            // What could not be made may be somebody else's, and what deletion skipped is meant to stay.
-            let present = answer.stack_resource_summaries().iter().filter(|it| {
-                it.resource_status().is_none_or(|status| {
-                    !["DELETE_COMPLETE", "DELETE_SKIPPED", "CREATE_FAILED"]
-                        .contains(&status.as_str())
-                })
-            });
-            resources.extend(present.map(|it| StackResource {
-                resource: it.logical_resource_id().unwrap_or_default().to_owned(),
-                kind: it.resource_type().unwrap_or_default().to_owned(),
-                physical_id: it.physical_resource_id().map(str::to_owned),
-            }));
-            token = answer.next_token;
-            if token.is_none() {
-                return Ok(resources);
-            }
-        }
+        // What could not be made may be somebody else's, and what deletion skipped is meant to stay.
+        let is_present = |status: &str| {
+            !["DELETE_COMPLETE", "DELETE_SKIPPED", "CREATE_FAILED"].contains(&status)
+        };
+        let listed = self.listed(stack).await?.into_iter();
+        let present = listed.filter(|(_, status)| is_present(status));
+        Ok(present.map(|(resource, _)| resource).collect())
     }
 
     async fn names(&self, prefix: &str, owner: &str) -> Result<Vec<String>, CloudError> {
@@ -367,6 +346,40 @@ impl Stacks for Aws {
             token = answer.next_token;
             if token.is_none() {
                 return Ok(names);
+            }
+        }
+    }
+}
+
+impl Aws {
+    /// Each resource that a stack has or had, with its status. AWS tells it of a stack that is gone as well.
+    pub(super) async fn listed(
+        &self,
+        stack: &str,
+    ) -> Result<Vec<(StackResource, String)>, CloudError> {
+        let mut resources = Vec::new();
+        let mut token = None;
+        loop {
+            let answer = self
+                .stacks
+                .list_stack_resources()
+                .stack_name(stack)
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(failed("cloudformation:ListStackResources"))?;
+            resources.extend(answer.stack_resource_summaries().iter().map(|it| {
+                let resource = StackResource {
+                    resource: it.logical_resource_id().unwrap_or_default().to_owned(),
+                    kind: it.resource_type().unwrap_or_default().to_owned(),
+                    physical_id: it.physical_resource_id().map(str::to_owned),
+                };
+                let status = it.resource_status().map(|it| it.as_str().to_owned());
+                (resource, status.unwrap_or_default())
+            }));
+            token = answer.next_token;
+            if token.is_none() {
+                return Ok(resources);
             }
         }
     }

@@ -256,7 +256,7 @@ async fn resources_and_their_fates_come_from_all_pages() {
     let fates = gone.fates("arn:stack").await.unwrap();
     let fates: Vec<_> = fates
         .iter()
-        .map(|(name, it)| (name.as_str(), it.as_str()))
+        .map(|(resource, it)| (resource.resource.as_str(), it.as_str()))
         .collect();
     assert_eq!(
         fates,
@@ -265,6 +265,43 @@ async fn resources_and_their_fates_come_from_all_pages() {
             ("Two", "DELETE_SKIPPED"),
             ("Three", "CREATE_COMPLETE")
         ]
+    );
+}
+
+#[tokio::test]
+async fn of_all_stacks_of_a_name_that_are_gone_the_last_one_is_found() {
+    let page = |name: &str, id: &str, time: &str, more: &str| {
+        let member = format!(
+            "<member><StackId>{id}</StackId><StackName>{name}</StackName>\
+             <CreationTime>2026-01-01T00:00:00Z</CreationTime><DeletionTime>{time}</DeletionTime>\
+             <StackStatus>DELETE_COMPLETE</StackStatus></member>"
+        );
+        answer(
+            "ListStacks",
+            &format!("<StackSummaries>{member}</StackSummaries>{more}"),
+        )
+    };
+    let (aws, bodies) = aws(vec![
+        page(
+            "chat-dev",
+            "first",
+            "2026-01-02T00:00:00Z",
+            "<NextToken>more</NextToken>",
+        ),
+        page(
+            "chat-dev",
+            "last",
+            "2026-01-04T00:00:00Z",
+            "<NextToken>more</NextToken>",
+        ),
+        page("chat-dev-2", "other", "2026-01-05T00:00:00Z", ""),
+    ]);
+    assert_eq!(aws.last_gone("chat-dev").await, Ok(Some("last".to_owned())));
+    let asked: Vec<_> = bodies.try_iter().collect();
+    let asked = asked.join("\n");
+    assert!(
+        asked.contains("StackStatusFilter.member.1=DELETE_COMPLETE"),
+        "{asked}"
     );
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Fake {
     pub(super) was_express: Cell<bool>,
     /// Whether the stack refuses to be deleted.
     pub(super) is_protected: Cell<bool>,
+    /// Whether the table outlives the stack.
+    pub(super) keeps_table: bool,
     /// Looks that still show the status of before a request.
     pub(super) lag: usize,
     /// Looks at the events that do not show the last one yet.
@@ -94,6 +96,7 @@ impl Fake {
             refills: false,
             was_express: Cell::new(false),
             is_protected: Cell::new(false),
+            keeps_table: false,
             lag: 1,
             late_events: Cell::new(0),
             rival: Cell::new(None),
@@ -182,7 +185,10 @@ impl Fake {
     }
 
     fn id(&self) -> String {
-        format!("arn:stack/{NAME}/{}", self.generation.get())
+        format!(
+            "arn:aws:cloudformation:eu-central-1:1:stack/{NAME}/{}",
+            self.generation.get()
+        )
     }
 
     fn call(&self, name: &'static str) -> Result<(), CloudError> {
@@ -343,7 +349,11 @@ impl Stacks for Fake {
             id: self.id(),
             status: Status::new(status),
             outputs: Vec::new(),
-            parameters: Vec::new(),
+            parameters: self
+                .keeps_table
+                .then(|| ("Protect".to_owned(), "on".to_owned()))
+                .into_iter()
+                .collect(),
             tags: Vec::new(),
             owner: self.owner.map(str::to_owned),
             is_protected: self.is_protected.get(),
