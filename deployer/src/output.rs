@@ -178,7 +178,8 @@ impl Output {
 
     /// What is told on standard error from many places, with a line below it where a terminal is.
     pub(crate) fn footer(&self) -> Footer {
-        Footer::new(self.notes(), self.screen.borrow().is_some())
+        let is_live = self.screen.borrow().is_some();
+        Footer::new(self.notes(), is_live, self.has_colored_notes)
     }
 
     /// Streams of which a test reads the one for people.

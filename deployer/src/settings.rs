@@ -19,10 +19,11 @@ use crate::cli::{
     self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, DomainArgs, LimitArgs, PlanArgs,
     RollbackArgs, SourceArgs, StageArgs, SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
 };
-use crate::cloud::Terms;
 use crate::cloud::aws::Account;
+use crate::cloud::{StackView, Terms};
 use crate::plan::{Load, LoadError, Region, RegionError};
 use crate::policy::Principal;
+use crate::protection;
 use crate::releases::Which;
 use crate::stack::Losses;
 use crate::tags::{self, TagsError};
@@ -310,10 +311,10 @@ impl DeploySettings {
         })
     }
 
-    /// The same, with the protection that a stack has, where none was asked for.
-    pub(crate) fn keeping(&self, protection: Option<Protection>) -> Self {
+    /// The same, with the protection that the stack has that is there, where none was asked for.
+    pub(crate) fn keeping(&self, stack: Option<&StackView>) -> Self {
         Self {
-            protect: self.protect.or(protection),
+            protect: self.protect.or(stack.map(protection::asked_for)),
             ..self.clone()
         }
     }

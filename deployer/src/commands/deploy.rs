@@ -62,7 +62,7 @@ async fn deploy(
         // Building takes its time, in which somebody else may have deployed.
         found = look(cloud, &name).await?;
     }
-    let settings = &settings.keeping(found.protection());
+    let settings = &settings.keeping(found.stack.as_ref());
     let bucket = packages::bucket(cloud, found.artifacts.clone(), &settings.terms, output).await?;
     let code = code(settings, stage, bucket, &package);
     let wanted = wanted(settings, &code)?;
@@ -142,11 +142,6 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What a deploy keeps of it that does not say otherwise.
-    pub(super) fn protection(&self) -> Option<Protection> {
-        self.stack.as_ref().map(protection::asked_for)
-    }
-
     /// The stack, if it is as it is wanted already: AWS itself tells the template and the parameters
     /// that it was last made from, which saves the change set that would find nothing.
     pub(super) fn stack_as(&self, wanted: &Wanted) -> Option<&StackView> {

@@ -24,7 +24,6 @@ use crate::cloud::{
 };
 use crate::error::Error;
 use crate::output::Output;
-use crate::protection;
 use crate::settings::StatusSettings;
 use crate::stack;
 use crate::telemetry::{Crowd, Measured, Place, TelemetryError, Traffic};
@@ -113,7 +112,7 @@ async fn finished(
     now_s: i64,
 ) -> Result<Finished, Error> {
     // A deploy that says nothing of it keeps a chat as protected as it is.
-    let deploy = &settings.deploy.keeping(Some(protection::asked_for(stack)));
+    let deploy = &settings.deploy.keeping(Some(stack));
     let stage = &deploy.template.stage;
     let deployed = deployed_code(stack, deploy.architecture.as_str());
     let wanted = wanted(deploy, &deployed)?;

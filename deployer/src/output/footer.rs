@@ -12,22 +12,30 @@ pub(crate) struct Footer {
     notes: Notes,
     /// Whether there is a terminal that can do more than take lines.
     is_live: bool,
+    /// Whether lines have colours, as far as that is not left to the stream.
+    has_colors: bool,
     /// What is below, as it was drawn.
     drawn: Arc<Mutex<Vec<String>>>,
 }
 
 impl Footer {
-    pub(super) fn new(notes: Notes, is_live: bool) -> Self {
+    pub(super) fn new(notes: Notes, is_live: bool, has_colors: bool) -> Self {
         Self {
             notes,
             is_live,
+            has_colors,
             drawn: Arc::default(),
         }
     }
 
     /// Tells a line, and says below it what there is to say there.
     pub(crate) fn tell(&self, line: &str, below: Option<&str>) {
-        self.draw(Some(line), below);
+        if self.has_colors {
+            self.draw(Some(line), below);
+        } else {
+            let plain = anstream::adapter::strip_str(line).to_string();
+            self.draw(Some(&plain), below);
+        }
     }
 
     /// Says something else below.
@@ -71,9 +79,23 @@ mod tests {
 
     fn told(is_live: bool, tell: impl Fn(&Footer)) -> String {
         let (output, written) = Output::to_be_read();
-        tell(&Footer::new(output.notes(), is_live));
+        tell(&Footer::new(output.notes(), is_live, false));
         output.notes().finish();
         String::from_utf8(written.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn colours_are_left_out_where_nobody_wants_them_and_what_goes_back_is_not() {
+        for (has_colors, shown) in [(true, "\x1b[32mok\x1b[0m"), (false, "ok")] {
+            let (output, written) = Output::to_be_read();
+            let footer = Footer::new(output.notes(), true, has_colors);
+            footer.tell("\x1b[32mok\x1b[0m", Some("0 connected"));
+            footer.redraw("1 connected");
+            output.notes().finish();
+            let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+            let back = "\x1b[1A\r\x1b[J";
+            assert_eq!(text, format!("{shown}\n0 connected\n{back}1 connected\n"));
+        }
     }
 
     #[test]

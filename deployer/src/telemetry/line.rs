@@ -37,6 +37,9 @@ const WORDS_OF_FAILURE: [&str; 6] = [
     "signal:",
 ];
 
+/// The digits that a room is known by.
+const ROOM: usize = 4;
+
 /// Counts of a record that are shown where they are not nothing, each with its word.
 const COUNTS: [(&str, &str); 5] = [
     ("deliveries", "sent"),
@@ -91,6 +94,26 @@ pub(crate) enum Level {
     Error,
 }
 
+impl Level {
+    /// By the word that a function has for it.
+    pub(crate) fn of(word: Option<&str>) -> Self {
+        match word {
+            Some("error") => Self::Error,
+            Some("warn") => Self::Warning,
+            _ => Self::Info,
+        }
+    }
+
+    /// How what came of an invocation looks.
+    pub(crate) fn style(self, outcome: &str) -> Style {
+        if outcome == "ok" && self == Self::Info {
+            GOOD
+        } else {
+            style_of(self)
+        }
+    }
+}
+
 /// A line of a function's log.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
@@ -139,11 +162,7 @@ impl Line {
     /// How bad it is.
     pub(crate) fn level(&self) -> Level {
         match &self.content {
-            Content::Record(record) => match text_of(record, "level") {
-                Some("error") => Level::Error,
-                Some("warn") => Level::Warning,
-                _ => Level::Info,
-            },
+            Content::Record(record) => Level::of(text_of(record, "level")),
             // `Status: success` is no news.
             Content::Platform(text)
                 if ["Status: error", "Status: timeout"]
@@ -173,11 +192,7 @@ impl Line {
     pub(crate) fn text(&self) -> String {
         let time = time_of_day(self.at_ms);
         let function = self.function.name();
-        let style = match self.level() {
-            Level::Info => Style::new(),
-            Level::Warning => WARNING,
-            Level::Error => BAD,
-        };
+        let style = style_of(self.level());
         let head = format!("{DIM}{time}{DIM:#}  {function:<10}");
         match &self.content {
             Content::Record(record) => format!("{head}  {}", row(record, self.level())),
@@ -219,11 +234,7 @@ fn row(record: &Map<String, Value>, level: Level) -> String {
         );
     };
     let outcome = text_of(record, "outcome").unwrap_or("-");
-    let style = if outcome == "ok" && level == Level::Info {
-        GOOD
-    } else {
-        style_of(level)
-    };
+    let style = level.style(outcome);
     let took = number(record, "durationMs").map_or(String::new(), |it| format!("{it:.0} ms"));
     let event = printable(event);
     let outcome = printable(outcome);
@@ -231,7 +242,7 @@ fn row(record: &Map<String, Value>, level: Level) -> String {
         "{event:<10}  {style}{outcome:<9}{style:#} {took:>8}"
     )];
     let room = text_of(record, "room");
-    parts.extend(room.map(|it| format!("{:<8}", printable(it))));
+    parts.extend(room.map(|it| format!("{:<ROOM$}", printable(it))));
     parts.extend(COUNTS.iter().filter_map(|(key, word)| {
         let count = number(record, key).filter(|it| *it > 0.0)?;
         Some(format!("{count:.0} {word}"))
@@ -314,14 +325,14 @@ mod tests {
     fn an_invocation_is_a_row_of_80_columns_at_most() {
         let record = json!({
             "level": "info", "function": "action", "requestId": "r", "connectionId": "c",
-            "event": "message", "outcome": "ok", "room": "1a2b3c4d", "durationMs": 1234.56,
+            "event": "message", "outcome": "ok", "room": "1a2b", "durationMs": 1234.56,
             "broadcastMs": 3, "deliveries": 9, "gone": 0, "throttled": 0, "retries": 0,
             "_aws": {"CloudWatchMetrics": []}, "Stack": "chat-dev", "Messages": 1,
         });
         let row = plain(&format!("{record}\n"));
         assert_eq!(
             row,
-            "03:01:00.123  action      message     ok         1235 ms  1a2b3c4d  9 sent\n"
+            "03:01:00.123  action      message     ok         1235 ms  1a2b  9 sent\n"
         );
         assert!(row.chars().count() <= 81);
     }

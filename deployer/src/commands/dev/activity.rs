@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::telemetry::Level;
+
 /// Over so long messages are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -71,14 +73,19 @@ impl Invocation {
         level.is_some_and(|it| it != "info")
     }
 
-    /// For people: what, what came of it, how long it took, and what else is worth a word.
+    /// For people: what, what came of it, how long it took, and what else is worth a word. With colours,
+    /// those of `chatctl logs`.
     pub(super) fn line(&self) -> String {
         let took = self.duration_ms.map(|ms| format!("{ms:.1} ms"));
+        let style = Level::of(self.level.as_deref()).style(&self.outcome);
+        // Behind the colour: what is there for nothing is cut off.
+        let padding = 12_usize.saturating_sub(self.outcome.chars().count());
         let mut line = format!(
-            "{:<10}  {:<10}  {:<12}  {:>9}",
+            "{:<10}  {:<10}  {style}{}{style:#}{:padding$}  {:>9}",
             self.function,
             self.event,
             self.outcome,
+            "",
             took.unwrap_or_default()
         );
         let mut add = |word: String| {
@@ -186,14 +193,34 @@ mod tests {
         Invocation::of(&line.to_string()).unwrap()
     }
 
+    fn plain(invocation: &Invocation) -> String {
+        anstream::adapter::strip_str(&invocation.line()).to_string()
+    }
+
+    #[test]
+    fn what_came_of_it_has_the_colour_that_it_has_in_the_logs() {
+        for (outcome, level, code) in [
+            ("ok", "info", "\u{1b}[32m"),
+            ("too-long", "warn", "\u{1b}[33m"),
+            ("failed", "error", "\u{1b}[1m\u{1b}[31m"),
+        ] {
+            let line = invocation("ping", outcome, level, 1.0).line();
+            let shown = format!("  {code}{outcome}\u{1b}[0m ");
+            assert!(line.contains(&shown), "{line:?}");
+        }
+        // Nobody's fault, and nothing good either.
+        let line = invocation("ping", "busy", "info", 1.0).line();
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+    }
+
     #[test]
     fn an_invocation_is_a_short_line() {
         let line = r#"{"level":"info","function":"action","requestId":"8f","connectionId":"c=",
-            "event":"message","outcome":"ok","room":"1a2b3c4d","durationMs":12.345,
+            "event":"message","outcome":"ok","room":"1a2b","durationMs":12.345,
             "broadcastMs":3.1,"deliveries":4,"gone":1,"throttled":0,"retries":0,"unreached":2,"handed":9,"_aws":{}}"#;
         assert_eq!(
-            Invocation::of(line).unwrap().line(),
-            "action      message     ok              12.3 ms  1a2b3c4d  4 delivered  1 gone  2 given up  \
+            plain(&Invocation::of(line).unwrap()),
+            "action      message     ok              12.3 ms  1a2b  4 delivered  1 gone  2 given up  \
              9 left to others"
         );
         let failed = r#"{"level":"error","function":"connect","event":"connect","outcome":"failed",
@@ -201,7 +228,7 @@ mod tests {
         let failed = Invocation::of(failed).unwrap();
         assert!(failed.is_remarkable());
         assert_eq!(
-            failed.line(),
+            plain(&failed),
             "connect     connect     failed                   no table"
         );
     }

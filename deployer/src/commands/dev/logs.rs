@@ -152,6 +152,7 @@ mod tests {
         hear("last");
         output.notes().finish();
         let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let text = anstream::adapter::strip_str(&text).to_string();
         text.lines().map(str::to_owned).collect()
     }
 
