@@ -107,6 +107,8 @@ impl Origin {
                 self.arn(table)
             ))?;
         }
+        // Not only on its way: whoever is killed from here on has it before their eyes.
+        output.finish();
         Ok(())
     }
 
