@@ -182,6 +182,7 @@ async fn a_bad_deploy_costs_none_of_the_five_releases_that_are_kept() {
 /// Versions of a chat, each with code and a page of its own, by their numbers.
 struct Versions {
     folder: Folder,
+    bootstrap: Vec<u8>,
     arguments: Vec<Vec<String>>,
 }
 
@@ -198,6 +199,7 @@ impl Versions {
         });
         let versions = Self {
             arguments: arguments.collect(),
+            bootstrap: good_bootstrap(),
             folder,
         };
         for it in 0..count {
@@ -208,7 +210,7 @@ impl Versions {
     }
 
     fn write(&self, number: usize) {
-        let functions = [good_bootstrap(), vec![0; number]].concat();
+        let functions = [self.bootstrap.clone(), vec![0; number]].concat();
         self.folder
             .write(&format!("functions-{number}"), &functions);
         self.folder

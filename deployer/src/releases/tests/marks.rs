@@ -90,6 +90,12 @@ impl Stage {
         Ok(letter)
     }
 
+    fn write_over_the_mark(&self, content: &'static str) {
+        let mut objects = self.bucket.0.borrow_mut();
+        let mark = objects.iter_mut().find(|it| it.0.ends_with(".going-to"));
+        mark.unwrap().1 = Bytes::from_static(content.as_bytes());
+    }
+
     fn is_marked(&self) -> bool {
         let objects = self.bucket.0.borrow();
         objects.iter().any(|it| it.0 == "releases/dev/.going-to")
@@ -179,10 +185,7 @@ async fn a_note_that_cannot_be_read_has_the_user_choose_and_is_gone_then() {
     let mut stage = Stage::of("abc").await;
     stage.roll_back(None, End::Midway).await.unwrap();
     for unreadable in ["", "{", r#"{"going_to": 1}"#] {
-        let mut objects = stage.bucket.0.borrow_mut();
-        let mark = objects.iter_mut().find(|it| it.0.ends_with(".going-to"));
-        mark.unwrap().1 = Bytes::from_static(unreadable.as_bytes());
-        drop(objects);
+        stage.write_over_the_mark(unreadable);
         let refused = stage.roll_back(None, End::Midway).await.unwrap_err();
         assert!(refused.ends_with("noted cannot be read"), "{refused}");
         assert_eq!(stage.kept().await.releases.len(), 3);
