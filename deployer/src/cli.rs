@@ -381,8 +381,9 @@ pub(crate) struct RollbackArgs {
     #[command(flatten)]
     pub(crate) limit: LimitArgs,
 
-    /// Which one, by its number in the list or the beginning of its name; by default the last one that
-    /// is not what runs
+    /// Which one, by its number in the list or the beginning of its name; by default the one that a
+    /// rollback has not come to the end with, or else the last one that neither runs nor was gone back
+    /// from
     #[arg(long, env = "CHATCTL_TO", value_name = "RELEASE", value_parser = releases::which)]
     pub(crate) to: Option<Which>,
 

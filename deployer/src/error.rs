@@ -198,8 +198,10 @@ pub(crate) struct BadDeploy {
     pub(crate) error: SiteError,
     /// Which stage it is of.
     pub(crate) stage: String,
-    /// When what is kept was last found to work.
-    pub(crate) worked: String,
+    /// What was gone back to, if it is that.
+    pub(crate) again: Option<String>,
+    /// What there is to go back to, and when that was last found to work.
+    pub(crate) back: Option<(String, String)>,
 }
 
 /// It is that error, with a way out that the site does not know.
@@ -217,13 +219,16 @@ impl std::error::Error for BadDeploy {
 
 impl BadDeploy {
     fn hint(&self) -> String {
-        format!(
-            "`chatctl rollback --stage {}` goes back to the code and the page that worked on {}; else \
-             {}",
-            self.stage,
-            self.worked,
-            self.error.hint()
-        )
+        let command = format!("`chatctl rollback --stage {} --to", self.stage);
+        let again = self.again.as_ref();
+        let again = again.map(|release| format!("{command} {release}` tries it again"));
+        let back = self.back.as_ref().map(|(release, worked)| {
+            format!(
+                "{command} {release}` goes back to the code and the page that worked on {worked}"
+            )
+        });
+        let ways: Vec<_> = again.into_iter().chain(back).collect();
+        format!("{}; else {}", ways.join("; "), self.error.hint())
     }
 }
 

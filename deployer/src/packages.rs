@@ -139,9 +139,9 @@ pub(crate) async fn upload(
     Ok(cloud.put(bucket, object).await?)
 }
 
-/// Removes a stage's packages but the last ones, and never the one that its stack names:
-/// CloudFormation reads it again when it rolls back. Nor those of the other releases that are kept:
-/// however many deploys were bad, there is a way back to the last good one.
+/// Removes a stage's packages but the last ones, and never those of these releases: the one that its
+/// stack names, which CloudFormation reads again when it rolls back, and those that are kept. However many
+/// deploys were bad, there is a way back to the last good one.
 ///
 /// # Errors
 /// [`Error`], if AWS does not do it.
@@ -149,13 +149,10 @@ pub(crate) async fn prune(
     cloud: &(impl Buckets + Packages),
     bucket: &str,
     stage: &StageName,
-    release: &Release,
+    releases: &[Release],
 ) -> Result<(), Error> {
-    let others = releases::make_room(cloud, bucket, stage, release).await?;
-    let used: Vec<_> = std::iter::once(release)
-        .chain(&others)
-        .map(|it| key_of(stage, &it.package))
-        .collect();
+    let used = releases.iter().map(|it| key_of(stage, &it.package));
+    let used: Vec<_> = used.collect();
     let old = old(cloud.packages(bucket, &prefix(stage)).await?, &used);
     if old.is_empty() {
         return Ok(());

@@ -4,6 +4,18 @@
 //! the page, the package and its processor: `releases/<stage>/<package>.<page>.<processor>.zip`, both
 //! by their SHA-256. So a list of keys is all that has to be known of a stage's releases, and the
 //! package itself is where every package is.
+//!
+//! # Layout
+//! * `mark`: what a rollback notes of itself.
+//! * `error`: why a release cannot be gone back to.
+
+mod error;
+mod mark;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use error::ReleaseError;
+pub(crate) use mark::{Mark, arrive, note};
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -40,7 +52,8 @@ pub(crate) struct Release {
 /// Which release is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// The last one that is not what runs.
+    /// The one that is being gone back to already, or else the last one that neither runs nor was gone
+    /// back from.
     Previous,
     /// By its number in the list.
     Number(usize),
@@ -48,83 +61,13 @@ pub(crate) enum Which {
     Name(String),
 }
 
-/// A release that cannot be gone back to.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReleaseError {
-    /// There is none at all.
-    #[error("nothing is kept of `{stack}` that was found to work")]
-    None {
-        /// The stack.
-        stack: String,
-    },
-    /// There is none but what runs.
-    #[error("nothing is kept of `{stack}` but what it runs already")]
-    NoOther {
-        /// The stack.
-        stack: String,
-    },
-    /// There is none of that number or name.
-    #[error("there is no release `{which}` of `{stack}`, but {}", listed(known))]
-    Unknown {
-        /// The stack.
-        stack: String,
-        /// What was asked for.
-        which: String,
-        /// Those that there are.
-        known: Vec<String>,
-    },
-    /// There are several.
-    #[error("`{which}` is the beginning of {}", listed(known))]
-    Ambiguous {
-        /// What was asked for.
-        which: String,
-        /// Those that are called so.
-        known: Vec<String>,
-    },
-    /// Its package is gone.
-    #[error("the package of the release `{release}` is not in the bucket `{bucket}` any more")]
-    NoPackage {
-        /// The release.
-        release: String,
-        /// The bucket.
-        bucket: String,
-    },
-    /// Its page is not what it was.
-    #[error("the page of the release `{release}` is damaged")]
-    Damaged {
-        /// The release.
-        release: String,
-        /// Why it cannot be read, if that is it.
-        #[source]
-        source: Option<std::io::Error>,
-    },
-}
-
-impl ReleaseError {
-    /// What the user can do about it.
-    pub(crate) fn hint(&self) -> String {
-        match self {
-            Self::None { .. } | Self::NoOther { .. } => {
-                "a deploy that is found to work is kept from then on; to go back further, check out \
-                 what it was made from and run `chatctl deploy`"
-                    .to_owned()
-            }
-            Self::Unknown { .. } | Self::Ambiguous { .. } => {
-                "`chatctl rollback --list` shows them; give `--to` a number or a name of that list"
-                    .to_owned()
-            }
-            Self::NoPackage { .. } | Self::Damaged { .. } => {
-                "choose another one of `chatctl rollback --list`, or check out what it was made from \
-                 and run `chatctl deploy`"
-                    .to_owned()
-            }
-        }
-    }
-}
-
-fn listed(names: &[String]) -> String {
-    let names: Vec<_> = names.iter().map(|it| format!("`{it}`")).collect();
-    names.join(", ")
+/// What is kept of a stage.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Its releases, the newest first.
+    pub(crate) releases: Vec<Release>,
+    /// What the last rollback noted; nothing, if that cannot be read.
+    pub(crate) mark: Option<Mark>,
 }
 
 /// What people call it: its package and its page, each as far as they look at it.
@@ -169,14 +112,19 @@ impl Release {
         }
     }
 
-    fn key(&self, stage: &StageName) -> String {
+    /// What it is called in the bucket.
+    fn name(&self) -> String {
         let Self {
             package,
             page,
             architecture,
             ..
         } = self;
-        format!("{}{package}.{page}.{architecture}.zip", prefix(stage))
+        format!("{package}.{page}.{architecture}")
+    }
+
+    fn key(&self, stage: &StageName) -> String {
+        format!("{}{}.zip", prefix(stage), self.name())
     }
 
     /// What an object is that is called so; nothing, if it is none of ours.
@@ -215,25 +163,31 @@ pub(crate) fn prefix(stage: &StageName) -> String {
     format!("releases/{stage}/")
 }
 
-/// A stage's releases, the newest first.
+/// What is kept of a stage.
 ///
 /// # Errors
 /// [`CloudError`], if AWS does not say.
-pub(crate) async fn list(
+pub(crate) async fn look(
     cloud: &impl Packages,
     bucket: &str,
     stage: &StageName,
-) -> Result<Vec<Release>, CloudError> {
+) -> Result<Kept, CloudError> {
     let objects = cloud.packages(bucket, &prefix(stage)).await?;
+    let is_marked = objects.iter().any(|it| it.key == mark::key(stage));
     let releases = objects
         .iter()
         .filter_map(|it| Release::of_object(stage, it));
     let mut releases: Vec<_> = releases.collect();
     releases.sort_by_key(|it| std::cmp::Reverse(it.written_ms));
-    Ok(releases)
+    let mark = if is_marked {
+        mark::read(cloud, bucket, stage).await?
+    } else {
+        Some(Mark::default())
+    };
+    Ok(Kept { releases, mark })
 }
 
-/// Keeps what was just found to work, as the newest one.
+/// Keeps what was just found to work, as the newest one, and removes the oldest. Gives what is kept then.
 ///
 /// # Errors
 /// [`Error`], if AWS does not do it.
@@ -243,7 +197,7 @@ pub(crate) async fn record(
     stage: &StageName,
     release: &Release,
     page: &Page,
-) -> Result<(), Error> {
+) -> Result<Kept, Error> {
     let object = NewObject {
         key: release.key(stage),
         body: page.to_zip().map_err(Error::Machine)?,
@@ -251,28 +205,16 @@ pub(crate) async fn record(
         cache_control: None,
     };
     cloud.put(bucket, object).await?;
-    make_room(cloud, bucket, stage, release).await.map(drop)
-}
-
-/// Removes a stage's oldest releases, so that there are no more than are kept once this one is there,
-/// and gives the others.
-///
-/// # Errors
-/// [`Error`], if AWS does not do it.
-pub(crate) async fn make_room(
-    cloud: &(impl Buckets + Packages),
-    bucket: &str,
-    stage: &StageName,
-    release: &Release,
-) -> Result<Vec<Release>, Error> {
-    let mut others = list(cloud, bucket, stage).await?;
-    others.retain(|it| !it.is_same(release));
-    let old = others.split_off(others.len().min(KEPT - 1));
+    let mut kept = look(cloud, bucket, stage).await?;
+    let releases = &mut kept.releases;
+    // S3 tells seconds: in the same one another could come first.
+    releases.sort_by_key(|it| !it.is_same(release));
+    let old = releases.split_off(releases.len().min(KEPT));
     if !old.is_empty() {
         let keys: Vec<_> = old.iter().map(|it| it.key(stage)).collect();
         cloud.remove(bucket, &keys).await?;
     }
-    Ok(others)
+    Ok(kept)
 }
 
 /// The page of a release.
@@ -321,11 +263,12 @@ pub(crate) fn which(text: &str) -> Result<Which, String> {
 /// [`ReleaseError`], if there is none, or more than one.
 pub(crate) fn choose<'a>(
     stack: &str,
-    releases: &'a [Release],
+    kept: &'a Kept,
     runs: &[bool],
     which: &Which,
 ) -> Result<&'a Release, ReleaseError> {
     let stack = stack.to_owned();
+    let Kept { releases, mark } = kept;
     if releases.is_empty() {
         return Err(ReleaseError::None { stack });
     }
@@ -336,9 +279,20 @@ pub(crate) fn choose<'a>(
     };
     match which {
         Which::Previous => {
-            let mut pairs = releases.iter().zip(runs);
-            let other = pairs.find(|(_, runs)| !**runs).map(|(release, _)| release);
-            other.ok_or(ReleaseError::NoOther { stack })
+            let Some(mark) = mark else {
+                return Err(ReleaseError::Unreadable { stack });
+            };
+            if let Some(release) = mark.going_to(releases) {
+                return Ok(release);
+            }
+            let others = releases.iter().zip(runs).filter(|(_, runs)| !**runs);
+            let others = others.map(|(release, _)| release);
+            let (left, others): (Vec<_>, Vec<_>) = others.partition(|it| mark.has_left(it));
+            let other = others.first().copied();
+            other.ok_or_else(|| ReleaseError::NoOther {
+                stack,
+                left: left.iter().map(ToString::to_string).collect(),
+            })
         }
         Which::Number(number) => {
             let release = number.checked_sub(1).and_then(|it| releases.get(it));
@@ -359,5 +313,13 @@ pub(crate) fn choose<'a>(
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// What there would be to go back to from `release`, if that is what runs.
+pub(crate) fn before(stack: &str, mut kept: Kept, release: &Release) -> Option<Release> {
+    if let Some(mark) = &mut kept.mark
+        && mark.leads_to(release)
+    {
+        *mark = mark.given_up();
+    }
+    let runs: Vec<_> = kept.releases.iter().map(|it| it.is_same(release)).collect();
+    choose(stack, &kept, &runs, &Which::Previous).ok().cloned()
+}

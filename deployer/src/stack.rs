@@ -3,6 +3,7 @@
 //! # Layout
 //! * `state`: what to do in which state, as a pure table.
 //! * `settle`: doing it, until there is a stack to update or none.
+//! * `rest`: waiting until nothing goes on.
 //! * `proposal`: change sets: made, waited for, thrown away.
 //! * `changes`: change sets as people read them.
 //! * `follow`: waiting for what a stack is doing.
@@ -18,6 +19,7 @@ mod deletion;
 mod error;
 mod follow;
 mod proposal;
+mod rest;
 mod settle;
 mod state;
 #[cfg(test)]
@@ -28,6 +30,7 @@ pub(crate) use changes::{line, sorted, word};
 pub(crate) use compare::{Comparison, compare};
 pub(crate) use deletion::delete;
 pub(crate) use error::StackError;
+pub(crate) use rest::{Rest, at_rest};
 pub(crate) use state::Status;
 
 use std::time::Duration;
@@ -102,30 +105,66 @@ pub(crate) async fn apply(
         owner: wanted.owner,
         terms,
     };
+    let same = async |_: Option<&StackView>| Ok(wanted.clone());
+    let (applied, _) = bring::<StackError>(&job, same, losses, output).await?;
+    Ok(applied)
+}
+
+/// Changes a stack from what it is: what it is to become is asked for each time that nothing goes on with
+/// it, for what was seen before may never have come to be, or is no more. Gives that as well.
+///
+/// # Errors
+/// [`StackError`], or whatever keeps that from being known. Calling this again is always right.
+pub(crate) async fn revise<E: From<StackError>>(
+    cloud: &impl Cloud,
+    (name, owner): (&str, &'static str),
+    wanted: impl AsyncFn(Option<&StackView>) -> Result<Wanted, E>,
+    terms: &Terms,
+    output: &mut Output,
+) -> Result<(Applied, Wanted), E> {
+    let job = Job {
+        cloud,
+        name,
+        owner,
+        terms,
+    };
+    bring(&job, wanted, &Losses::Refused, output).await
+}
+
+async fn bring<E: From<StackError>>(
+    job: &Job<'_, impl Cloud>,
+    wanted: impl AsyncFn(Option<&StackView>) -> Result<Wanted, E>,
+    losses: &Losses,
+    output: &mut Output,
+) -> Result<(Applied, Wanted), E> {
     let mut pauses = Patience::new(OVERTAKEN_LIMIT, OVERTAKEN_PAUSE, OVERTAKEN_LIMIT);
     let (mut last, mut has_rolled_back) = (None, false);
     for _ in 0..REPAIRS_MAX {
-        let existing = settle::settle(&job, output).await?;
-        match attempt(&job, wanted, existing, losses, output).await? {
-            Attempt::Done(applied) => return Ok(applied),
+        let existing = settle::settle(job, output).await?;
+        let wanted = wanted(existing.as_ref()).await?;
+        match attempt(job, &wanted, existing, losses, output).await? {
+            Attempt::Done(applied) => return Ok((applied, wanted)),
             Attempt::Overtaken(refusal) => {
                 last = Some(refusal);
-                output.step(&format!(
+                let told = output.step(&format!(
                     "`{}` is being changed by somebody else at the same time: looking again",
                     job.name
-                ))?;
+                ));
+                told.map_err(StackError::from)?;
                 pauses.pause().await;
             }
             Attempt::WantsRollback(stack) if has_rolled_back => {
-                return Err(follow::failed(cloud, &stack, job.name, None).await?);
+                let failed = follow::failed(job.cloud, &stack, job.name, None).await;
+                return Err(failed.map_err(StackError::from)?.into());
             }
             Attempt::WantsRollback(stack) => {
                 has_rolled_back = true;
-                settle::roll_back(&job, &stack, output).await?;
+                settle::roll_back(job, &stack, output).await?;
             }
         }
     }
-    Err(last.map_or_else(|| unexplained(job.name, None), StackError::from))
+    let error = last.map_or_else(|| unexplained(job.name, None), StackError::from);
+    Err(error.into())
 }
 
 async fn attempt(

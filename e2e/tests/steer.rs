@@ -1,6 +1,9 @@
 //! A deployed chat that is steered: its settings in a file, its protection, and the way back from a bad
 //! deploy, run as a person runs them.
 
+#[path = "steer/rollback.rs"]
+mod rollback;
+
 use std::path::{Path, PathBuf};
 
 use e2e::ministack::{Ministack, REGION};
@@ -48,7 +51,8 @@ async fn after_a_bad_deploy_a_rollback_brings_back_the_code_and_the_page_that_wo
         "{said}"
     );
     assert!(
-        said.contains("hint: `chatctl rollback --stage dev` goes back to the code and the page that worked on 20"),
+        said.contains("hint: `chatctl rollback --stage dev --to ")
+            && said.contains("` goes back to the code and the page that worked on 20"),
         "{said}"
     );
     assert_ne!(parameter(&ministack, "CodeKey").await, good);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tokio::try_join;
 
 use super::urls::{Urls, required};
@@ -67,7 +68,6 @@ async fn deploy(
     let code = code(settings, stage, bucket, &package);
     let wanted = wanted(settings, &code)?;
     let as_wanted = found.stack_as(&wanted).cloned();
-    let is_proven = as_wanted.is_some();
     let Applied { stack, is_changed } = if let Some(stack) = as_wanted {
         Applied {
             stack,
@@ -93,9 +93,6 @@ async fn deploy(
     let is_switched = protection::switch(cloud, &stack, protect, output).await?;
     let release = Release::new(&package.sha256, &page, code.architecture);
     let put_right = put_functions_right(cloud, stage, &stack, &code, package, output).await?;
-    if !is_proven {
-        packages::prune(cloud, &code.bucket, stage, &release).await?;
-    }
     if settings.terms.is_express
         && let Some(distribution) = stack.output("SiteDistributionId")
     {
@@ -117,6 +114,7 @@ async fn deploy(
         packages: &code.bucket,
         release: &release,
         page: &page,
+        is_rollback: false,
     };
     verify(cloud, &deployed, extent, settings.verify_timeout, output).await?;
     urls.tell_of_domain(output).await?;
@@ -131,7 +129,8 @@ async fn deploy(
         ))?;
     }
     output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
-    announce(settings, &urls, is_changed, output)
+    let result = json!({"changed": is_changed});
+    announce(settings.json, stage, &urls, result, output)
 }
 
 /// What is there before a deploy.
@@ -344,11 +343,14 @@ pub(super) struct Deployed<'a> {
     pub(super) packages: &'a str,
     pub(super) release: &'a Release,
     pub(super) page: &'a Page,
+    /// Whether it was gone back to.
+    pub(super) is_rollback: bool,
 }
 
 /// Looks at the chat from outside, and remembers whether it works: a deploy that is run again after one
 /// that failed here has nothing to change, and must not take that for a chat that works. What works is
-/// kept, to go back to; before that is noted, so that whatever is cut off here is done by the next.
+/// kept, to go back to, and what is older goes only then; before that is noted, so that whatever is cut off
+/// here is done by the next.
 pub(super) async fn verify(
     cloud: &(impl Buckets + Packages),
     deployed: &Deployed<'_>,
@@ -367,39 +369,60 @@ pub(super) async fn verify(
         drop(site::forget_verified(cloud, &bucket).await);
         return Err(with_way_back(cloud, deployed, error).await);
     }
-    let (release, page) = (deployed.release, deployed.page);
-    releases::record(cloud, deployed.packages, stage, release, page).await?;
+    let (packages, release) = (deployed.packages, deployed.release);
+    let kept = releases::record(cloud, packages, stage, release, deployed.page).await?;
+    packages::prune(cloud, packages, stage, &kept.releases).await?;
+    if !deployed.is_rollback {
+        releases::arrive(cloud, packages, stage, release, &kept).await?;
+    }
     let fingerprint = deployed.wanted.fingerprint();
     Ok(site::note_verified(cloud, &bucket, fingerprint).await?)
 }
 
 /// What is wrong with a deploy, and how to go back from it if something is kept that worked.
-async fn with_way_back(cloud: &impl Packages, deployed: &Deployed<'_>, error: SiteError) -> Error {
-    let is_of_chat = matches!(error, SiteError::NotWorking { .. });
-    let kept = releases::list(cloud, deployed.packages, deployed.stage).await;
-    let kept = kept.unwrap_or_default();
-    match kept.iter().find(|it| !it.is_same(deployed.release)) {
-        Some(kept) if is_of_chat => Error::from(Box::new(BadDeploy {
-            error,
-            stage: deployed.stage.to_string(),
-            worked: kept.time(),
-        })),
-        _ => error.into(),
+async fn with_way_back(
+    cloud: &(impl Buckets + Packages),
+    deployed: &Deployed<'_>,
+    error: SiteError,
+) -> Error {
+    let Deployed { stage, release, .. } = deployed;
+    let kept = releases::look(cloud, deployed.packages, stage).await;
+    let Ok(kept) = kept else { return error.into() };
+    let used: Vec<_> = kept.releases.iter().chain([*release]).cloned().collect();
+    // A chat that never works has its packages go as well.
+    drop(packages::prune(cloud, deployed.packages, stage, &used).await);
+    if !matches!(error, SiteError::NotWorking { .. }) {
+        return error.into();
     }
+    let back = releases::before(&stage.stack_name(), kept, release);
+    let again = deployed.is_rollback.then(|| release.to_string());
+    if back.is_none() && again.is_none() {
+        return error.into();
+    }
+    Error::from(Box::new(BadDeploy {
+        error,
+        stage: stage.to_string(),
+        again,
+        back: back.map(|it| (it.to_string(), it.time())),
+    }))
 }
 
+/// Tells where the chat is, and for programs what a command has come to.
 pub(super) fn announce(
-    settings: &DeploySettings,
+    is_json: bool,
+    stage: &StageName,
     urls: &Urls,
-    is_changed: bool,
+    result: Value,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let text = if settings.json {
-        let mut result = urls.json();
-        result["event"] = "result".into();
-        result["stage"] = settings.template.stage.as_str().into();
-        result["changed"] = is_changed.into();
-        format!("{result}\n")
+    let text = if is_json {
+        let mut all = urls.json();
+        all["event"] = "result".into();
+        all["stage"] = stage.as_str().into();
+        if let (Some(all), Value::Object(result)) = (all.as_object_mut(), result) {
+            all.extend(result);
+        }
+        format!("{all}\n")
     } else {
         urls.lines()
     };

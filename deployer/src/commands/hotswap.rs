@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::json;
+
 use super::deploy::{announce, code, function_names, listed, while_building};
 use super::urls::Urls;
 use super::{CHAT_OWNER, no_stack};
@@ -57,7 +59,8 @@ pub(super) async fn hotswap(
         site::verify(urls.chat(), Extent::Whole, settings.verify_timeout, output).await?;
         urls.tell_of_domain(output).await?;
     }
-    announce(settings, &urls, !outdated.is_empty(), output)
+    let result = json!({"changed": !outdated.is_empty()});
+    announce(settings.json, stage, &urls, result, output)
 }
 
 /// The stack and its bucket of packages, if it is a finished chat whose functions run on the processor

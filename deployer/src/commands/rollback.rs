@@ -3,25 +3,31 @@
 //! The stack's template, its other parameters and its tags stay as they are on AWS, whatever checkout
 //! this is run from: what was bad is code or page, and a template of before could take the table away.
 //! Code that does not work with the template of now is found by the same trial as after a deploy.
+//!
+//! # Layout
+//! * `here`: a stage, and what is kept of it.
+//! * `list`: showing that.
+
+mod here;
+mod list;
 
 use std::time::Instant;
 
 use serde_json::json;
 
-use super::deploy::{Deployed, Found, function_names, host, listed, look, publish, verify};
+use self::here::Here;
+use super::deploy::{Deployed, announce, function_names, listed, publish, verify};
 use super::urls::{Urls, required};
 use super::{CHAT_OWNER, no_stack, until_interrupted};
 use crate::cloud::aws::Aws;
-use crate::cloud::{Cloud, Code, Functions, OWNER_TAG, Packages, StackView, Templates, Wanted};
+use crate::cloud::{Cloud, Code, Functions, Packages, StackView, Templates, Wanted};
 use crate::error::Error;
 use crate::functions;
 use crate::output::Output;
-use crate::packages;
-use crate::releases::{self, Release, ReleaseError, Which};
+use crate::releases::{self, Kept, Mark, Release, ReleaseError, Which};
 use crate::settings::RollbackSettings;
-use crate::site::{self, Extent};
-use crate::stack::{self, Applied, Losses};
-use crate::template::StageName;
+use crate::site::{self, Extent, Page};
+use crate::stack::{self, Applied, Rest};
 
 /// Goes back, or shows what there is to go back to.
 ///
@@ -31,280 +37,165 @@ pub(crate) fn run(settings: &RollbackSettings, output: &mut Output) -> Result<()
     output.for_programs(settings.json);
     until_interrupted(async {
         let aws = Aws::connect(&settings.account).await?;
-        let here = Here::find(&aws, &aws.region, settings).await?;
         match &settings.to {
-            None => show(&aws, &here, settings, output).await,
-            Some(which) => {
-                Box::pin(roll_back(&aws, &aws.region, &here, which, settings, output)).await
+            None => {
+                let here = Here::find(&aws, &aws.region, settings).await?;
+                list::show(&aws, &here, settings, output).await
             }
+            Some(which) => Box::pin(roll_back(&aws, &aws.region, which, settings, output)).await,
         }
     })
 }
 
-/// A stage, and what is kept of it.
-struct Here {
-    stack: StackView,
-    template: String,
-    bucket: String,
-    releases: Vec<Release>,
-}
-
-impl Here {
-    async fn find(
-        cloud: &(impl Cloud + Packages + Templates),
-        region: &str,
-        settings: &RollbackSettings,
-    ) -> Result<Self, Error> {
-        let stage = &settings.stage;
-        let Found {
-            stack,
-            template,
-            artifacts,
-        } = look(cloud, &stage.stack_name()).await?;
-        let stack = stack.filter(|it| !it.status.is_gone());
-        let (Some(stack), Some(template)) = (stack, template) else {
-            return Err(no_stack(stage, region));
-        };
-        let bucket = packages::existing_bucket(artifacts.as_ref())?;
-        let bucket = bucket.ok_or_else(|| ReleaseError::None {
-            stack: stage.stack_name(),
-        })?;
-        Ok(Self {
-            releases: releases::list(cloud, &bucket, stage).await?,
-            stack,
-            template,
-            bucket,
-        })
-    }
-
-    /// Whether each release is what runs now: neither what the stack names nor what was last found to
-    /// work need be that.
-    async fn runs(
-        &self,
-        cloud: &(impl Cloud + Functions + Packages),
-        stage: &StageName,
-    ) -> Result<Vec<bool>, Error> {
-        // What was never finished runs nothing that could be compared.
-        let (Ok(names), Ok(urls), Ok(host), Ok(bucket)) = (
-            function_names(stage, &self.stack),
-            Urls::of(stage, &self.stack),
-            host(stage, &self.stack),
-            required(stage, &self.stack, "SiteBucketName"),
-        ) else {
-            return Ok(vec![false; self.releases.len()]);
-        };
-        let mut runs = Vec::new();
-        for release in &self.releases {
-            let code = release.code(stage, self.bucket.clone());
-            let is_code = functions::outdated(cloud, &names, &code).await?.is_empty();
-            let is_page = is_code && {
-                // One that cannot be read is none that runs.
-                match releases::page(cloud, &self.bucket, stage, release).await {
-                    Ok(page) => {
-                        let page = page.with_config(site::config(&urls.site, &urls.websocket));
-                        site::edits(cloud, &bucket, &host, page).await?.is_none()
-                    }
-                    Err(Error::Release(_)) => false,
-                    Err(error) => return Err(error),
-                }
-            };
-            runs.push(is_code && is_page);
-        }
-        Ok(runs)
-    }
-
-    /// The stack as it is, but for its code.
-    fn wanted(&self, stage: &StageName, code: &Code) -> Wanted {
-        let parameters = self.stack.parameters.iter().map(|(name, value)| {
-            let value = match name.as_str() {
-                "CodeBucket" => &code.bucket,
-                "CodeKey" => &code.key,
-                "Architecture" => code.architecture,
-                _ => value,
-            };
-            (name.clone(), value.to_owned())
-        });
-        let is_given = |it: &&(String, String)| it.0 != OWNER_TAG && !it.0.starts_with("aws:");
-        Wanted {
-            name: stage.stack_name(),
-            template: self.template.clone(),
-            parameters: parameters.collect(),
-            owner: CHAT_OWNER,
-            tags: self.stack.tags.iter().filter(is_given).cloned().collect(),
-        }
-    }
-}
-
 async fn roll_back(
-    cloud: &(impl Cloud + Functions + Packages),
+    cloud: &(impl Cloud + Functions + Packages + Templates),
     region: &str,
-    here: &Here,
     which: &Which,
     settings: &RollbackSettings,
     output: &mut Output,
 ) -> Result<(), Error> {
     let since = Instant::now();
-    let stage = &settings.stage;
-    let name = stage.stack_name();
-    let runs = match which {
-        Which::Previous => here.runs(cloud, stage).await?,
-        _ => vec![false; here.releases.len()],
-    };
-    let release = releases::choose(&name, &here.releases, &runs, which)?;
+    let (stage, name) = (&settings.stage, settings.stage.stack_name());
+    // What is seen while something goes on may never come to be.
+    match stack::at_rest(cloud, &name, CHAT_OWNER, output).await? {
+        Rest::There => {}
+        Rest::Nothing => return Err(no_stack(stage, region)),
+        Rest::Unmade(status) => {
+            let stack = name;
+            return Err(ReleaseError::Unmade { stack, status }.into());
+        }
+    }
+    let here = Here::find(cloud, region, settings).await?;
+    let way = Way::find(cloud, &here, which, settings).await?;
+    let release = &way.release;
     output.step(&format!(
-        "rolling back `{name}` in {region} to {release}, found to work on {}; the template stays",
+        "{} `{name}` in {region} to {release}, found to work on {}; the template stays",
+        if way.is_resumed {
+            "going on rolling back"
+        } else {
+            "rolling back"
+        },
         release.time()
     ))?;
-    let page = releases::page(cloud, &here.bucket, stage, release).await?;
-    let code = release.code(stage, here.bucket.clone());
-    if cloud.packages(&code.bucket, &code.key).await?.is_empty() {
-        return Err(Error::Release(ReleaseError::NoPackage {
-            release: release.to_string(),
-            bucket: code.bucket,
-        }));
+    way.mark(cloud, &here, settings).await?;
+    let changed = Box::pin(change(cloud, region, &way, settings, output)).await?;
+    output.step(&format!("rolled back in {} s", since.elapsed().as_secs()))?;
+    // The last thing of all: whoever has not read that it is done has it done again, to the same end.
+    let kept = Kept {
+        mark: Some(way.mark),
+        ..here.kept
+    };
+    releases::arrive(cloud, &here.bucket, stage, release, &kept).await?;
+    output.step("the next `chatctl deploy` goes forward again")?;
+    let result = json!({"changed": changed.is_changed, "release": release.to_string()});
+    announce(settings.json, stage, &changed.urls, result, output)
+}
+
+/// What is gone back to.
+struct Way {
+    release: Release,
+    page: Page,
+    code: Code,
+    /// What is noted of it.
+    mark: Mark,
+    /// Whether that was noted before.
+    is_resumed: bool,
+}
+
+impl Way {
+    /// Changes nothing: what cannot be gone back to is found out here.
+    async fn find(
+        cloud: &(impl Cloud + Functions + Packages),
+        here: &Here,
+        which: &Which,
+        settings: &RollbackSettings,
+    ) -> Result<Self, Error> {
+        let (stage, bucket, kept) = (&settings.stage, &here.bucket, &here.kept);
+        let runs = here.runs(cloud, stage).await?;
+        let release = releases::choose(&stage.stack_name(), kept, &runs, which)?;
+        let page = releases::page(cloud, bucket, stage, release).await?;
+        let code = release.code(stage, bucket.clone());
+        if cloud.packages(&code.bucket, &code.key).await?.is_empty() {
+            return Err(Error::Release(ReleaseError::NoPackage {
+                release: release.to_string(),
+                bucket: code.bucket,
+            }));
+        }
+        let old = kept.mark.clone().unwrap_or_default();
+        let mut running = kept.releases.iter().zip(&runs).filter(|(_, runs)| **runs);
+        Ok(Self {
+            mark: old.toward(release, running.next().map(|(release, _)| release)),
+            is_resumed: old.leads_to(release),
+            release: release.clone(),
+            page,
+            code,
+        })
     }
+
+    /// Notes it, before anything is done. The chat is not known to work any more: the next deploy tries
+    /// it, and takes the mark away, even if it has nothing to change.
+    async fn mark(
+        &self,
+        cloud: &impl Cloud,
+        here: &Here,
+        settings: &RollbackSettings,
+    ) -> Result<(), Error> {
+        let (stage, old) = (&settings.stage, here.kept.mark.as_ref());
+        let site = required(stage, &here.stack, "SiteBucketName")?;
+        releases::note(cloud, &here.bucket, stage, old, &self.mark).await?;
+        Ok(site::forget_verified(cloud, &site).await?)
+    }
+}
+
+/// What has become of the chat.
+struct Changed {
+    is_changed: bool,
+    urls: Urls,
+}
+
+/// Changes code and page, and tries the chat.
+async fn change(
+    cloud: &(impl Cloud + Functions + Packages + Templates),
+    region: &str,
+    way: &Way,
+    settings: &RollbackSettings,
+    output: &mut Output,
+) -> Result<Changed, Error> {
+    let (stage, code) = (&settings.stage, &way.code);
+    let name = stage.stack_name();
     cloud.refresh(&code.bucket, &code.key).await?;
-    let wanted = here.wanted(stage, &code);
-    let losses = Losses::Refused;
-    let applied = stack::apply(cloud, &wanted, &settings.terms, &losses, output).await?;
+    let wanted = async |stack: Option<&StackView>| {
+        let template = cloud.template(&name).await?;
+        let (Some(stack), Some(template)) = (stack, template) else {
+            return Err(no_stack(stage, region));
+        };
+        Ok::<Wanted, Error>(here::wanted(stage, stack, template, code))
+    };
+    let of = (name.as_str(), CHAT_OWNER);
+    let (applied, wanted) = stack::revise(cloud, of, wanted, &settings.terms, output).await?;
     let Applied { stack, is_changed } = applied;
-    let outdated = functions::outdated(cloud, &function_names(stage, &stack)?, &code).await?;
+    let outdated = functions::outdated(cloud, &function_names(stage, &stack)?, code).await?;
     if !outdated.is_empty() {
         output.step(&format!("put right as well: {}", listed(&outdated)))?;
-        functions::replace(cloud, &outdated, &code).await?;
+        functions::replace(cloud, &outdated, code).await?;
     }
     let urls = Urls::of(stage, &stack)?;
-    let published = publish(cloud, stage, &stack, page.clone(), &urls, output).await?;
+    let published = publish(cloud, stage, &stack, way.page.clone(), &urls, output).await?;
     let deployed = Deployed {
         stage,
         stack: &stack,
         wanted: &wanted,
         urls: &urls,
         packages: &code.bucket,
-        release,
-        page: &page,
+        release: &way.release,
+        page: &way.page,
+        is_rollback: true,
     };
     let limit = settings.verify_timeout;
     verify(cloud, &deployed, Extent::Whole, limit, output).await?;
-    output.step(&format!("rolled back in {} s", since.elapsed().as_secs()))?;
-    output.step("the next `chatctl deploy` goes forward again")?;
-    let text = if settings.json {
-        let result = json!({
-            "event": "result",
-            "stage": stage.as_str(),
-            "changed": is_changed || !outdated.is_empty() || published.is_changed,
-            "release": release.to_string(),
-            "site": urls.site,
-            "websocket": urls.websocket,
-        });
-        format!("{result}\n")
-    } else {
-        urls.lines()
-    };
-    output.data(&text)?;
-    Ok(())
-}
-
-/// What there is to go back to, the newest first.
-async fn show(
-    cloud: &(impl Cloud + Functions + Packages),
-    here: &Here,
-    settings: &RollbackSettings,
-    output: &mut Output,
-) -> Result<(), Error> {
-    let runs = here.runs(cloud, &settings.stage).await?;
-    let pairs = || here.releases.iter().zip(&runs).enumerate();
-    let text = if settings.json {
-        let releases = pairs().map(|(index, (release, runs))| {
-            json!({
-                "number": index + 1,
-                "release": release.to_string(),
-                "worked": release.time(),
-                "package": release.package,
-                "page": release.page,
-                "architecture": release.architecture,
-                "runs": runs,
-            })
-        });
-        let result = json!({"event": "result", "releases": releases.collect::<Vec<_>>()});
-        format!("{result}\n")
-    } else if here.releases.is_empty() {
-        "nothing is kept yet: a deploy that is found to work is, from then on\n".to_owned()
-    } else {
-        pairs()
-            .map(|(index, (release, runs))| line(index + 1, release, *runs))
-            .collect()
-    };
-    output.data(&text)?;
-    Ok(())
-}
-
-fn line(number: usize, release: &Release, runs: bool) -> String {
-    let now = if runs { "  runs now" } else { "" };
-    let Release { architecture, .. } = release;
-    format!(
-        "{number:>2}  {release}  {}  {architecture}{now}\n",
-        release.time()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stack::Status;
-
-    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
-        pairs.iter().map(owned).collect()
-    }
-
-    #[test]
-    fn all_of_the_stack_but_its_code_stays_as_it_is() {
-        let here = Here {
-            stack: StackView {
-                id: "id".to_owned(),
-                status: Status::new("UPDATE_COMPLETE"),
-                outputs: Vec::new(),
-                parameters: pairs(&[
-                    ("CodeBucket", "old"),
-                    ("CodeKey", "old"),
-                    ("Architecture", "arm64"),
-                    ("HistoryDays", "30"),
-                    ("OfALaterVersion", "x"),
-                ]),
-                tags: pairs(&[("aws:x", "y"), (OWNER_TAG, "chat"), ("team", "chat")]),
-                owner: Some(CHAT_OWNER.to_owned()),
-                is_protected: true,
-            },
-            template: "Resources: {}".to_owned(),
-            bucket: "bucket".to_owned(),
-            releases: Vec::new(),
-        };
-        let release = Release {
-            package: "a".repeat(64),
-            page: "b".repeat(64),
-            architecture: "x86_64",
-            written_ms: 1_800_000_000_000,
-        };
-        let stage: StageName = "dev".parse().unwrap();
-        let code = release.code(&stage, "bucket".to_owned());
-        let wanted = here.wanted(&stage, &code);
-        assert_eq!(wanted.template, "Resources: {}");
-        assert_eq!(wanted.tags, pairs(&[("team", "chat")]));
-        let key = format!("functions/dev/{}.zip", "a".repeat(64));
-        assert_eq!(
-            wanted.parameters,
-            pairs(&[
-                ("CodeBucket", "bucket"),
-                ("CodeKey", &key),
-                ("Architecture", "x86_64"),
-                ("HistoryDays", "30"),
-                ("OfALaterVersion", "x"),
-            ])
-        );
-        assert_eq!(
-            line(2, &release, true),
-            " 2  aaaaaaaaaaaa-bbbbbbbbbbbb  2027-01-15T08:00:00Z  x86_64  runs now\n"
-        );
-    }
+    urls.tell_of_domain(output).await?;
+    Ok(Changed {
+        is_changed: is_changed || !outdated.is_empty() || published.is_changed,
+        urls,
+    })
 }

@@ -2,6 +2,7 @@
 //! behaviour is written down in `tests/fake-cloudformation.md`.
 
 mod fake;
+mod revised;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
