@@ -8,8 +8,6 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 use crate::build::Architecture;
 use crate::cloud::{Buckets, CloudError, Code, NewObject, PACKAGE_TYPE, Packages, StoredPackage};
@@ -164,7 +162,7 @@ impl Release {
         Code {
             bucket,
             key: packages::key_of(stage, &self.package),
-            sha256: STANDARD.encode(bytes_of(&self.package)),
+            sha256: packages::code_sha256(&self.package),
             architecture: self.architecture,
         }
     }
@@ -201,7 +199,7 @@ impl Release {
 }
 
 /// The bytes that a text in hexadecimal stands for, as far as it is one.
-fn bytes_of(hexadecimal: &str) -> Vec<u8> {
+pub(crate) fn bytes_of(hexadecimal: &str) -> Vec<u8> {
     let pairs = hexadecimal.as_bytes().chunks(2);
     let bytes = pairs.map_while(|pair| {
         let pair = std::str::from_utf8(pair).ok()?;
