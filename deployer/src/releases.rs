@@ -8,7 +8,6 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-
 use crate::build::Architecture;
 use crate::cloud::{Buckets, CloudError, Code, NewObject, PACKAGE_TYPE, Packages, StoredPackage};
 use crate::error::Error;

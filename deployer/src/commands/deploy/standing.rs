@@ -102,3 +102,69 @@ fn named(settings: &DeploySettings, stack: &StackView) -> Option<(String, Code)>
     };
     Some((sha256.to_owned(), code))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::stack::Status;
+
+    const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn settings() -> DeploySettings {
+        let cli = crate::cli::Cli::try_parse_from(["chatctl", "deploy"]);
+        let Ok(crate::cli::Command::Deploy(args)) = cli.map(|it| it.command) else {
+            panic!("a good command line");
+        };
+        DeploySettings::new(&args).unwrap()
+    }
+
+    fn stack(parameters: &[(&str, &str)]) -> StackView {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        StackView {
+            id: "id".to_owned(),
+            status: Status::new("UPDATE_COMPLETE"),
+            outputs: Vec::new(),
+            parameters: parameters.iter().map(owned).collect(),
+            tags: Vec::new(),
+            owner: None,
+            is_protected: false,
+        }
+    }
+
+    #[test]
+    fn a_stack_tells_its_package_and_one_that_names_none_of_ours_tells_nothing() {
+        let key = format!("functions/dev/{SHA256}.zip");
+        let good = [("CodeBucket", "packages"), ("CodeKey", key.as_str())];
+        let (sha256, code) = named(&settings(), &stack(&good)).unwrap();
+        assert_eq!(sha256, SHA256);
+        assert_eq!((code.bucket.as_str(), &code.key), ("packages", &key));
+        // The same digest in base64.
+        assert_eq!(code.sha256, "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+        let of_another = format!("functions/prod/{SHA256}.zip");
+        for bad in [
+            &good[..1],
+            &good[1..],
+            &[good[0], ("CodeKey", "code.zip")],
+            &[good[0], ("CodeKey", &of_another)],
+        ] {
+            assert!(named(&settings(), &stack(bad)).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_proof_is_another_one_for_another_program_and_for_another_stack() {
+        let wanted = |template: &str| Wanted {
+            name: "chat-dev".to_owned(),
+            template: template.to_owned(),
+            parameters: Vec::new(),
+            owner: "chat",
+            tags: Vec::new(),
+        };
+        let known = proof(&wanted("one"), "program");
+        assert_eq!(proof(&wanted("one"), "program"), known);
+        assert_ne!(proof(&wanted("two"), "program"), known);
+        assert_ne!(proof(&wanted("one"), "another"), known);
+    }
+}
