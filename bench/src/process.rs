@@ -18,14 +18,17 @@ const DEADLINE: Duration = Duration::from_mins(2);
 const BUILD_DEADLINE: Duration = Duration::from_mins(20);
 /// How often memory is looked at.
 const EVERY: Duration = Duration::from_millis(10);
+/// Fewer looks tell what a process began with, and not what it came to.
+const LOOKS_MIN: u32 = 4;
 
 /// One run of a command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     /// From before its start to after its end.
     pub(crate) wall: Duration,
-    /// The most that it and all its descendants held together, as seen every 10 ms, bytes.
-    pub(crate) peak_memory: u64,
+    /// The most that it and all its descendants held together, as seen every 10 ms, bytes; nothing of one that
+    /// was over before it had been seen often enough to tell.
+    pub(crate) peak_memory: Option<u64>,
 }
 
 /// A command without the variables of whoever measures that would make it another one, and without those
@@ -56,10 +59,17 @@ pub(crate) fn output_of(command: &mut Command) -> Result<Vec<u8>, BenchError> {
 /// # Errors
 /// As [`output_of`].
 pub(crate) fn watch(command: &mut Command) -> Result<Run, BenchError> {
-    let mut peak_memory = 0;
-    let look = |root| peak_memory = memory_of_tree(root).max(peak_memory);
+    let (mut peak_memory, mut looks) = (0, 0);
+    let look = |root| {
+        let memory = memory_of_tree(root);
+        peak_memory = memory.max(peak_memory);
+        looks += u32::from(memory > 0);
+    };
     let (_, wall) = to_its_end(command, DEADLINE, look)?;
-    Ok(Run { wall, peak_memory })
+    Ok(Run {
+        wall,
+        peak_memory: (looks >= LOOKS_MIN).then_some(peak_memory),
+    })
 }
 
 /// Looks at the command again and again until it ends, or has to be ended; gives what it wrote to standard
@@ -204,7 +214,13 @@ mod tests {
         let script = "python3 -c 'import time; x = bytearray(64 << 20); time.sleep(0.3)'; exit 0";
         let run = watch(Command::new("sh").args(["-c", script])).unwrap();
         assert!(run.wall >= Duration::from_millis(300), "{run:?}");
-        assert!(run.peak_memory > 64 << 20, "{run:?}");
+        assert!(run.peak_memory > Some(64 << 20), "{run:?}");
+    }
+
+    #[test]
+    fn the_memory_of_one_that_is_soon_over_is_not_told() {
+        let run = watch(&mut Command::new("true")).unwrap();
+        assert_eq!(run.peak_memory, None, "{run:?}");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::error::BenchError;
 use crate::result::{Findings, Plot, Results, Table};
@@ -114,9 +116,12 @@ fn draw(plot: &Plot, path: &Path) -> Result<(), BenchError> {
     if points().next().is_none() {
         return Err(reason(&"it has no points"));
     }
-    let root = SVGBackend::new(path, (720, 400)).into_drawing_area();
+    let root = SVGBackend::new(path, (920, 400)).into_drawing_area();
     root.fill(&WHITE).map_err(|it| reason(&it))?;
-    let mut builder = ChartBuilder::on(&root);
+    // Beside the lines, where it covers none.
+    let (lines, legend) = root.split_horizontally(700);
+    name_lines(plot, &legend).map_err(|it| reason(&it))?;
+    let mut builder = ChartBuilder::on(&lines);
     builder
         .caption(&plot.title, ("sans-serif", 18))
         .margin(12)
@@ -133,24 +138,10 @@ fn draw(plot: &Plot, path: &Path) -> Result<(), BenchError> {
                 .draw()
                 .map_err(|it| reason(&it))?;
             for (index, line) in plot.lines.iter().enumerate() {
-                let color = Palette99::pick(index).to_rgba();
                 chart
-                    .draw_series(
-                        LineSeries::new(line.points.clone(), color.stroke_width(2)).point_size(3),
-                    )
-                    .map_err(|it| reason(&it))?
-                    .label(line.name.replace('`', ""))
-                    .legend(move |(x, y)| {
-                        PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2))
-                    });
+                    .draw_series(LineSeries::new(line.points.clone(), style(index)).point_size(3))
+                    .map_err(|it| reason(&it))?;
             }
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
-                .background_style(WHITE.mix(0.8))
-                .border_style(BLACK.mix(0.3))
-                .draw()
-                .map_err(|it| reason(&it))?;
         }};
     }
     let (x_most, y_most) = (most(|it| it.0), most(|it| it.1));
@@ -162,6 +153,25 @@ fn draw(plot: &Plot, path: &Path) -> Result<(), BenchError> {
         finish!(builder.build_cartesian_2d(0.0..x_most * 1.05, 0.0..y_most * 1.1));
     }
     root.present().map_err(|it| reason(&it))
+}
+
+/// The line of a plot's nth series.
+fn style(index: usize) -> ShapeStyle {
+    Palette99::pick(index).to_rgba().stroke_width(2)
+}
+
+/// Says which line is whose.
+fn name_lines<B: DrawingBackend>(
+    plot: &Plot,
+    area: &DrawingArea<B, Shift>,
+) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+    for ((index, line), y) in plot.lines.iter().enumerate().zip((60..).step_by(22)) {
+        area.draw(&PathElement::new([(4, y), (24, y)], style(index)))?;
+        let name = line.name.replace('`', "");
+        let style = TextStyle::from(("sans-serif", 13)).pos(Pos::new(HPos::Left, VPos::Center));
+        area.draw(&Text::new(name, (32, y), style))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -256,6 +266,10 @@ mod tests {
         assert!(page.contains("Messages lost during the run: 3."));
         let plot = std::fs::read_to_string(folder.join("rooms.svg")).unwrap();
         assert!(plot.contains("<svg") && plot.contains("members"));
+        // To the right of all that is drawn.
+        let name = plot.lines().position(|it| it.contains("chatctl"));
+        let tag = name.and_then(|it| plot.lines().nth(it.saturating_sub(1)));
+        assert!(tag.is_some_and(|it| it.contains("x=\"732\"")), "{tag:?}");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

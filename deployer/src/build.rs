@@ -16,6 +16,6 @@ mod sources;
 
 pub(crate) use cargo::{BuildError, Profile, bootstrap};
 pub(crate) use elf::{GLIBC, PreflightError};
-pub(crate) use lambda::{Architecture, Made, has_zigbuild, make, pack};
+pub(crate) use lambda::{Architecture, Made, Program, has_zigbuild, make, pack, program};
 pub(crate) use package::Package;
 pub(crate) use sources::Sources;

@@ -45,6 +45,18 @@ pub(crate) fn key_of(stage: &StageName, sha256: &str) -> String {
     format!("{}{sha256}.zip", prefix(stage))
 }
 
+/// The SHA-256 of the package with this key, if it is one of the stage.
+pub(crate) fn sha256_of<'a>(stage: &StageName, key: &'a str) -> Option<&'a str> {
+    let name = key.strip_prefix(&prefix(stage))?.strip_suffix(".zip")?;
+    let is_digest = name.len() == 64 && name.bytes().all(|it| it.is_ascii_hexdigit());
+    is_digest.then_some(name)
+}
+
+/// What Lambda calls a package with this SHA-256.
+pub(crate) fn code_sha256(sha256: &str) -> String {
+    STANDARD.encode(releases::bytes_of(sha256))
+}
+
 fn prefix(stage: &StageName) -> String {
     format!("functions/{stage}/")
 }
@@ -211,6 +223,22 @@ mod tests {
 
     fn keys(keys: &[&str]) -> Vec<String> {
         keys.iter().map(|it| (*it).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_key_tells_its_package_and_another_stages_or_a_strange_one_tells_nothing() {
+        let stage: StageName = "dev".parse().unwrap();
+        let package = Package::new(b"program").unwrap();
+        let key = key(&stage, &package);
+        let sha256 = sha256_of(&stage, &key).unwrap();
+        assert_eq!(sha256, package.sha256);
+        assert_eq!(code_sha256(sha256), package.code_sha256);
+        let short = format!("{}{}.zip", prefix(&stage), &package.sha256[1..]);
+        let strange = format!("{}{}.zip", prefix(&stage), "z".repeat(64));
+        for other in [&short, &strange, &key.replace(".zip", ""), "code.zip"] {
+            assert_eq!(sha256_of(&stage, other), None, "{other}");
+        }
+        assert_eq!(sha256_of(&"dev-2".parse().unwrap(), &key), None);
     }
 
     #[test]

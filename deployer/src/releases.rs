@@ -20,9 +20,6 @@ pub(crate) use mark::{Mark, arrive, note};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::build::Architecture;
 use crate::cloud::{Buckets, CloudError, Code, NewObject, PACKAGE_TYPE, Packages, StoredPackage};
 use crate::error::Error;
@@ -107,7 +104,7 @@ impl Release {
         Code {
             bucket,
             key: packages::key_of(stage, &self.package),
-            sha256: STANDARD.encode(bytes_of(&self.package)),
+            sha256: packages::code_sha256(&self.package),
             architecture: self.architecture,
         }
     }
@@ -149,7 +146,7 @@ impl Release {
 }
 
 /// The bytes that a text in hexadecimal stands for, as far as it is one.
-fn bytes_of(hexadecimal: &str) -> Vec<u8> {
+pub(crate) fn bytes_of(hexadecimal: &str) -> Vec<u8> {
     let pairs = hexadecimal.as_bytes().chunks(2);
     let bytes = pairs.map_while(|pair| {
         let pair = std::str::from_utf8(pair).ok()?;

@@ -16,8 +16,8 @@ mod verify;
 pub(crate) use domain::{Record, tell_of_domain};
 pub(crate) use edges::until_deployed;
 pub(crate) use page::{Edits, Host, Page};
-pub(crate) use publish::{Published, edits, forget_verified, note_verified, publish};
-pub(crate) use verify::{Chat, Extent, look_at_page, origin, verify, verify_here};
+pub(crate) use publish::{Listing, Published, edits, forget_verified, note_verified, publish};
+pub(crate) use verify::{Chat, Extent, is_configured, look_at_page, origin, verify, verify_here};
 
 use std::io;
 use std::path::PathBuf;

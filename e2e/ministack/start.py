@@ -20,6 +20,8 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
   tell in what order things were done, and that nothing was done that need not be.
 - A leash: MiniStack and its functions end when this program's standard input does, that is with
   the test, however the test ends.
+- More than 1,000 requests on a connection of HTTP/2: Hypercorn, which MiniStack runs on, says goodbye
+  with the next one, leaves those under way without an answer, and closes 75 s later.
 - MiniStack listens on the port that it is given, and not on 443 as well; without TLS on the one
   that WEBSITE_PORT names.
 """
@@ -57,6 +59,7 @@ def main():
     policy["update"] = unless_blocked(policy["update"])
     app._port_is_bindable = lambda *_: False
     behaviour.install()
+    app._HypercornConfig.keep_alive_max_requests = sys.maxsize
     app._HypercornConfig._insecure_bind = ["127.0.0.1:" + os.environ.pop("WEBSITE_PORT")]
     app.app = Control(Edges(Websites(app.app)), os.environ.pop("RECORD"))
     app.main()

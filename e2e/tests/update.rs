@@ -12,10 +12,9 @@ use serde_json::{Value, json};
 const KEPT: usize = 5;
 
 /// What a deploy with nothing to do asks of AWS. The stack is compared by its own template and
-/// parameters, the stack of packages by its output, each function by its code, the page by its
-/// objects: what any of these calls tells, no other does.
-const CALLS_OF_NO_CHANGE: [&str; 7] = [
-    "DescribeStacks",
+/// parameters, each function by its code, the page by its objects: what any of these calls tells, no
+/// other does.
+const CALLS_OF_NO_CHANGE: [&str; 6] = [
     "DescribeStacks",
     "GetFunctionConfiguration",
     "GetFunctionConfiguration",

@@ -1,13 +1,15 @@
 //! Builds the functions for Lambda, whose processor and glibc may be others than this machine's.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::process::Command;
 
 use super::cargo::{Compiler, compile};
+use super::package::sha256;
 use super::{BuildError, Package, Profile, Sources, elf};
 
 /// How long `cargo-zigbuild` may take to tell its version.
@@ -65,6 +67,67 @@ pub(crate) struct Made {
     pub(crate) package: Package,
 }
 
+/// A `bootstrap` that Lambda can run.
+pub(crate) struct Program {
+    path: PathBuf,
+    content: Arc<[u8]>,
+    /// Its SHA-256 in lower-case hexadecimal: it tells the program without packing it, which takes longer
+    /// than all else of a deploy that has nothing to do.
+    pub(crate) sha256: String,
+}
+
+impl Program {
+    /// Reads one that is there, and looks whether Lambda can run it.
+    ///
+    /// # Errors
+    /// [`BuildError`], if it cannot be read or run.
+    pub(crate) async fn read(
+        path: PathBuf,
+        architecture: Architecture,
+    ) -> Result<Self, BuildError> {
+        let content = tokio::fs::read(&path).await;
+        let content: Arc<[u8]> = content.map_err(unreadable(&path))?.into();
+        elf::preflight(&content, architecture)?;
+        let read = content.clone();
+        let digest = tokio::task::spawn_blocking(move || sha256(&read)).await;
+        let sha256 = digest
+            .map_err(std::io::Error::other)
+            .map_err(unreadable(&path))?;
+        Ok(Self {
+            path,
+            content,
+            sha256,
+        })
+    }
+
+    /// Packs it.
+    ///
+    /// # Errors
+    /// [`BuildError`], if it is too large for that.
+    pub(crate) async fn pack(self) -> Result<Made, BuildError> {
+        let Self { path, content, .. } = self;
+        let bytes = content.len();
+        let package = tokio::task::spawn_blocking(move || Package::new(&content)).await;
+        let package = package.map_err(std::io::Error::other).flatten();
+        Ok(Made {
+            package: package.map_err(unreadable(&path))?,
+            bytes,
+            bootstrap: path,
+        })
+    }
+
+    /// Where it is, and its size, for people.
+    pub(crate) fn told(&self) -> String {
+        let bytes = self.content.len();
+        format!("`{}` of {} KB", self.path.display(), bytes / 1000)
+    }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
+    let path = path.to_owned();
+    |source| BuildError::Unreadable { path, source }
+}
+
 /// Builds the `bootstrap` for Lambda, looks whether Lambda can run it, and packs it.
 ///
 /// # Errors
@@ -73,9 +136,20 @@ pub(crate) async fn make(
     sources: &Sources,
     architecture: Architecture,
 ) -> Result<Made, BuildError> {
+    program(sources, architecture).await?.pack().await
+}
+
+/// Builds the `bootstrap` for Lambda, and looks whether Lambda can run it.
+///
+/// # Errors
+/// [`BuildError`], if any of that fails.
+pub(crate) async fn program(
+    sources: &Sources,
+    architecture: Architecture,
+) -> Result<Program, BuildError> {
     let compiler = compiler(architecture, HOST, has_zigbuild().await)?;
     let bootstrap = compile(sources, Profile::Lambda, &compiler).await?;
-    pack(bootstrap, architecture).await
+    Program::read(bootstrap, architecture).await
 }
 
 /// Looks whether Lambda can run a `bootstrap` that is there already, and packs it.
@@ -86,20 +160,7 @@ pub(crate) async fn pack(
     bootstrap: PathBuf,
     architecture: Architecture,
 ) -> Result<Made, BuildError> {
-    let unreadable = |source| BuildError::Unreadable {
-        path: bootstrap.clone(),
-        source,
-    };
-    let program = tokio::fs::read(&bootstrap).await.map_err(unreadable)?;
-    elf::preflight(&program, architecture)?;
-    let bytes = program.len();
-    let package = tokio::task::spawn_blocking(move || Package::new(&program)).await;
-    let package = package.map_err(std::io::Error::other).flatten();
-    Ok(Made {
-        package: package.map_err(unreadable)?,
-        bytes,
-        bootstrap,
-    })
+    Program::read(bootstrap, architecture).await?.pack().await
 }
 
 /// A machine that builds, in Rust's words.

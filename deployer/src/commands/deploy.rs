@@ -1,25 +1,29 @@
 //! `chatctl deploy`: put the chat on AWS, or bring it up to date.
 
+mod standing;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::try_join;
 
+use standing::{Standing, proof};
+
 use super::urls::{Urls, required};
 use super::{ARTIFACTS_STACK, CHAT_OWNER, hotswap, until_interrupted};
-use crate::build::{self, Made, Package, Sources};
+use crate::build::{self, BuildError, Made, Package, Program, Sources};
 use crate::cloud::aws::Aws;
 use crate::cloud::{
     Buckets, Cloud, Code, Functions, OWNER_TAG, Packages, StackView, Stacks, Templates, Wanted,
 };
 use crate::error::{BadDeploy, Error};
 use crate::functions;
-use crate::output::Output;
+use crate::output::{Output, OutputError};
 use crate::packages;
 use crate::protection;
 use crate::releases::{self, Release};
 use crate::settings::DeploySettings;
-use crate::site::{self, Extent, Host, Page, Published, SiteError};
+use crate::site::{self, Extent, Host, Listing, Page, Published, SiteError};
 use crate::stack::{self, Applied};
 use crate::template::{self, Protection, StageName};
 
@@ -58,12 +62,96 @@ async fn deploy(
     let name = stage.stack_name();
     output.step(&format!("deploying `{name}` to {region}"))?;
     let page = page(settings)?;
-    let (mut found, package) = while_building(look(cloud, &name), settings, output).await?;
+    let look = || look_at_chat(cloud, &name);
+    let (mut found, program) = while_compiling(look(), settings, output).await?;
     if settings.bootstrap.is_none() {
         // Building takes its time, in which somebody else may have deployed.
-        found = look(cloud, &name).await?;
+        found = look().await?;
     }
     let settings = &settings.keeping(found.stack.as_ref());
+    let program_sha256 = program.sha256.clone();
+    let standing = match standing::look(cloud, settings, &found, &program, output).await? {
+        Some(standing) => standing,
+        None => bring_up(cloud, settings, found, program, output).await?,
+    };
+    let Standing {
+        stack,
+        wanted,
+        code,
+        package_sha256,
+        package,
+        is_changed,
+        listing,
+        is_configured,
+    } = standing;
+    if !is_changed {
+        output.step(&format!("stack `{}`: nothing to change", wanted.name))?;
+    }
+    let protect = settings.protect.unwrap_or_default();
+    let is_switched = protection::switch(cloud, &stack, protect, output).await?;
+    let release = Release::new(&package_sha256, &page, code.architecture);
+    let put_right = match package {
+        Some(package) => put_functions_right(cloud, stage, &stack, &code, package, output).await?,
+        None => false,
+    };
+    if settings.terms.is_express
+        && let Some(distribution) = stack.output("SiteDistributionId")
+    {
+        site::until_deployed(cloud, distribution, output).await?;
+    }
+    let urls = Urls::of(stage, &stack)?;
+    let published = publish(cloud, stage, &stack, page.clone(), &urls, listing, output).await?;
+    let is_changed = is_changed || is_switched || put_right || published.is_changed;
+    let proof = proof(&wanted, &program_sha256);
+    let extent = if is_changed || settings.verify || !published.is_verified(&proof) {
+        Extent::Whole
+    } else {
+        Extent::Configuration
+    };
+    let deployed = Deployed {
+        stage,
+        stack: &stack,
+        proof,
+        urls: &urls,
+        packages: &code.bucket,
+        release: &release,
+        page: &page,
+        is_rollback: false,
+    };
+    if extent == Extent::Configuration && is_configured {
+        output.step("verified: the page's configuration")?;
+    } else {
+        verify(cloud, &deployed, extent, settings.verify_timeout, output).await?;
+    }
+    urls.tell_of_domain(output).await?;
+    if let Some(address) = settings
+        .operations
+        .alarm_email
+        .as_ref()
+        .filter(|_| is_changed)
+    {
+        output.step(&format!(
+            "alarms reach `{address}` once AWS's mail to it has been confirmed"
+        ))?;
+    }
+    output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
+    let result = json!({"changed": is_changed});
+    announce(settings.json, stage, &urls, result, output)
+}
+
+/// Brings stack and functions up to date.
+async fn bring_up(
+    cloud: &(impl Cloud + Functions + Packages),
+    settings: &DeploySettings,
+    mut found: Found,
+    program: Program,
+    output: &mut Output,
+) -> Result<Standing, Error> {
+    let stage = &settings.template.stage;
+    let artifacts = async { Ok(cloud.find(ARTIFACTS_STACK).await?) };
+    let (artifacts, (made, took)) = try_join!(artifacts, timed(program.pack()))?;
+    let package = tell_of(made, took, output)?;
+    found.artifacts = artifacts;
     let bucket = packages::bucket(cloud, found.artifacts.clone(), &settings.terms, output).await?;
     let code = code(settings, stage, bucket, &package);
     let wanted = wanted(settings, &code)?;
@@ -86,51 +174,16 @@ async fn deploy(
         }
         stack::apply(cloud, &wanted, &settings.terms, &settings.losses, output).await?
     };
-    if !is_changed {
-        output.step(&format!("stack `{}`: nothing to change", wanted.name))?;
-    }
-    let protect = settings.protect.unwrap_or_default();
-    let is_switched = protection::switch(cloud, &stack, protect, output).await?;
-    let release = Release::new(&package.sha256, &page, code.architecture);
-    let put_right = put_functions_right(cloud, stage, &stack, &code, package, output).await?;
-    if settings.terms.is_express
-        && let Some(distribution) = stack.output("SiteDistributionId")
-    {
-        site::until_deployed(cloud, distribution, output).await?;
-    }
-    let urls = Urls::of(stage, &stack)?;
-    let published = publish(cloud, stage, &stack, page.clone(), &urls, output).await?;
-    let is_changed = is_changed || is_switched || put_right || published.is_changed;
-    let extent = if is_changed || settings.verify || !published.is_verified(&wanted.fingerprint()) {
-        Extent::Whole
-    } else {
-        Extent::Configuration
-    };
-    let deployed = Deployed {
-        stage,
-        stack: &stack,
-        wanted: &wanted,
-        urls: &urls,
-        packages: &code.bucket,
-        release: &release,
-        page: &page,
-        is_rollback: false,
-    };
-    verify(cloud, &deployed, extent, settings.verify_timeout, output).await?;
-    urls.tell_of_domain(output).await?;
-    if let Some(address) = settings
-        .operations
-        .alarm_email
-        .as_ref()
-        .filter(|_| is_changed)
-    {
-        output.step(&format!(
-            "alarms reach `{address}` once AWS's mail to it has been confirmed"
-        ))?;
-    }
-    output.step(&format!("all done in {} s", since.elapsed().as_secs()))?;
-    let result = json!({"changed": is_changed});
-    announce(settings.json, stage, &urls, result, output)
+    Ok(Standing {
+        stack,
+        wanted,
+        code,
+        package_sha256: package.sha256.clone(),
+        package: Some(package),
+        is_changed,
+        listing: None,
+        is_configured: false,
+    })
 }
 
 /// What is there before a deploy.
@@ -162,6 +215,13 @@ impl Found {
 
 /// Looks at everything at once. It shows as well whether the credentials are good, and the name free.
 pub(super) async fn look(cloud: &(impl Stacks + Templates), name: &str) -> Result<Found, Error> {
+    let artifacts = async { Ok(cloud.find(ARTIFACTS_STACK).await?) };
+    let (found, artifacts) = try_join!(look_at_chat(cloud, name), artifacts)?;
+    Ok(Found { artifacts, ..found })
+}
+
+/// Likewise, but for what only a change needs.
+async fn look_at_chat(cloud: &(impl Stacks + Templates), name: &str) -> Result<Found, Error> {
     let owned = async {
         let stack = cloud.find(name).await?;
         if let Some(stack) = &stack {
@@ -170,12 +230,11 @@ pub(super) async fn look(cloud: &(impl Stacks + Templates), name: &str) -> Resul
         Ok::<_, Error>(stack)
     };
     let template = async { Ok(cloud.template(name).await?) };
-    let artifacts = async { Ok(cloud.find(ARTIFACTS_STACK).await?) };
-    let (stack, template, artifacts) = try_join!(owned, template, artifacts)?;
+    let (stack, template) = try_join!(owned, template)?;
     Ok(Found {
         stack,
         template,
-        artifacts,
+        artifacts: None,
     })
 }
 
@@ -185,10 +244,37 @@ pub(super) async fn while_building<T>(
     settings: &DeploySettings,
     output: &mut Output,
 ) -> Result<(T, Package), Error> {
+    tell_of_build(settings, output)?;
+    let (found, (made, took)) = try_join!(look, timed(make(settings)))?;
+    Ok((found, tell_of(made, took, output)?))
+}
+
+/// Looks something up while the program is made. Where that fails, the build ends at once.
+async fn while_compiling<T>(
+    look: impl Future<Output = Result<T, Error>>,
+    settings: &DeploySettings,
+    output: &mut Output,
+) -> Result<(T, Program), Error> {
+    tell_of_build(settings, output)?;
+    let program = async {
+        Ok(match &settings.bootstrap {
+            Some(bootstrap) => Program::read(bootstrap.clone(), settings.architecture).await?,
+            None => {
+                build::program(&Sources::find(&settings.folder)?, settings.architecture).await?
+            }
+        })
+    };
+    try_join!(look, program)
+}
+
+fn tell_of_build(settings: &DeploySettings, output: &mut Output) -> Result<(), OutputError> {
     if settings.bootstrap.is_none() {
         output.step("building the functions (the first time takes minutes)")?;
     }
-    let (found, (made, took)) = try_join!(look, make(settings))?;
+    Ok(())
+}
+
+fn tell_of(made: Made, took: Duration, output: &mut Output) -> Result<Package, OutputError> {
     output.step(&format!(
         "package {} of {} KB, from `{}` of {} KB, in {} s",
         short(&made.package.sha256),
@@ -197,17 +283,21 @@ pub(super) async fn while_building<T>(
         made.bytes / 1000,
         took.as_secs()
     ))?;
-    Ok((found, made.package))
+    Ok(made.package)
 }
 
-async fn make(settings: &DeploySettings) -> Result<(Made, Duration), Error> {
+async fn timed(
+    made: impl Future<Output = Result<Made, BuildError>>,
+) -> Result<(Made, Duration), Error> {
     let since = Instant::now();
-    let made = if let Some(bootstrap) = &settings.bootstrap {
-        build::pack(bootstrap.clone(), settings.architecture).await?
-    } else {
-        build::make(&Sources::find(&settings.folder)?, settings.architecture).await?
-    };
-    Ok((made, since.elapsed()))
+    Ok((made.await?, since.elapsed()))
+}
+
+async fn make(settings: &DeploySettings) -> Result<Made, BuildError> {
+    match &settings.bootstrap {
+        Some(bootstrap) => build::pack(bootstrap.clone(), settings.architecture).await,
+        None => build::make(&Sources::find(&settings.folder)?, settings.architecture).await,
+    }
 }
 
 /// A package in its place, as functions are given it.
@@ -325,19 +415,21 @@ pub(super) async fn publish(
     stack: &StackView,
     page: Page,
     urls: &Urls,
+    listing: Option<Listing>,
     output: &mut Output,
 ) -> Result<Published, Error> {
     let bucket = required(stage, stack, "SiteBucketName")?;
     let host = host(stage, stack)?;
     let page = page.with_config(site::config(&urls.site, &urls.websocket));
-    Ok(site::publish(cloud, &bucket, &host, page, output).await?)
+    Ok(site::publish(cloud, &bucket, &host, page, listing, output).await?)
 }
 
 /// What was deployed.
 pub(super) struct Deployed<'a> {
     pub(super) stage: &'a StageName,
     pub(super) stack: &'a StackView,
-    pub(super) wanted: &'a Wanted,
+    /// What the chat is made from.
+    pub(super) proof: String,
     pub(super) urls: &'a Urls,
     /// The bucket of packages.
     pub(super) packages: &'a str,
@@ -375,8 +467,8 @@ pub(super) async fn verify(
     if !deployed.is_rollback {
         releases::arrive(cloud, packages, stage, release, &kept).await?;
     }
-    let fingerprint = deployed.wanted.fingerprint();
-    Ok(site::note_verified(cloud, &bucket, fingerprint).await?)
+    let proof = deployed.proof.clone();
+    Ok(site::note_verified(cloud, &bucket, proof).await?)
 }
 
 /// What is wrong with a deploy, and how to go back from it if something is kept that worked.

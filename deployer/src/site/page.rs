@@ -2,7 +2,7 @@
 
 mod archive;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -189,7 +189,9 @@ impl Difference {
     /// Between a page and what is in a bucket. `trusted` is whether the objects there are known to say
     /// of themselves what they should: a list does not tell, and they are sent again otherwise.
     pub(super) fn new(page: Page, host: &Host, stored: &[StoredObject], trusted: bool) -> Self {
-        let is_stale = |it: &&StoredObject| !page.0.iter().any(|(key, _)| *key == it.key);
+        // A page may have thousands of files.
+        let keys: HashSet<_> = page.0.iter().map(|(key, _)| key.as_str()).collect();
+        let is_stale = |it: &&StoredObject| !keys.contains(it.key.as_str());
         let mut difference = Self {
             stale: stored
                 .iter()
@@ -198,9 +200,10 @@ impl Difference {
                 .collect(),
             ..Self::default()
         };
+        let stored: HashMap<_, _> = stored.iter().map(|it| (&it.key, &it.md5)).collect();
         for (key, body) in page.0 {
             let md5 = format!("{:x}", md5::compute(&body));
-            if trusted && stored.iter().any(|it| it.key == key && it.md5 == md5) {
+            if trusted && stored.get(&key) == Some(&&md5) {
                 continue;
             }
             let names_others = key == INDEX || key == CONFIG_KEY;

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::page::Difference;
 use super::{Edits, Host, Page, SiteError};
-use crate::cloud::{Buckets, CloudError, Distributions, NewObject};
+use crate::cloud::{Buckets, CloudError, Distributions, NewObject, StoredObject};
 use crate::output::Output;
 use crate::wait::Patience;
 
@@ -26,7 +26,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(15);
 const MARK: &str = ".chatctl-published";
 
 /// In the bucket from when the chat was found to work, from outside, until anything of it changes. Its
-/// content is what the stack was made from then. Without it, or with another content, a deploy that finds
+/// content is what the chat was made from then. Without it, or with another content, a deploy that finds
 /// nothing to change tries the chat all the same: the one before may have been cut off, or have failed.
 const PROOF: &str = ".chatctl-verified";
 
@@ -40,22 +40,41 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    /// Whether the chat was found to work when its stack was made from this, and nothing has changed since.
-    pub(crate) fn is_verified(&self, stack: &str) -> bool {
-        self.proof_md5.as_deref() == Some(format!("{:x}", md5::compute(stack)).as_str())
+    /// Whether the chat was found to work with this, and nothing has changed since.
+    pub(crate) fn is_verified(&self, with: &str) -> bool {
+        self.proof_md5.as_deref() == Some(format!("{:x}", md5::compute(with)).as_str())
     }
 }
 
-/// Remembers that the chat works, with its stack made from this.
+/// What the bucket of a page holds.
+#[derive(Debug)]
+pub(crate) struct Listing(Vec<StoredObject>);
+
+impl Listing {
+    /// # Errors
+    /// [`CloudError`], if AWS does not say.
+    pub(crate) async fn of(cloud: &impl Buckets, bucket: &str) -> Result<Self, CloudError> {
+        Ok(Self(cloud.objects(bucket, "").await?))
+    }
+
+    /// Whether the chat was found to work with this, and neither it nor its page was changed by this
+    /// program since.
+    pub(crate) fn proves(&self, with: &str) -> bool {
+        let md5 = format!("{:x}", md5::compute(with));
+        self.0.iter().any(|it| it.key == PROOF && it.md5 == md5)
+    }
+}
+
+/// Remembers that the chat works with this.
 ///
 /// # Errors
 /// [`CloudError`], if AWS does not do it.
 pub(crate) async fn note_verified(
     cloud: &impl Buckets,
     bucket: &str,
-    stack: String,
+    with: String,
 ) -> Result<(), CloudError> {
-    let proof = object(PROOF, stack, "text/plain");
+    let proof = object(PROOF, with, "text/plain");
     cloud.put(bucket, proof).await
 }
 
@@ -67,7 +86,8 @@ pub(crate) async fn forget_verified(cloud: &impl Buckets, bucket: &str) -> Resul
     cloud.remove(bucket, &[PROOF.to_owned()]).await
 }
 
-/// Makes a bucket hold a page and nothing else, and whoever serves it show it.
+/// Makes a bucket hold a page and nothing else, and whoever serves it show it. The bucket is looked at
+/// unless it was just `listed`.
 ///
 /// # Errors
 /// [`SiteError`], if AWS does not do it.
@@ -76,6 +96,7 @@ pub(crate) async fn publish(
     bucket: &str,
     host: &Host,
     page: Page,
+    listed: Option<Listing>,
     output: &mut Output,
 ) -> Result<Published, SiteError> {
     let since = Instant::now();
@@ -85,7 +106,14 @@ pub(crate) async fn publish(
         is_marked,
         is_whole,
         proof_md5,
-    } = Plan::new(cloud, bucket, host, page).await?;
+    } = Plan::new(
+        match listed {
+            Some(listing) => listing,
+            None => Listing::of(cloud, bucket).await?,
+        },
+        host,
+        page,
+    );
     if difference.is_none() && is_whole {
         output.step("page: nothing to change")?;
         return Ok(Published {
@@ -134,7 +162,7 @@ pub(crate) async fn edits(
     host: &Host,
     page: Page,
 ) -> Result<Edits, CloudError> {
-    let plan = Plan::new(cloud, bucket, host, page).await?;
+    let plan = Plan::new(Listing::of(cloud, bucket).await?, host, page);
     Ok(Edits::of(plan.difference))
 }
 
@@ -152,15 +180,9 @@ struct Plan {
 }
 
 impl Plan {
-    async fn new(
-        cloud: &impl Buckets,
-        bucket: &str,
-        host: &Host,
-        page: Page,
-    ) -> Result<Self, CloudError> {
+    fn new(Listing(mut stored): Listing, host: &Host, page: Page) -> Self {
         let page = page.on(host);
         let rules = page.rules(host);
-        let mut stored = cloud.objects(bucket, "").await?;
         let mut take = |key| {
             let index = stored.iter().position(|it| it.key == key);
             index.map(|index| stored.remove(index))
@@ -168,13 +190,13 @@ impl Plan {
         let (mark, proof) = (take(MARK), take(PROOF));
         let is_marked = mark.is_some();
         let is_whole = mark.is_some_and(|it| it.md5 == format!("{:x}", md5::compute(&rules)));
-        Ok(Self {
+        Self {
             difference: Difference::new(page, host, &stored, is_whole),
             rules,
             is_marked,
             is_whole,
             proof_md5: proof.map(|it| it.md5),
-        })
+        }
     }
 }
 
@@ -335,7 +357,7 @@ mod tests {
     async fn published_on(fake: &Fake, host: &Host) -> Result<bool, SiteError> {
         let page = Page::embedded().with_config("{}".to_owned());
         let mut output = Output::to_nobody();
-        let published = publish(fake, "bucket", host, page, &mut output).await;
+        let published = publish(fake, "bucket", host, page, None, &mut output).await;
         published.map(|it| it.is_changed)
     }
 
@@ -358,7 +380,7 @@ mod tests {
         let again = async || {
             let page = Page::embedded().with_config("{}".to_owned());
             let mut output = Output::to_nobody();
-            publish(&fake, "bucket", &cloudfront(), page, &mut output).await
+            publish(&fake, "bucket", &cloudfront(), page, None, &mut output).await
         };
         assert!(!again().await.unwrap().is_verified("stack"));
         assert!(!again().await.unwrap().is_verified("stack"));

@@ -22,6 +22,9 @@ const LIMIT_HERE: Duration = Duration::from_secs(10);
 /// One try, with two cold functions.
 const TRY_LIMIT: Duration = Duration::from_secs(30);
 
+/// A look beside others that take no longer; where it takes longer, there is another one after them.
+const GLANCE_LIMIT: Duration = Duration::from_secs(2);
+
 /// The chat's part of it: when that is over, it is told what was waited for.
 const CHAT_LIMIT: Duration = Duration::from_secs(20);
 
@@ -223,6 +226,14 @@ pub(crate) async fn look_at_page(
         limit,
     };
     looked.unwrap_or(Err(silence)).map(drop)
+}
+
+/// Looks once, without waiting for long, whether the page's configuration is there, and leads to the chat.
+pub(crate) async fn is_configured(chat: Chat<'_>) -> bool {
+    let (dialer, now) = (Dialer::new(), Cell::new(""));
+    let looked = look(&dialer, chat, Extent::Configuration, &now);
+    let looked = tokio::time::timeout(GLANCE_LIMIT, looked).await;
+    matches!(looked, Ok(Ok(_)))
 }
 
 /// What a browser says that the page is from.

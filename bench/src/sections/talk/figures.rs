@@ -18,8 +18,11 @@ use crate::statistics::Summary;
 const CONNECTIONS_BEFORE: usize = 100;
 /// A server may still be busy with the last of them.
 const REST: Duration = Duration::from_secs(1);
-/// How long the first room may take to fill.
-const FIRST_ROOM_PATIENCE: Duration = Duration::from_secs(90);
+/// How long the first room may take to fill, without which there is nothing to compare, and one of
+/// [`LARGE`] size, to which each who comes in is told the whole list, so that filling it grows with its
+/// square.
+const LONG_PATIENCE: Duration = Duration::from_mins(3);
+const LARGE: usize = 5_000;
 /// Members of the room in which servers are driven to their limit.
 pub(super) const SATURATED_ROOM: usize = 100;
 
@@ -99,6 +102,8 @@ pub(super) struct Pair {
 #[derive(Debug)]
 pub(super) struct Heard {
     pub(super) size: usize,
+    /// How many came in a second when it grew to this size.
+    pub(super) joins_a_second: f64,
     /// Until the last of the others had heard a message.
     pub(super) last: Summary,
     /// Milliseconds of processor time for a message: of the server's first process, of its other
@@ -137,9 +142,8 @@ impl Figures {
         let mut rooms = Vec::new();
         let (mut saturation, mut too_large) = (None, None);
         for size in &plan.sizes {
-            // Without the first room there is nothing to compare.
-            let patience = if saturation.is_none() {
-                FIRST_ROOM_PATIENCE
+            let patience = if saturation.is_none() || *size >= LARGE {
+                LONG_PATIENCE
             } else {
                 plan.grow_patience
             };
@@ -232,6 +236,7 @@ async fn last_receipts(room: &mut Room, server: &Server, plan: &Plan) -> Result<
     };
     Ok(Heard {
         size: room.size(),
+        joins_a_second: room.joins_a_second,
         processor: [
             each(before.0.0, after.0.0),
             each(before.0.1, after.0.1),

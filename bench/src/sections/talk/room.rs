@@ -27,6 +27,8 @@ pub(super) struct Room {
     pub(super) ear: Rc<Ear>,
     /// A message that somebody has not heard by then is lost.
     hearing: Duration,
+    /// How many came in a second when it grew last.
+    pub(super) joins_a_second: f64,
 }
 
 impl Room {
@@ -43,6 +45,7 @@ impl Room {
             members: vec![first],
             ear: Rc::clone(ear),
             hearing: HEARD_TIMEOUT,
+            joins_a_second: 0.0,
         })
     }
 
@@ -60,7 +63,7 @@ impl Room {
         size: usize,
         patience: Duration,
     ) -> Result<bool, BenchError> {
-        let since = Instant::now();
+        let (since, before) = (Instant::now(), self.size());
         while self.size() < size && since.elapsed() < patience {
             let more = self.size()..size.min(self.size() + PACE);
             let joining = more.map(async |index| {
@@ -71,6 +74,9 @@ impl Room {
             let joined = try_join_all(joining).await?;
             self.members.extend(joined);
         }
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+        let joined = (self.size() - before) as f64;
+        self.joins_a_second = joined / since.elapsed().as_secs_f64();
         let since = Instant::now();
         while self.ear.silent_for() < SILENCE && since.elapsed() < SILENCE_TIMEOUT {
             sleep(SILENCE / 10).await;
@@ -186,6 +192,7 @@ mod tests {
     async fn whatever_is_said_is_counted_once_for_each_of_the_others() {
         here(async {
             let mut room = room(10, None).await;
+            assert!(room.joins_a_second > 0.0, "{room:?}");
             for by in [0, 9, 4] {
                 assert!(room.say(by).await.unwrap().is_some());
             }

@@ -36,6 +36,7 @@ pub(super) fn told(all: &[(Peer, Figures)], is_quick: bool, blank: Findings) -> 
             pairs(all),
             rooms_compared(all),
             rooms(all),
+            joins(all),
             rates(all),
             memory(all),
             processor(all),
@@ -233,6 +234,18 @@ fn points(figures: &Figures) -> Vec<(f64, f64)> {
     rooms
         .map(|room| (room.size as f64, room.last.median))
         .collect()
+}
+
+/// As many as eight at a time can, between the size before and this one.
+fn joins(all: &[(Peer, Figures)]) -> Table {
+    let title = "Members that come into a room in a second, on the way to so many";
+    rooms_by_size(title, all, &[], |it, _, sizes| {
+        let each = |size: &usize| {
+            let room = it.rooms.iter().find(|room| room.size == *size);
+            room.map_or(Cell::None, |room| number(room.joins_a_second, "/s"))
+        };
+        sizes.iter().map(each).collect()
+    })
 }
 
 fn rates(all: &[(Peer, Figures)]) -> Table {

@@ -1,18 +1,28 @@
 //! S3.
 
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::Builder as Settings;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::{AggregatedBytes, ByteStream};
 use aws_sdk_s3::types::{Delete, MetadataDirective, Object, ObjectIdentifier};
 
 use bytes::Bytes;
 
-use super::{Aws, failed};
+use super::{ATTEMPT_TIMEOUT, Aws, failed};
 use crate::cloud::{
     Buckets, CloudError, NewObject, PACKAGE_TYPE, Packages, StoredObject, StoredPackage,
 };
 
 /// What one call deletes at most.
 const DELETED_AT_ONCE_MAX: usize = 1000;
+
+/// What an answer takes at most, once the object is there.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The slowest line on which an upload is waited for: a package is there within [`ATTEMPT_TIMEOUT`].
+const BYTES_A_SECOND_MIN: usize = 25_000;
 
 impl Buckets for Aws {
     async fn objects(&self, bucket: &str, prefix: &str) -> Result<Vec<StoredObject>, CloudError> {
@@ -31,15 +41,8 @@ impl Buckets for Aws {
     }
 
     async fn put(&self, bucket: &str, object: NewObject) -> Result<(), CloudError> {
-        let call = self
-            .buckets
-            .put_object()
-            .bucket(bucket)
-            .key(object.key)
-            .content_type(object.content_type)
-            .set_cache_control(object.cache_control.map(str::to_owned))
-            .body(ByteStream::from(object.body));
-        call.send().await.map(drop).map_err(failed("s3:PutObject"))
+        let limit = time_to_put(object.body.len());
+        self.put_within(bucket, object, limit).await
     }
 
     async fn remove(&self, bucket: &str, keys: &[String]) -> Result<(), CloudError> {
@@ -117,6 +120,28 @@ impl Packages for Aws {
 }
 
 impl Aws {
+    /// Puts an object, with so much time for each try: an answer that is lost costs a page of many small
+    /// files as little as possible.
+    pub(super) async fn put_within(
+        &self,
+        bucket: &str,
+        object: NewObject,
+        limit: Duration,
+    ) -> Result<(), CloudError> {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(limit);
+        let call = self
+            .buckets
+            .put_object()
+            .bucket(bucket)
+            .key(object.key)
+            .content_type(object.content_type)
+            .set_cache_control(object.cache_control.map(str::to_owned))
+            .body(ByteStream::from(object.body))
+            .customize()
+            .config_override(Settings::new().timeout_config(timeouts.build()));
+        call.send().await.map(drop).map_err(failed("s3:PutObject"))
+    }
+
     async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<Object>, CloudError> {
         let mut objects = Vec::new();
         let mut token = None;
@@ -172,4 +197,30 @@ fn identifier(key: &str, version: Option<&str>) -> Option<ObjectIdentifier> {
         .set_version_id(version.map(str::to_owned))
         .build()
         .ok()
+}
+
+/// One try of putting so many bytes.
+fn time_to_put(bytes: usize) -> Duration {
+    let seconds = u64::try_from(bytes / BYTES_A_SECOND_MIN).unwrap_or(u64::MAX);
+    ANSWER_TIMEOUT
+        .saturating_add(Duration::from_secs(seconds))
+        .min(ATTEMPT_TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_is_tried_again_soon_and_a_package_has_time_for_a_slow_line() {
+        for (bytes, seconds) in [
+            (0, 15),
+            (2_000, 15),
+            (1_000_000, 55),
+            (2_900_000, 120),
+            (usize::MAX, 120),
+        ] {
+            assert_eq!(time_to_put(bytes), Duration::from_secs(seconds), "{bytes}");
+        }
+    }
 }

@@ -9,9 +9,12 @@ use std::sync::mpsc::{Receiver, channel};
 
 use aws_credential_types::Credentials;
 use aws_sdk_cloudformation::config::retry::RetryConfig;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::cloud::{Order, Presence, Proposal, StackResource, Stacks, Subject, Terms, Wanted};
+use crate::cloud::{
+    NewObject, Order, Presence, Proposal, StackResource, Stacks, Subject, Terms, Wanted,
+};
 
 /// AWS on a port of this machine that gives these good answers, one a request, and tells the requests'
 /// bodies.
@@ -50,11 +53,15 @@ fn aws_with(answers: Vec<(u16, String)>) -> (Aws, Receiver<String>) {
             stream.write_all((head + &answer).as_bytes()).unwrap();
         }
     });
+    (client(endpoint, RetryConfig::disabled()), bodies)
+}
+
+fn client(endpoint: String, tries: RetryConfig) -> Aws {
     let config = aws_config::SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(endpoint)
-        .retry_config(RetryConfig::disabled())
+        .retry_config(tries)
         .http_client(Builder::new().build_http())
         .credentials_provider(
             aws_credential_types::provider::SharedCredentialsProvider::new(Credentials::new(
@@ -62,7 +69,7 @@ fn aws_with(answers: Vec<(u16, String)>) -> (Aws, Receiver<String>) {
             )),
         )
         .build();
-    (Aws::of(&config, "us-east-1".to_owned()), bodies)
+    Aws::of(&config, "us-east-1".to_owned())
 }
 
 fn answer(call: &str, content: &str) -> String {
@@ -414,4 +421,35 @@ async fn a_stacks_protection_is_read_and_switched() {
         let switch = format!("EnableTerminationProtection={is_protected}");
         assert!(body.contains(&switch), "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_file_whose_answer_is_lost_is_put_again() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let aws = client(endpoint, RetryConfig::standard().with_max_attempts(3));
+    let object = NewObject {
+        key: "index.html".to_owned(),
+        body: "page".into(),
+        content_type: "text/html".to_owned(),
+        cache_control: None,
+    };
+    let server = async {
+        // Held, so that it is neither answered nor closed.
+        let (silent, _) = listener.accept().await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"page") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        drop(silent);
+    };
+    let put = aws.put_within("bucket", object, Duration::from_millis(200));
+    let both = async { tokio::join!(put, server) };
+    let (put, ()) = tokio::time::timeout(Duration::from_secs(30), both)
+        .await
+        .expect("it is put again");
+    put.unwrap();
 }

@@ -1,0 +1,167 @@
+//! Whether a chat's stack and functions are as a program and the settings want them: found out from what
+//! AWS tells, without packing the program, which takes longer than asking.
+
+use tokio::try_join;
+
+use super::{Found, function_names, short, wanted};
+use crate::build::{Package, Program};
+use crate::cloud::{Buckets, Code, Functions, StackView, Wanted};
+use crate::commands::urls::{Urls, required};
+use crate::error::Error;
+use crate::functions;
+use crate::output::Output;
+use crate::packages;
+use crate::settings::DeploySettings;
+use crate::site::{self, Listing};
+
+/// A stack as it is wanted.
+pub(super) struct Standing {
+    pub(super) stack: StackView,
+    pub(super) wanted: Wanted,
+    pub(super) code: Code,
+    pub(super) package_sha256: String,
+    /// The package, unless the functions are known to run it.
+    pub(super) package: Option<Package>,
+    /// Whether the stack was changed.
+    pub(super) is_changed: bool,
+    /// What the bucket of the page holds, if it was looked at.
+    pub(super) listing: Option<Listing>,
+    /// Whether the page's configuration is known to be there, and to lead to the chat.
+    pub(super) is_configured: bool,
+}
+
+/// The chat, if it is known to be made from this program and these settings, and to run it. Whoever gets
+/// nothing has to pack the program to know more.
+///
+/// The stack's own parameter names the package that it runs. That it was made from this program says the
+/// proof that the last deploy left when it had found the chat to work.
+///
+/// # Errors
+/// [`Error`], if AWS does not say.
+pub(super) async fn look(
+    cloud: &(impl Buckets + Functions),
+    settings: &DeploySettings,
+    found: &Found,
+    program: &Program,
+    output: &mut Output,
+) -> Result<Option<Standing>, Error> {
+    let stage = &settings.template.stage;
+    let named = found.stack.as_ref().and_then(|it| named(settings, it));
+    let Some((package_sha256, code)) = named else {
+        return Ok(None);
+    };
+    let wanted = wanted(settings, &code)?;
+    let Some(stack) = found.stack_as(&wanted) else {
+        return Ok(None);
+    };
+    let names = function_names(stage, stack)?;
+    let bucket = required(stage, stack, "SiteBucketName")?;
+    let urls = Urls::of(stage, stack)?;
+    let outdated = async { Ok::<_, Error>(functions::outdated(cloud, &names, &code).await?) };
+    let listing = async { Ok(Listing::of(cloud, &bucket).await?) };
+    let is_configured = async { Ok(site::is_configured(urls.chat()).await) };
+    let (outdated, listing, is_configured) = try_join!(outdated, listing, is_configured)?;
+    if !listing.proves(&proof(&wanted, &program.sha256)) || !outdated.is_empty() {
+        return Ok(None);
+    }
+    output.step(&format!(
+        "package {} from {}: as deployed",
+        short(&package_sha256),
+        program.told()
+    ))?;
+    Ok(Some(Standing {
+        stack: stack.clone(),
+        wanted,
+        code,
+        package_sha256,
+        package: None,
+        is_changed: false,
+        listing: Some(listing),
+        is_configured,
+    }))
+}
+
+/// What a chat is proven to work with: all that its stack was made from, and the program in the package
+/// that the stack names.
+pub(super) fn proof(wanted: &Wanted, program_sha256: &str) -> String {
+    format!("{} {program_sha256}", wanted.fingerprint())
+}
+
+/// The package that a stack names, if it is called as this program calls them.
+fn named(settings: &DeploySettings, stack: &StackView) -> Option<(String, Code)> {
+    let key = stack.parameter("CodeKey")?;
+    let sha256 = packages::sha256_of(&settings.template.stage, key)?;
+    let code = Code {
+        bucket: stack.parameter("CodeBucket")?.to_owned(),
+        sha256: packages::code_sha256(sha256),
+        key: key.to_owned(),
+        architecture: settings.architecture.as_str(),
+    };
+    Some((sha256.to_owned(), code))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::stack::Status;
+
+    const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn settings() -> DeploySettings {
+        let cli = crate::cli::Cli::try_parse_from(["chatctl", "deploy"]);
+        let Ok(crate::cli::Command::Deploy(args)) = cli.map(|it| it.command) else {
+            panic!("a good command line");
+        };
+        DeploySettings::new(&args).unwrap()
+    }
+
+    fn stack(parameters: &[(&str, &str)]) -> StackView {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        StackView {
+            id: "id".to_owned(),
+            status: Status::new("UPDATE_COMPLETE"),
+            outputs: Vec::new(),
+            parameters: parameters.iter().map(owned).collect(),
+            tags: Vec::new(),
+            owner: None,
+            is_protected: false,
+        }
+    }
+
+    #[test]
+    fn a_stack_tells_its_package_and_one_that_names_none_of_ours_tells_nothing() {
+        let key = format!("functions/dev/{SHA256}.zip");
+        let good = [("CodeBucket", "packages"), ("CodeKey", key.as_str())];
+        let (sha256, code) = named(&settings(), &stack(&good)).unwrap();
+        assert_eq!(sha256, SHA256);
+        assert_eq!((code.bucket.as_str(), &code.key), ("packages", &key));
+        // The same digest in base64.
+        assert_eq!(code.sha256, "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+        let of_another = format!("functions/prod/{SHA256}.zip");
+        for bad in [
+            &good[..1],
+            &good[1..],
+            &[good[0], ("CodeKey", "code.zip")],
+            &[good[0], ("CodeKey", &of_another)],
+        ] {
+            assert!(named(&settings(), &stack(bad)).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_proof_is_another_one_for_another_program_and_for_another_stack() {
+        let wanted = |template: &str| Wanted {
+            name: "chat-dev".to_owned(),
+            template: template.to_owned(),
+            parameters: Vec::new(),
+            owner: "chat",
+            tags: Vec::new(),
+        };
+        let known = proof(&wanted("one"), "program");
+        assert_eq!(proof(&wanted("one"), "program"), known);
+        assert_ne!(proof(&wanted("two"), "program"), known);
+        assert_ne!(proof(&wanted("one"), "another"), known);
+    }
+}
