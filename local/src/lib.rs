@@ -10,11 +10,13 @@
 //! - `database.rs`: DynamoDB, embedded.
 //! - `site.rs`: static files as CloudFront serves them.
 //! - `server.rs`: the one port.
+//! - `door.rs`: who may ask there, and of the other listeners.
 //! - `head.rs`: header names as the client wrote them.
 //! - `faults.rs`: what the real cloud does on a bad day.
 //! - `observer.rs`: what the stack tells while it runs.
 
 mod database;
+mod door;
 mod faults;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
