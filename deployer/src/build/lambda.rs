@@ -9,9 +9,13 @@ use tokio::process::Command;
 
 use super::cargo::{Compiler, compile};
 use super::{BuildError, Package, Profile, Sources, elf};
+use crate::input::{self, What};
 
 /// How long `cargo-zigbuild` may take to tell its version.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a program at most (AWS's quota page of Lambda, “Deployment package … unzipped”).
+const PROGRAM_BYTES_MAX: u64 = 250 * 1024 * 1024;
 
 /// The processor that the functions run on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -90,7 +94,13 @@ pub(crate) async fn pack(
         path: bootstrap.clone(),
         source,
     };
-    let program = tokio::fs::read(&bootstrap).await.map_err(unreadable)?;
+    let path = bootstrap.clone();
+    let read = move || input::read(&path, What::File, PROGRAM_BYTES_MAX);
+    let program = tokio::task::spawn_blocking(read).await;
+    let program = program
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(unreadable)?;
     elf::preflight(&program, architecture)?;
     let bytes = program.len();
     let package = tokio::task::spawn_blocking(move || Package::new(&program)).await;
