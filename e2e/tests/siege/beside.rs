@@ -76,7 +76,8 @@ async fn turn(speaker: &mut Client, listener: &mut Client, figures: &mut Figures
     let frame = json!({"type": "message", "text": number.to_string(), "id": number.to_string()});
     let said = 'said: {
         for _ in 0..TRIES {
-            let answer = speaker.ask(frame.clone()).await;
+            speaker.send(frame.clone()).await;
+            let answer = next(speaker).await;
             if answer["type"] == "message" {
                 break 'said answer;
             }
@@ -87,7 +88,7 @@ async fn turn(speaker: &mut Client, listener: &mut Client, figures: &mut Figures
         }
         panic!("refused {TRIES} times");
     };
-    let heard = listener.next().await;
+    let heard = next(listener).await;
     for message in [&said, &heard] {
         assert_eq!(message["seq"], number, "{message}");
         assert_eq!(message["text"], number.to_string(), "{message}");
@@ -97,4 +98,14 @@ async fn turn(speaker: &mut Client, listener: &mut Client, figures: &mut Figures
     figures.messages = number;
     figures.longest = figures.longest.max(took);
     tokio::time::sleep(PAUSE).await;
+}
+
+/// The next frame but for those that tell who is there.
+async fn next(client: &mut Client) -> Value {
+    loop {
+        let frame = client.next().await;
+        if frame["type"] != "presence" {
+            return frame;
+        }
+    }
 }

@@ -107,7 +107,7 @@ async fn who_comes_and_goes_all_the_time_leaves_a_conversation_undisturbed() {
 /// `chatctl dev` under a limit of open files, `soft:hard`.
 async fn limited(soft: u32, hard: u32) -> (tokio::process::Child, Value) {
     let _ = chatctl::bootstrap();
-    let script = format!("ulimit -Hn {hard} && ulimit -Sn {soft} && exec \"$0\" \"$@\"");
+    let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
     let mut child = tokio::process::Command::new("sh")
         .args(["-c", &script])
         .arg(chatctl::program())
