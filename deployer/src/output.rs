@@ -18,6 +18,7 @@ pub(crate) use notes::Notes;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use clap::error::ContextValue;
 
 use crate::error::Error;
 use crate::progress::Progress;
@@ -331,8 +332,7 @@ impl Output {
     pub(crate) fn error(&self, error: &Error) {
         if let Error::CommandLine(error) = error {
             if error.use_stderr() {
-                let text = error.render().ansi().to_string();
-                self.coloured_note(harmless(&text, Colours::Kept).trim_end());
+                self.coloured_note(harmless(&refusal(error), Colours::Kept).trim_end());
             } else {
                 // Help that was asked for is data, and `clap` knows the terminal's width and colours.
                 // As below, nothing is left to be done if it fails.
@@ -353,6 +353,17 @@ fn render(error: &Error) -> String {
     let hint = error.hint();
     lines.extend(hint.map(|hint| format!("{HINT}hint:{HINT:#} {}\n", said(&hint))));
     lines.concat().trim_end().to_owned()
+}
+
+/// What `clap` says, with colours. Values that it quotes are on one line each.
+fn refusal(error: &clap::Error) -> String {
+    let text = error.render().ansi().to_string();
+    error.context().fold(text, |text, (_, value)| match value {
+        ContextValue::String(value) if value.contains('\n') => {
+            text.replace(value, &value.replace('\n', "\\n"))
+        }
+        _ => text,
+    })
 }
 
 /// What an error says, which may be in others' words: a line of theirs is never taken for one of ours.

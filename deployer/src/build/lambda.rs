@@ -173,6 +173,34 @@ mod tests {
         architecture: "aarch64",
     };
 
+    #[tokio::test]
+    async fn what_is_no_program_that_fits_is_neither_waited_for_nor_read_without_end() {
+        let folder = std::env::temp_dir().join(format!("chatctl-pack-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (pipe, sparse) = (folder.join("pipe"), folder.join("sparse"));
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let film = std::fs::File::create(&sparse).unwrap();
+        film.set_len(PROGRAM_BYTES_MAX + 1).unwrap();
+        for path in [
+            pipe,
+            sparse,
+            folder.clone(),
+            "/dev/zero".into(),
+            folder.join("none"),
+        ] {
+            let packed = pack(path.clone(), Architecture::X86_64);
+            let refused = tokio::time::timeout(PROBE_TIMEOUT, packed).await;
+            let refused = refused.expect("not waited for").unwrap_err();
+            assert!(
+                matches!(refused, BuildError::Unreadable { .. }),
+                "{refused}"
+            );
+            assert!(refused.to_string().contains(&path.display().to_string()));
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
     #[test]
     fn zigbuild_is_taken_where_it_is_there_and_links_against_the_runtimes_glibc() {
         for host in [LINUX, GRAVITON, MAC] {
