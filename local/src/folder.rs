@@ -145,9 +145,10 @@ impl Folder {
         if parent.canonicalize().ok()? != parent {
             return None;
         }
-        let real = match fs::symlink_metadata(&path).ok()?.is_symlink() {
-            true => target(&root, &path).ok()?,
-            false => path.canonicalize().ok().filter(|real| *real == path)?,
+        let real = if fs::symlink_metadata(&path).ok()?.is_symlink() {
+            target(&root, &path).ok()?
+        } else {
+            path.canonicalize().ok().filter(|real| *real == path)?
         };
         read(&real).ok()
     }
@@ -326,9 +327,12 @@ fn is_control(character: char) -> bool {
 /// A path for people.
 fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
-    let escape = |character: char| match is_control(character) {
-        true => character.escape_default().to_string(),
-        false => character.to_string(),
+    let escape = |character: char| {
+        if is_control(character) {
+            character.escape_default().to_string()
+        } else {
+            character.to_string()
+        }
     };
     text.chars().map(escape).collect()
 }
