@@ -24,6 +24,7 @@ mod tests;
 pub(crate) use error::ConfigError;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
@@ -31,12 +32,16 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use crate::cli::Cli;
 use crate::error::Error;
+use crate::input::{self, What};
 use precedence::SetAside;
 use read::{Settings, Value};
 use schema::Schema;
 
 /// The file's name.
 const NAME: &str = "chatctl.toml";
+
+/// Its bytes at most: far more than all settings of many stages take.
+const BYTES_MAX: u64 = 1024 * 1024;
 
 /// A command line with what a file adds to it.
 #[derive(Debug)]
@@ -115,6 +120,7 @@ pub(crate) fn parse(
     }
     let lenient = command.clone().ignore_errors(may_be_mended);
     let matches = lenient.try_get_matches_from(&arguments)?;
+    let is_named = matches.get_one::<OsString>("config").is_some();
     let Some(path) = path(&matches, folder) else {
         return Ok(Parsed {
             cli: read(command, &arguments)?,
@@ -126,7 +132,10 @@ pub(crate) fn parse(
     };
     let shown = path.strip_prefix(folder).unwrap_or(&path);
     let shown = shown.display().to_string();
-    let text = std::fs::read_to_string(&path);
+    // What was found by itself may be anything; what was named may be what a program writes.
+    let what = if is_named { What::Anything } else { What::File };
+    let text = input::read(&path, what, BYTES_MAX)
+        .and_then(|it| String::from_utf8(it).map_err(io::Error::other));
     let text = text.map_err(|source| ConfigError::Unreadable {
         file: shown.clone(),
         source,
