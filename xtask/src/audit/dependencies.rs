@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::{Outcome, checkout, run, tell};
 
 /// How long the database of advisories may take: it is small, and who has no network knows at once.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+const FETCH_TIMEOUT: Duration = Duration::from_mins(1);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// Licences, sources and banned crates, by `deny.toml`.
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn whoever_takes_too_long_is_ended() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert_eq!(ends_within(shell("true"), minute), Ok(()));
         assert!(
             ends_within(shell("exit 3"), minute)

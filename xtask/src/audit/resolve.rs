@@ -43,12 +43,12 @@ pub(super) fn resolve(
     for (name, _) in entries(&template["Conditions"]) {
         holds.insert(name.clone(), resolver.holds(name)?);
     }
-    let mut resolved = template.clone();
-    resolver.section(&mut resolved["Resources"])?;
-    if let Some(sections) = resolved.as_object_mut() {
+    let mut whole = template.clone();
+    resolver.section(&mut whole["Resources"])?;
+    if let Some(sections) = whole.as_object_mut() {
         sections.retain(|name, _| !["Parameters", "Conditions", "Outputs"].contains(&&**name));
     }
-    Ok((resolved, holds))
+    Ok((whole, holds))
 }
 
 struct Resolver<'a> {

@@ -81,7 +81,7 @@ fn of_checkov(said: &Value) -> Outcome<BTreeSet<Finding>> {
     }
     let results = &said["results"];
     let seen = [&results["passed_checks"], &results["failed_checks"]];
-    let seen = seen.into_iter().flat_map(|it| list(it));
+    let seen = seen.into_iter().flat_map(list);
     let seen: BTreeSet<&str> = seen.map(|it| file(&it["file_path"])).collect();
     all_were_read("checkov", &seen)?;
     let findings = list(&results["failed_checks"]).iter();
