@@ -326,3 +326,40 @@ impl Drop for Folder {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+#[tokio::test]
+async fn nobody_but_this_machine_reaches_what_it_listens_at() {
+    let dev = Dev::start(&[]).await;
+    let mut processes = children_of(dev.pid());
+    processes.push(dev.pid());
+    let listening: Vec<String> = processes.into_iter().flat_map(listens_at).collect();
+    // The page's port and the two beside it.
+    assert!(listening.len() >= 3, "{listening:?}");
+    for address in listening {
+        assert!(
+            address.starts_with("0100007F:"),
+            "{address} is not 127.0.0.1"
+        );
+    }
+    dev.end("TERM").await;
+}
+
+/// The addresses at which a process waits for connections, as Linux writes them.
+fn listens_at(process: u32) -> Vec<String> {
+    const LISTEN: &str = "0A";
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).expect("it runs");
+    let sockets: Vec<String> = files
+        .flatten()
+        .filter_map(|it| std::fs::read_link(it.path()).ok())
+        .map(|it| it.display().to_string())
+        .filter_map(|it| Some(it.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let tables = ["tcp", "tcp6"].map(|it| format!("/proc/{process}/net/{it}"));
+    let tables = tables.map(|it| std::fs::read_to_string(it).unwrap_or_default());
+    let lines = tables.iter().flat_map(|it| it.lines());
+    lines
+        .map(|it| it.split_whitespace().collect::<Vec<_>>())
+        .filter(|it| it.len() > 9 && it[3] == LISTEN && sockets.iter().any(|own| own == it[9]))
+        .map(|it| it[1].to_owned())
+        .collect()
+}

@@ -36,8 +36,9 @@ async fn each_role_may_do_what_its_function_needs_and_nothing_else() {
     assert_eq!(refusals(&ministack), Vec::<Value>::new());
     delete(&ministack, "chat-whole").await;
 
-    let grants = grants(&template);
-    assert_eq!(grants.len(), 13, "{grants:?}: is the test still right?");
+    let (grants, unchecked) = grants(&template);
+    // A role without a proof would be one of these.
+    assert_eq!(unchecked, logs_of_each_function(&template));
     for (number, grant) in grants.iter().enumerate() {
         let name = format!("chat-without-{number}");
         let outputs = create(&ministack, &name, &without(&template, grant)).await;
@@ -51,6 +52,12 @@ async fn each_role_may_do_what_its_function_needs_and_nothing_else() {
             }
             () = refused(&ministack, before) => {}
         }
+        let what = &grant.action;
+        let missed = &refusals(&ministack)[before..];
+        assert!(
+            missed.iter().any(|it| is_about(it, what)),
+            "instead of {grant}, this is what was refused: {missed:?}"
+        );
         delete(&ministack, &name).await;
     }
 }
@@ -75,85 +82,199 @@ async fn refused(ministack: &Ministack, before: usize) {
     sleep(AFTER_REFUSAL).await;
 }
 
-/// One thing that a role may do.
-#[derive(Debug)]
+/// Whether a refusal names the action.
+fn is_about(refusal: &Value, action: &str) -> bool {
+    let (_, name) = action.split_once(':').expect("a service and a name");
+    text(&refusal["error"]).contains(action) || text(&refusal["operation"]).contains(name)
+}
+
+/// What MiniStack lets everybody do, so that nobody would miss it.
+const UNCHECKED: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
+
+/// One thing that a role may do: one action on one resource.
+#[derive(Debug, Clone, PartialEq)]
 struct Grant {
-    role: String,
+    /// The role, or a policy beside it.
+    owner: String,
     /// Where in its resource the statements are.
-    statements: &'static str,
+    statements: String,
     statement: usize,
-    /// Of the statement's actions, or of its resources where it has one action.
-    field: &'static str,
-    position: usize,
-    what: String,
+    action: String,
+    resource: Value,
 }
 
 impl Grant {
     /// Whether its function does by itself what it may not have others do.
     fn is_made_up_for(&self) -> bool {
-        self.what.contains("lambda:InvokeFunction")
+        self.action == "lambda:InvokeFunction"
     }
 }
 
 impl std::fmt::Display for Grant {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} of {}", self.what, self.role)
+        let Self {
+            owner,
+            action,
+            resource,
+            ..
+        } = self;
+        write!(formatter, "{action} of {owner} on {resource}")
     }
 }
 
-/// All of them but `logs:*`, which MiniStack does not check.
-fn grants(template: &Value) -> Vec<Grant> {
-    let resources = template["Resources"].as_object().expect("resources");
-    let mut grants = Vec::new();
-    for (role, resource) in resources {
-        let statements = match resource["Type"].as_str() {
-            Some("AWS::IAM::Role") => "/Properties/Policies/0/PolicyDocument/Statement",
-            Some("AWS::IAM::Policy") => "/Properties/PolicyDocument/Statement",
-            _ => continue,
-        };
-        for (statement, content) in resource
-            .pointer(statements)
-            .and_then(Value::as_array)
-            .expect("statements")
-            .iter()
-            .enumerate()
-        {
-            let field = if content["Action"].is_array() {
-                "Action"
-            } else {
-                "Resource"
-            };
-            let all = content[field].as_array().expect("a list").iter();
-            let all = all.map(ToString::to_string).enumerate();
-            grants.extend(all.filter(|(_, it)| !it.starts_with("\"logs:")).map(
-                |(position, what)| Grant {
-                    role: role.clone(),
-                    statements,
-                    statement,
-                    field,
-                    position,
-                    what,
-                },
-            ));
+/// All that the roles may do, each action on each resource by itself; and the roles, actions and resources
+/// that cannot be checked.
+fn grants(template: &Value) -> (Vec<Grant>, Vec<(String, String, Value)>) {
+    let (mut grants, mut unchecked) = (Vec::new(), Vec::new());
+    for (owner, place) in policies(template) {
+        let statements = template["Resources"][&owner].pointer(&place);
+        let statements = statements.and_then(Value::as_array).expect("statements");
+        for (statement, content) in statements.iter().enumerate() {
+            let known = ["Sid", "Effect", "Action", "Resource", "Condition"];
+            let fields = content.as_object().expect("a statement").keys();
+            let unknown: Vec<_> = fields.filter(|it| !known.contains(&&***it)).collect();
+            assert!(
+                unknown.is_empty(),
+                "{owner}: {unknown:?}: what does it allow?"
+            );
+            assert_eq!(content["Effect"], "Allow", "{owner}: {content}");
+            for action in listed(&content["Action"]) {
+                for resource in listed(&content["Resource"]) {
+                    let grant = Grant {
+                        owner: owner.clone(),
+                        statements: place.clone(),
+                        statement,
+                        action: text(&action).to_owned(),
+                        resource,
+                    };
+                    if UNCHECKED.contains(&&*grant.action) {
+                        unchecked.push((grant.owner, grant.action, grant.resource));
+                    } else {
+                        grants.push(grant);
+                    }
+                }
+            }
         }
     }
-    grants
+    assert!(grants.len() >= 12, "{grants:?}: where is the rest?");
+    (grants, unchecked)
 }
 
+/// The resources that allow something, and where in them.
+fn policies(template: &Value) -> Vec<(String, String)> {
+    let resources = template["Resources"].as_object().expect("resources");
+    let mut policies = Vec::new();
+    for (name, resource) in resources {
+        let properties = &resource["Properties"];
+        match text(&resource["Type"]) {
+            "AWS::IAM::Role" => {
+                let inline = listed(&properties["Policies"]).len();
+                let places = (0..inline)
+                    .map(|it| format!("/Properties/Policies/{it}/PolicyDocument/Statement"));
+                policies.extend(places.map(|it| (name.clone(), it)));
+                let managed = &properties["ManagedPolicyArns"];
+                assert!(
+                    managed.is_null(),
+                    "{name}: nobody knows what {managed} allows"
+                );
+            }
+            "AWS::IAM::Policy" => {
+                policies.push((
+                    name.clone(),
+                    "/Properties/PolicyDocument/Statement".to_owned(),
+                ));
+            }
+            kind => assert!(!kind.starts_with("AWS::IAM::"), "{name}: {kind}"),
+        }
+    }
+    policies
+}
+
+/// What is a list or one of its items.
+fn listed(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items.clone(),
+        Value::Null => Vec::new(),
+        one => vec![one.clone()],
+    }
+}
+
+/// What each function has to be allowed of logs: its own group's streams, and no more.
+fn logs_of_each_function(template: &Value) -> Vec<(String, String, Value)> {
+    let resources = template["Resources"].as_object().expect("resources");
+    let mut logs = Vec::new();
+    for (name, role) in resources {
+        if role["Type"] != "AWS::IAM::Role" {
+            continue;
+        }
+        let own = |it: &&Value| it["Properties"]["Role"] == json!({"Fn::GetAtt": [name, "Arn"]});
+        let function = resources.values().find(own);
+        let function = function.unwrap_or_else(|| panic!("{name}: whose role is it?"));
+        let group = &function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"];
+        let group = json!({"Fn::GetAtt": [group, "Arn"]});
+        logs.extend(UNCHECKED.map(|it| (name.clone(), it.to_owned(), group.clone())));
+    }
+    logs
+}
+
+/// The template, with the statement that a grant is of as one for each of the others in it.
 fn without(template: &Value, grant: &Grant) -> Value {
     let mut template = template.clone();
-    let resource = &mut template["Resources"][&grant.role];
-    let statements = resource.pointer_mut(grant.statements);
-    let statements = statements.expect("it was there");
-    let list = statements[grant.statement][grant.field]
-        .as_array_mut()
-        .expect("a list");
-    list.remove(grant.position);
-    if list.is_empty() {
-        // A statement has to allow something: here, what no function does.
-        statements[grant.statement]["Action"] = json!(["dynamodb:DescribeTable"]);
+    let owner = &mut template["Resources"][&grant.owner];
+    let statements = owner.pointer_mut(&grant.statements);
+    let statements = statements
+        .and_then(Value::as_array_mut)
+        .expect("it was there");
+    let whole = statements.remove(grant.statement);
+    for action in listed(&whole["Action"]) {
+        for resource in listed(&whole["Resource"]) {
+            if action != *grant.action || resource != grant.resource {
+                let mut one = whole.clone();
+                one["Sid"] = json!(format!("Rest{}", statements.len()));
+                one["Action"] = action.clone();
+                one["Resource"] = resource;
+                statements.push(one);
+            }
+        }
+    }
+    if statements.is_empty() {
+        // A policy has to allow something: here, what no function does.
+        statements
+            .push(json!({"Effect": "Allow", "Action": "dynamodb:DescribeTable", "Resource": "*"}));
     }
     template
+}
+
+#[tokio::test]
+async fn a_role_that_may_more_than_is_known_is_noticed() {
+    let template = chatctl::synthesized().await;
+    let (known, logs) = grants(&template);
+    assert_eq!(logs, logs_of_each_function(&template));
+    let place = "/Resources/ConnectRole/Properties/Policies/0/PolicyDocument/Statement";
+
+    // Another resource or action is one grant more, whichever statement it is in.
+    let mut more = template.clone();
+    let statements = more.pointer_mut(place).expect("statements");
+    statements[0]["Resource"] = json!([statements[0]["Resource"], "*"]);
+    let (grants_of_more, _) = grants(&more);
+    assert_eq!(grants_of_more.len(), known.len() + 1);
+    let star = grants_of_more.iter().find(|it| it.resource == "*");
+    let star = star.expect("the new one");
+    // Without it the rest is what it was.
+    let mut rest = grants(&without(&more, star)).0;
+    assert_eq!(rest.len(), known.len());
+    rest.retain(|it| {
+        known
+            .iter()
+            .any(|known| known.resource == it.resource && known.action == it.action)
+    });
+    assert_eq!(rest.len(), known.len());
+
+    // Logs of more than one's own group are none of those that cannot be checked.
+    let mut more = template.clone();
+    let statements = more.pointer_mut(place).expect("statements");
+    statements[1]["Resource"] = json!("*");
+    assert_ne!(grants(&more).1, logs_of_each_function(&more));
 }
 
 /// Everything that needs a permission. Tells what did not come out as it should.

@@ -4,9 +4,11 @@
 //!
 //! - `main.rs`: which chore, and how its steps are told.
 //! - `test.rs`: everything that has to hold before a change is good.
+//! - `audit.rs`: what scanners find in the templates and in the dependencies, and what is accepted.
 //! - `cargo.rs`: the calls of cargo, and where it puts things.
 //! - `tools.rs`: cargo's components, Python, Node and a browser, found or installed.
 
+mod audit;
 mod cargo;
 mod test;
 mod tools;
@@ -21,8 +23,10 @@ The project's chores.
 Usage: cargo xtask <CHORE>
 
 Chores:
-  test    format, lints, documentation, unit and end-to-end tests, the template's lint, the page
-          in a browser; needs cargo, python3 and node, and sets up the rest below target/
+  test    format, lints, documentation, dependencies, unit and end-to-end tests, the templates'
+          lint and security, the page in a browser; needs cargo, python3 and node, and sets up
+          the rest below target/
+  audit   of these, what scanners find in the dependencies and the templates, by itself
   bench   chatctl measured beside its peers, into bench/README.md; `bench --help` tells more";
 
 fn main() -> ExitCode {
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {
         ["test"] => test::all(),
+        ["audit"] => audit::all(),
         ["bench", rest @ ..] => bench(rest),
         [] | ["help" | "--help" | "-h"] => {
             tell(USAGE);

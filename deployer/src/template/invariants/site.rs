@@ -193,6 +193,31 @@ fn the_page_brings_the_policy_that_cloudfront_would_send_but_for_what_a_page_can
     );
 }
 
+#[test]
+fn the_page_is_in_nobodys_frame_and_comes_over_tls_once_it_did() {
+    let document = document();
+    let policy =
+        resources(&document, "AWS::CloudFront::ResponseHeadersPolicy")["SiteHeadersPolicy"];
+    let headers = &policy["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"];
+    assert_eq!(headers["FrameOptions"]["FrameOption"], "DENY");
+    assert!(header(&document).contains("frame-ancestors 'none'"));
+    assert_eq!(headers["ReferrerPolicy"]["ReferrerPolicy"], "no-referrer");
+    let tls = &headers["StrictTransportSecurity"]["AccessControlMaxAgeSec"];
+    assert!(
+        tls.as_u64().is_some_and(|it| it >= 365 * 24 * 3600),
+        "{tls}"
+    );
+    let headers = headers.as_object().unwrap();
+    for (name, header) in headers {
+        assert_eq!(header["Override"], true, "{name}");
+    }
+    let distribution = distribution(&document);
+    let socket = &distribution["CacheBehaviors"][0]["ViewerProtocolPolicy"];
+    assert_eq!(*socket, "https-only");
+    let page = &distribution["DefaultCacheBehavior"]["ViewerProtocolPolicy"];
+    assert_eq!(*page, "redirect-to-https");
+}
+
 fn header(document: &Document) -> &str {
     let policy = resources(document, "AWS::CloudFront::ResponseHeadersPolicy")["SiteHeadersPolicy"];
     let config = &policy["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"];
