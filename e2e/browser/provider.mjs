@@ -121,6 +121,10 @@ class LoopbackProvider {
   }
 
   #answer(request, response) {
+    if (request.url === '/favicon.ico') {
+      response.writeHead(204).end();
+      return;
+    }
     const isInteraction = request.url.startsWith('/interaction/');
     const answered = isInteraction ? this.#interact(request, response) : this.#handle(request, response);
     Promise.resolve(answered).catch((error) => {
