@@ -8,6 +8,8 @@ const LEFT = 'chat-signed-out';
 const EARLY_MS = 60_000; // a token that ends this soon is not worth a connection
 const FETCH_MS = 15_000;
 const NAME_MAX = 32;
+// What is not seen but changes how a name reads, other than variation selectors.
+const UNSEEN = /[[\p{Cc}\p{DI}\u2800\ufff9-\ufffb]--[\ufe00-\ufe0f\u{1bca0}-\u{1bca3}]]/gv;
 const AGAIN = 'Sign in again.';
 
 /**
@@ -56,10 +58,10 @@ export function checked(signIn) {
 async function setOut(config, home) {
   if (!crypto.subtle) throw new Error('Signing in needs a page that is served over https.');
   const way = { state: random(), nonce: random(), verifier: random(), address: location.pathname + location.search + location.hash };
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(way.verifier));
+  const challenge = await challengeOf(way.verifier);
   keep(WAY, JSON.stringify(way));
   if (recallText(WAY) === null) throw new Error('Your browser keeps nothing for this page, and signing in needs that. Allow it to store data.');
-  location.assign(requestFor(config, { ...way, challenge: base64url(new Uint8Array(digest)), home, anew: recallText(LEFT) !== null }));
+  location.assign(requestFor(config, { ...way, challenge, home, anew: recallText(LEFT) !== null }));
 }
 
 /** Pure. `anew`: after signing out, the provider must ask who it is. */
@@ -79,6 +81,9 @@ export function requestFor({ authorizationEndpoint, clientId }, { state, nonce, 
   for (const [name, value] of Object.entries(parameters)) address.searchParams.set(name, value);
   return address.href;
 }
+
+export const challengeOf = async (verifier) =>
+  base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(verifier))));
 
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
@@ -187,8 +192,8 @@ export function nameOf({ name, preferred_username: username, email, email_verifi
 
 function readable(text) {
   if (typeof text !== 'string') return '';
-  const plain = text.normalize('NFC').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '').trim();
-  return [...plain].slice(0, NAME_MAX).join('').trim();
+  const words = text.replace(/\s/g, ' ').replace(UNSEEN, '').normalize('NFC').split(' ').filter((it) => it !== '');
+  return [...words.join(' ')].slice(0, NAME_MAX).join('').trim();
 }
 
 // ---- what the tab keeps
