@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { argv, stdin, stdout } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import Provider from 'oidc-provider';
+import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
 
 export const CLIENT = 'chat-page';
 export const ACCOUNTS = {
@@ -33,6 +34,7 @@ class LoopbackProvider {
   #provider;
   #cookieKeys = [randomBytes(16).toString('hex')];
   #generation = 0;
+  #storage = createMemoryAdapter();
   /** How long ID tokens last, in seconds. */
   lifetime = 3_600;
   /** Whether pages of other origins may read what the token endpoint answers. */
@@ -95,6 +97,7 @@ class LoopbackProvider {
   /** Keys and clients are given at the beginning: a change makes another one, on the same sessions. */
   #build() {
     this.#provider = new Provider(this.issuer, {
+      adapter: this.#storage,
       jwks: { keys: this.#keys },
       clients: [
         {
@@ -128,7 +131,7 @@ class LoopbackProvider {
     const isInteraction = request.url.startsWith('/interaction/');
     const answered = isInteraction ? this.#interact(request, response) : this.#handle(request, response);
     Promise.resolve(answered).catch((error) => {
-      response.statusCode = 500;
+      response.statusCode = error.statusCode ?? 500;
       response.end(`${error.message}: ${error.error_description ?? ''}`);
     });
   }

@@ -199,7 +199,7 @@ describe('signing in', { timeout: 30 * 60_000 }, () => {
 
   behaviour('a sign-in that ends in a room has one sign in again, which keeps room, place, draft and what was not sent', async () => {
     const wire = new Wire();
-    const ann = await arriveAs('ann', { prepare: wire.install });
+    const ann = await arriveAs('ann', { viewport: PHONE, prepare: wire.install });
     const bob = await arriveAs('bob');
     await ann.page.clock.install();
     await ann.press('create');
@@ -368,7 +368,7 @@ describe('signing in', { timeout: 30 * 60_000 }, () => {
   });
 
   behaviour('a token that looks good and is refused is doubted, and signing in again helps', async () => {
-    const ann = await arriveAs('ann');
+    const ann = await arriveAs('ann', { viewport: PHONE });
     await ann.page.evaluate(() => {
       const kept = JSON.parse(sessionStorage.getItem('chat-token'));
       const [header, claims, signature] = kept.token.split('.');
