@@ -4,7 +4,7 @@ import { make, set, setText } from './view.js';
 import { codeFrom } from './words.js';
 
 const DOUBTFUL = 2; // this many connections refused in a row may be the sign-in's fault
-const DOUBT = 'Perhaps the server does not take your sign-in.';
+const DOUBT = 'Perhaps it is your sign-in.';
 
 /** `trouble`: why somebody is not signed in, a sentence, or null. */
 export function createSignInView(document, { host, trouble, signIn, signOut }) {
@@ -17,15 +17,18 @@ export function createSignInView(document, { host, trouble, signIn, signOut }) {
     { view: 'signed-out' },
     make('div', 'card', {}, icon(), heading(), words, told, make('div', 'ways', {}, button('primary', 'Sign in', { signIn: '' }, go))),
   );
-  const doubt = make('span', '', { signInDoubt: '' }, DOUBT);
-  const again = button('', 'Sign in again', { signInAgain: '' }, go);
+  const doubt = make('bdi', '', { signInDoubt: '' }, DOUBT);
   const name = make('bdi', '', { account: '' });
   const who = make('p', 'muted', {}, 'You are ', name, '. ', button('quiet', 'Sign out', { signOut: '' }, signOut));
   const refused = error('account');
+  let failure = '';
   entrance.hidden = true;
+  offer.hidden = true;
   setText(told, trouble ?? '');
   find('main').append(entrance);
-  find('[data-connection]').append(doubt, again);
+  const line = find('[data-connection]');
+  const offer = make('span', '', {}, doubt, ' ', button('', 'Sign in again', { signInAgain: '' }, go));
+  line.append(offer);
   const field = find('[data-field="name"]').parentElement;
   field.after(who, refused);
   field.hidden = true;
@@ -33,8 +36,9 @@ export function createSignInView(document, { host, trouble, signIn, signOut }) {
 
   function go() {
     signIn().catch(({ message }) => {
-      setText(told, message);
-      set(doubt, { textContent: message });
+      failure = message;
+      setText(told, failure);
+      set(doubt, { textContent: failure, hidden: false });
     });
   }
 
@@ -46,8 +50,9 @@ export function createSignInView(document, { host, trouble, signIn, signOut }) {
     set(name, { textContent: identity.name ?? '' });
     setText(refused, form.error?.field === 'name' ? form.error.text : '');
     const isDoubtful = link.phase === 'waiting' && link.attempt >= DOUBTFUL;
-    set(doubt, { hidden: !isDoubtful });
-    set(again, { hidden: !isDoubtful && link.phase !== 'signed-out' });
+    set(doubt, { hidden: !isDoubtful && failure === '' });
+    set(offer, { hidden: !isDoubtful && link.phase !== 'signed-out' });
+    line.style.flexWrap = doubt.hidden ? '' : 'wrap';
   }
 
   return { render };

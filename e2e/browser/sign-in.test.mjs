@@ -377,7 +377,7 @@ describe('signing in', { timeout: 30 * 60_000 }, () => {
     });
     await ann.page.reload();
     await ann.sees('connection="waiting"', 'The server cannot be reached.');
-    await ann.sees('sign-in-doubt', 'Perhaps the server does not take your sign-in.');
+    await ann.sees('sign-in-doubt', 'Perhaps it is your sign-in.');
     assert.equal(await ann.overflow(), 0);
     await screen(ann, 'refused');
     await ann.one('sign-in-again').click();
