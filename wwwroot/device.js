@@ -126,16 +126,18 @@ export function notify(title, body) {
 
 /** The server's address, and how to sign in; or an error in words. */
 export async function loadConfig(origin) {
-  let response;
-  try {
-    response = await fetch(CONFIG, { cache: 'no-cache', signal: AbortSignal.timeout(CONFIG_MS) });
-  } catch {
-    throw new Error(`${CONFIG} could not be fetched. Check your connection.`);
-  }
+  const response = await got(CONFIG, fetch(CONFIG, { cache: 'no-cache', signal: AbortSignal.timeout(CONFIG_MS) }));
   if (!response.ok) throw new Error(`${CONFIG} is missing here (status ${response.status}).`);
   const text = await response.text();
   return { server: serverFrom(text, origin), signIn: JSON.parse(text).signIn };
 }
+
+export const loadSignIn = () => got('sign-in.js', import('./sign-in.js'));
+
+const got = (file, coming) =>
+  coming.catch(() => {
+    throw new Error(`${file} could not be fetched. Check your connection.`);
+  });
 
 /** Pure. A path is of the page's own origin. */
 export function serverFrom(text, origin) {

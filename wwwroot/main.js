@@ -77,7 +77,7 @@ async function configure() {
   try {
     const config = await device.loadConfig(location.origin);
     server = config.server;
-    if (config.signIn) account = await (await import('./sign-in.js')).openAccount(config.signIn);
+    if (config.signIn) account = await (await device.loadSignIn()).openAccount(config.signIn);
   } catch (error) {
     dispatch({ type: 'misconfigured', reason: error.message });
     return;

@@ -21,13 +21,13 @@ export function createSignInView(document, { host, trouble, signIn, signOut }) {
   const name = make('bdi', '', { account: '' });
   const who = make('p', 'muted', {}, 'You are ', name, '. ', button('quiet', 'Sign out', { signOut: '' }, signOut));
   const refused = error('account');
+  const line = find('[data-connection]');
+  const offer = make('span', '', {}, doubt, ' ', button('', 'Sign in again', { signInAgain: '' }, go));
   let failure = '';
   entrance.hidden = true;
   offer.hidden = true;
   setText(told, trouble ?? '');
   find('main').append(entrance);
-  const line = find('[data-connection]');
-  const offer = make('span', '', {}, doubt, ' ', button('', 'Sign in again', { signInAgain: '' }, go));
   line.append(offer);
   const field = find('[data-field="name"]').parentElement;
   field.after(who, refused);

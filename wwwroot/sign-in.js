@@ -29,12 +29,20 @@ export async function openAccount(signIn) {
   }
   const kept = recall(config);
   const claims = kept && claimsOf(kept.token);
-  const protocols = () => (isFresh(kept, Date.now()) ? ['chatctl', `bearer.${kept.token}`] : null);
+  const protocols = () => {
+    const now = recall(config); // gone, when a page comes back after signing out
+    return isFresh(now, Date.now()) ? ['chatctl', `bearer.${now.token}`] : null;
+  };
+  const tabs = new BroadcastChannel('chat-sign-out');
+  tabs.onmessage = ({ data }) => data === claims?.sub && leave(home);
   const view = createSignInView(document, {
     host: new URL(config.issuer).host,
     trouble: trouble ?? (kept && 'Your sign-in has ended.'),
     signIn: () => setOut(config, home),
-    signOut: () => leave(home),
+    signOut() {
+      tabs.postMessage(claims.sub);
+      leave(home);
+    },
   });
   const identity = claims ? { name: nameOf(claims) } : {};
   return { identity, protocols, render: (state) => view.render(state, identity) };
@@ -204,7 +212,7 @@ function recall({ issuer, clientId }) {
   return claims?.iss === issuer && [claims.aud].flat().includes(clientId) && Number.isFinite(kept.until) ? kept : null;
 }
 
-/** Out of this chat and out of what this tab knows of it. The provider may still know the person. */
+/** Out of this chat and out of what this tab knows of it. The provider still knows the person. */
 function leave(home) {
   forgetAll(localStorage);
   forgetAll(sessionStorage);

@@ -255,6 +255,28 @@ describe('signing in', { timeout: 30 * 60_000 }, () => {
     assert.doesNotMatch(await kept(), /Ann|private/);
   });
 
+  behaviour('who signs out in one tab is signed out in all of them, and nobody else is', async () => {
+    const ann = await arriveAs('ann');
+    const other = await ann.context.newPage();
+    await other.goto(chat.site);
+    await other.locator('[data-sign-in]').click();
+    await other.locator('[data-account]:visible').waitFor();
+    await other.locator('[data-action="create"]').click();
+    await other.locator('[data-field="draft"]').fill('private');
+    await ann.context.clearCookies();
+    const third = await ann.context.newPage();
+    await third.goto(chat.site);
+    await third.locator('[data-sign-in]').click();
+    await third.locator('button[value="bob"]').click();
+    await third.locator('[data-account]', { hasText: 'bob' }).waitFor();
+    await ann.one('sign-out').click();
+    await ann.sees('error="sign-in"', 'You are signed out.');
+    await other.locator('[data-error="sign-in"]', { hasText: 'You are signed out.' }).waitFor();
+    assert.doesNotMatch(await other.evaluate(() => JSON.stringify({ ...sessionStorage })), /private|token/);
+    await third.reload();
+    await third.locator('[data-account]', { hasText: 'bob' }).waitFor();
+  });
+
   behaviour('what somebody left in a tab is not for another who signs in there', async () => {
     const ann = await arriveAs('ann');
     await ann.press('create');
@@ -426,6 +448,17 @@ describe('signing in', { timeout: 30 * 60_000 }, () => {
       });
     const ann = await arrive({ prepare });
     await ann.sees('broken', 'The “signIn” in config.json has no “clientId” that can be used.');
+  });
+
+  behaviour('when what is needed to sign in cannot be fetched, the page says so, and tries again when it is told to', async () => {
+    let isThere = false;
+    const prepare = (page) => page.route('**/sign-in.js*', (route) => (isThere ? route.continue() : route.abort()));
+    const ann = await arrive({ prepare });
+    await ann.sees('broken', 'Check your connection');
+    isThere = true;
+    await ann.press('load');
+    await ann.sees(SIGNED_OUT);
+    forgive(ann, /Failed to load resource/);
   });
 
   behaviour('the whole way works from the keyboard alone', async () => {
