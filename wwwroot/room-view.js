@@ -132,7 +132,7 @@ function createMessageList(scroller, list, dispatch) {
   const top = scroller.querySelector('[data-top]');
   const drawn = new Map(); // key -> {node, entry, before}
   let last = {};
-  let keys = []; // of the entries on the page, in order
+  let keys = [];
   let sticks = true;
 
   new ResizeObserver(() => sticks && toBottom()).observe(scroller);

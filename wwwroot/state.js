@@ -170,7 +170,7 @@ const handlers = {
 
   closed: (state, event) => lose(state, event),
 
-  /** One has to sign in (again) first. The room stays, to be read and written in. */
+  /** One has to sign in first. The room stays, to be read and written in. */
   'signed-out'(state, event) {
     const next = lose(state, event);
     return { ...next, view: state.room ? 'room' : 'signed-out', wish: null, link: { ...next.link, phase: 'signed-out' } };

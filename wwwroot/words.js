@@ -68,7 +68,7 @@ export function toneOf(name) {
   return `tone-${sum % TONES}`;
 }
 
-// ---- sentences. In those of several pieces, names stand as {name}.
+// ---- sentences; in pieces, names stand as {name}
 
 /** A server's message as a sentence for people. */
 export function sentence(message) {
