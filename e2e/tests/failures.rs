@@ -338,12 +338,10 @@ async fn over_a_deletion_that_has_failed_no_deploy_leaves_the_kept_table_behind(
     let said = String::from_utf8_lossy(&destroyed.stderr);
     assert!(said.contains(&format!("the table `{table}` in ")), "{said}");
 
-    let refused = format!(
-        "error: the stack `chat-dev` is in DELETE_FAILED: to start over would leave its table behind, \
+    let refused = "error: the stack `chat-dev` is in DELETE_FAILED: to start over would leave its table behind, \
          with all messages, and nothing was done\n\
          hint: `chatctl destroy --stage dev --keep-table` ends the deletion and tells what the table is \
-         called; docs/protection.md tells how to go back to it"
-    );
+         called; docs/protection.md tells how to go back to it";
     let diff = ["diff", "--bootstrap", &files.functions];
     for command in [&files.deploy()[..], &diff] {
         assert_eq!(error(&machine.run(command).await), refused, "{command:?}");
