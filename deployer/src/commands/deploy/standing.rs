@@ -46,8 +46,8 @@ pub(super) async fn look(
     output: &mut Output,
 ) -> Result<Option<Standing>, Error> {
     let stage = &settings.template.stage;
-    let named = found.stack.as_ref().and_then(|it| named(settings, it));
-    let Some((package_sha256, code)) = named else {
+    let package = found.stack.as_ref().and_then(|it| named(settings, it));
+    let Some((package_sha256, code)) = package else {
         return Ok(None);
     };
     let wanted = wanted(settings, &code)?;
