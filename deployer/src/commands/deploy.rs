@@ -58,11 +58,8 @@ async fn deploy(
     let name = stage.stack_name();
     output.step(&format!("deploying `{name}` to {region}"))?;
     let page = page(settings)?;
-    let (mut found, package) = while_building(look(cloud, &name), settings, output).await?;
-    if settings.bootstrap.is_none() {
-        // Building takes its time, in which somebody else may have deployed.
-        found = look(cloud, &name).await?;
-    }
+    let look = async || look(cloud, &name).await;
+    let (found, package) = while_building(look, settings, output).await?;
     let settings = &settings.keeping(found.protection());
     let bucket = packages::bucket(cloud, found.artifacts.clone(), &settings.terms, output).await?;
     let code = code(settings, stage, bucket, &package);
@@ -177,14 +174,15 @@ pub(super) async fn look(cloud: &(impl Stacks + Templates), name: &str) -> Resul
 
 /// Looks something up while the package is made. Where that fails, the build ends at once.
 pub(super) async fn while_building<T>(
-    look: impl Future<Output = Result<T, Error>>,
+    look: impl AsyncFn() -> Result<T, Error>,
     settings: &DeploySettings,
     output: &mut Output,
 ) -> Result<(T, Package), Error> {
-    if settings.bootstrap.is_none() {
+    let is_built = settings.bootstrap.is_none();
+    if is_built {
         output.step("building the functions (the first time takes minutes)")?;
     }
-    let (found, (made, took)) = try_join!(look, make(settings))?;
+    let (found, (made, took)) = seen_after(make(settings), is_built, look).await?;
     output.step(&format!(
         "package {} of {} KB, from `{}` of {} KB, in {} s",
         short(&made.package.sha256),
@@ -194,6 +192,20 @@ pub(super) async fn while_building<T>(
         took.as_secs()
     ))?;
     Ok((found, made.package))
+}
+
+/// What is seen while something is made and, where that takes its time, in which somebody else may have
+/// deployed, after it.
+async fn seen_after<T, M>(
+    building: impl Future<Output = Result<M, Error>>,
+    takes_long: bool,
+    look: impl AsyncFn() -> Result<T, Error>,
+) -> Result<(T, M), Error> {
+    let (mut found, made) = try_join!(look(), building)?;
+    if takes_long {
+        found = look().await?;
+    }
+    Ok((found, made))
 }
 
 async fn make(settings: &DeploySettings) -> Result<(Made, Duration), Error> {
@@ -563,6 +575,28 @@ mod tests {
                 .contains(&("team".to_owned(), "chat".to_owned()))
         );
         assert!(wanted.template.contains("DeletionPolicy: Retain"));
+    }
+
+    #[tokio::test]
+    async fn after_a_build_it_is_looked_again_and_what_cannot_be_seen_ends_the_build() {
+        let looks = std::cell::Cell::new(0);
+        let look = async || {
+            looks.set(looks.get() + 1);
+            Ok(looks.get())
+        };
+        let make = async || Ok("package");
+        let seen = seen_after(make(), true, &look).await.unwrap();
+        assert_eq!(seen, (2, "package"), "what was seen last");
+        let seen = seen_after(make(), false, &look).await.unwrap();
+        assert_eq!(seen, (3, "package"), "nothing was built");
+
+        let refused = async || Err::<(), _>(Error::Unconfirmed);
+        let endless = std::future::pending::<Result<(), Error>>();
+        let seen = seen_after(endless, true, refused).await;
+        assert!(matches!(seen, Err(Error::Unconfirmed)), "{seen:?}");
+        let failed = async || Err::<(), _>(Error::Unconfirmed);
+        assert!(seen_after(failed(), true, &look).await.is_err());
+        assert_eq!(looks.get(), 4, "not again for nothing");
     }
 
     #[test]
