@@ -84,6 +84,7 @@ async fn after_a_bad_deploy_a_rollback_brings_back_the_code_and_the_page_that_wo
     let tried = chatctl::run_on(&ministack, &tried).await;
     assert_eq!(tried.status.code(), Some(1), "{}", stderr(&tried));
     assert!(stderr(&tried).contains("does not work after 3s"));
+    the_functions_differ(&ministack, &folder.write("good", &good_bootstrap())).await;
     let back = chatctl::result_on(&ministack, &["rollback", "--json"]).await;
     assert_eq!(
         back["changed"], true,
@@ -110,6 +111,21 @@ async fn after_a_bad_deploy_a_rollback_brings_back_the_code_and_the_page_that_wo
     chatctl::result_on(&ministack, &["destroy", "--yes", "--json"]).await;
     let left = ministack.aws("s3", "list_buckets", json!({})).await;
     assert_eq!(left["Buckets"], json!([]));
+}
+
+/// A deploy of what the stack names would put right what was swapped.
+async fn the_functions_differ(ministack: &Ministack, bootstrap: &str) {
+    let diff = ["diff", "--json", "--bootstrap", bootstrap];
+    let diff = [&diff[..], &["--history-days", "30"]].concat();
+    let diff = chatctl::result_on(ministack, &diff).await;
+    let changes = diff["changes"].as_array().expect("a list").iter();
+    let mut functions: Vec<_> = changes.map(|it| text(&it["resource"])).collect();
+    functions.sort_unstable();
+    assert_eq!(
+        functions,
+        ["ActionFunction", "ConnectFunction", "DisconnectFunction"],
+        "{diff}"
+    );
 }
 
 /// From the newest of two releases to the other one and again to the newest.

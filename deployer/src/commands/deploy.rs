@@ -62,12 +62,8 @@ async fn deploy(
     let name = stage.stack_name();
     output.step(&format!("deploying `{name}` to {region}"))?;
     let page = page(settings)?;
-    let look = || look_at_chat(cloud, &name);
-    let (mut found, program) = while_compiling(look(), settings, output).await?;
-    if settings.bootstrap.is_none() {
-        // Building takes its time, in which somebody else may have deployed.
-        found = look().await?;
-    }
+    let look = async || look_at_chat(cloud, &name).await;
+    let (found, program) = while_compiling(look, settings, output).await?;
     let settings = &settings.keeping(found.stack.as_ref());
     let program_sha256 = program.sha256.clone();
     let standing = match standing::look(cloud, settings, &found, &program, output).await? {
@@ -240,22 +236,23 @@ async fn look_at_chat(cloud: &(impl Stacks + Templates), name: &str) -> Result<F
 
 /// Looks something up while the package is made. Where that fails, the build ends at once.
 pub(super) async fn while_building<T>(
-    look: impl Future<Output = Result<T, Error>>,
+    look: impl AsyncFn() -> Result<T, Error>,
     settings: &DeploySettings,
     output: &mut Output,
 ) -> Result<(T, Package), Error> {
-    tell_of_build(settings, output)?;
-    let (found, (made, took)) = try_join!(look, timed(make(settings)))?;
+    let is_built = tell_of_build(settings, output)?;
+    let made = timed(make(settings));
+    let (found, (made, took)) = seen_after(made, is_built, look).await?;
     Ok((found, tell_of(made, took, output)?))
 }
 
 /// Looks something up while the program is made. Where that fails, the build ends at once.
 async fn while_compiling<T>(
-    look: impl Future<Output = Result<T, Error>>,
+    look: impl AsyncFn() -> Result<T, Error>,
     settings: &DeploySettings,
     output: &mut Output,
 ) -> Result<(T, Program), Error> {
-    tell_of_build(settings, output)?;
+    let is_built = tell_of_build(settings, output)?;
     let program = async {
         Ok(match &settings.bootstrap {
             Some(bootstrap) => Program::read(bootstrap.clone(), settings.architecture).await?,
@@ -264,14 +261,16 @@ async fn while_compiling<T>(
             }
         })
     };
-    try_join!(look, program)
+    seen_after(program, is_built, look).await
 }
 
-fn tell_of_build(settings: &DeploySettings, output: &mut Output) -> Result<(), OutputError> {
-    if settings.bootstrap.is_none() {
+/// Whether the program is built now, which takes its time.
+fn tell_of_build(settings: &DeploySettings, output: &mut Output) -> Result<bool, OutputError> {
+    let is_built = settings.bootstrap.is_none();
+    if is_built {
         output.step("building the functions (the first time takes minutes)")?;
     }
-    Ok(())
+    Ok(is_built)
 }
 
 fn tell_of(made: Made, took: Duration, output: &mut Output) -> Result<Package, OutputError> {
@@ -284,6 +283,20 @@ fn tell_of(made: Made, took: Duration, output: &mut Output) -> Result<Package, O
         took.as_secs()
     ))?;
     Ok(made.package)
+}
+
+/// What is seen while something is made and, where that takes its time, in which somebody else may have
+/// deployed, after it.
+async fn seen_after<T, M>(
+    building: impl Future<Output = Result<M, Error>>,
+    takes_long: bool,
+    look: impl AsyncFn() -> Result<T, Error>,
+) -> Result<(T, M), Error> {
+    let (mut found, made) = try_join!(look(), building)?;
+    if takes_long {
+        found = look().await?;
+    }
+    Ok((found, made))
 }
 
 async fn timed(
@@ -659,6 +672,28 @@ mod tests {
                 .contains(&("team".to_owned(), "chat".to_owned()))
         );
         assert!(wanted.template.contains("DeletionPolicy: Retain"));
+    }
+
+    #[tokio::test]
+    async fn after_a_build_it_is_looked_again_and_what_cannot_be_seen_ends_the_build() {
+        let looks = std::cell::Cell::new(0);
+        let look = async || {
+            looks.set(looks.get() + 1);
+            Ok(looks.get())
+        };
+        let make = async || Ok("package");
+        let seen = seen_after(make(), true, &look).await.unwrap();
+        assert_eq!(seen, (2, "package"), "what was seen last");
+        let seen = seen_after(make(), false, &look).await.unwrap();
+        assert_eq!(seen, (3, "package"), "nothing was built");
+
+        let refused = async || Err::<(), _>(Error::Unconfirmed);
+        let endless = std::future::pending::<Result<(), Error>>();
+        let seen = seen_after(endless, true, refused).await;
+        assert!(matches!(seen, Err(Error::Unconfirmed)), "{seen:?}");
+        let failed = async || Err::<(), _>(Error::Unconfirmed);
+        assert!(seen_after(failed(), true, &look).await.is_err());
+        assert_eq!(looks.get(), 4, "not again for nothing");
     }
 
     #[test]

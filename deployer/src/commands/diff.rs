@@ -59,7 +59,8 @@ async fn diff(
     ))?;
     let page = page(settings)?;
     // The package is named by its content, so that it has to be built to be compared. It is not uploaded.
-    let (found, package) = while_building(look(cloud, &name), settings, output).await?;
+    let look = async || look(cloud, &name).await;
+    let (found, package) = while_building(look, settings, output).await?;
     let settings = &settings.keeping(found.stack.as_ref());
     let bucket = packages::existing_bucket(found.artifacts.as_ref())?;
     let bucket = bucket.unwrap_or_else(|| BUCKET_TO_BE.to_owned());

@@ -30,12 +30,8 @@ pub(super) async fn hotswap(
     let stage = &settings.template.stage;
     let name = stage.stack_name();
     output.step(&format!("swapping the functions of `{name}` in {region}"))?;
-    let look = async { swappable(cloud.find(&name).await?, region, settings) };
-    let ((mut stack, mut bucket), package) = while_building(look, settings, output).await?;
-    if settings.bootstrap.is_none() {
-        // Building takes its time, in which somebody else may have deployed.
-        (stack, bucket) = swappable(cloud.find(&name).await?, region, settings)?;
-    }
+    let look = async || swappable(cloud.find(&name).await?, region, settings);
+    let ((stack, bucket), package) = while_building(look, settings, output).await?;
     let code = code(settings, stage, bucket, &package);
     let names = function_names(stage, &stack)?;
     let outdated = functions::outdated(cloud, &names, &code).await?;

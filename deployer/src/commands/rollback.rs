@@ -132,8 +132,8 @@ impl Way {
         })
     }
 
-    /// Notes it, before anything is done. The chat is not known to work any more: the next deploy tries
-    /// it, and takes the mark away, even if it has nothing to change.
+    /// Notes it, before anything is done. Before that the chat is not known to work any more: the next
+    /// deploy tries it, and takes the mark away, even if it has nothing to change.
     async fn mark(
         &self,
         cloud: &impl Cloud,
@@ -142,8 +142,8 @@ impl Way {
     ) -> Result<(), Error> {
         let (stage, old) = (&settings.stage, here.kept.mark.as_ref());
         let site = required(stage, &here.stack, "SiteBucketName")?;
-        releases::note(cloud, &here.bucket, stage, old, &self.mark).await?;
-        Ok(site::forget_verified(cloud, &site).await?)
+        site::forget_verified(cloud, &site).await?;
+        Ok(releases::note(cloud, &here.bucket, stage, old, &self.mark).await?)
     }
 }
 

@@ -72,7 +72,7 @@ async fn look_at(
     let stack = found.ok_or_else(|| no_stack(stage, region))?;
     stack::check_owner(&stack, &name, CHAT_OWNER)?;
     let package = if settings.build {
-        let nothing = async { Ok(()) };
+        let nothing = async || Ok(());
         Some(while_building(nothing, deploy, output).await?.1)
     } else {
         None
