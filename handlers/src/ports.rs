@@ -8,7 +8,7 @@ use std::future::Future;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::chat::{Errand, Name, Room, RoomCode};
+use crate::chat::{Barred, Errand, Name, Pace, Room, RoomCode};
 
 /// API Gateway's id of one WebSocket connection. Never reused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,6 +142,10 @@ pub struct Head {
     pub roster: String,
     /// When it was announced.
     pub announced: Timestamp,
+    /// Who made the room; nobody made the lobby.
+    pub creator: Option<MemberId>,
+    /// Who was removed from it.
+    pub barred: Barred,
 }
 
 /// A room, as of the last write to each of its records.
@@ -151,6 +155,23 @@ pub struct View {
     pub head: Option<Head>,
     /// Every member.
     pub members: Vec<Member>,
+}
+
+impl View {
+    /// The same without those who were removed: whose record is there still is no member.
+    #[must_use]
+    pub fn without_barred(mut self) -> Self {
+        if let Some(head) = &self.head {
+            self.members.retain(|it| !head.barred.has(&it.id, None));
+        }
+        self
+    }
+
+    /// Whether somebody was removed.
+    #[must_use]
+    pub fn bars(&self, member: &MemberId) -> bool {
+        self.head.as_ref().is_some_and(|it| it.barred.has(member, None))
+    }
 }
 
 /// A part of a room: its head, in the first one, and some of its members.
@@ -221,6 +242,8 @@ pub struct Message {
     pub text: String,
     /// When.
     pub at: Timestamp,
+    /// Who spoke how fast up to it.
+    pub pace: Pace,
     /// When the record may go.
     pub expires: Timestamp,
 }
@@ -367,6 +390,7 @@ pub trait Store {
     fn create_room(
         &self,
         code: &RoomCode,
+        creator: &MemberId,
         expires: Timestamp,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>>;
@@ -446,6 +470,22 @@ pub trait Store {
         rev: u64,
         roster: &str,
         now: Timestamp,
+    ) -> impl Future<Output = Result<bool, PortError>>;
+
+    /// Records who was removed from a room; `false` when that is no longer `was`.
+    fn bar(
+        &self,
+        room: &Room,
+        was: &Barred,
+        barred: &Barred,
+    ) -> impl Future<Output = Result<bool, PortError>>;
+
+    /// Counts one more of something until `expires`; `false` when there were `most` already.
+    fn count(
+        &self,
+        what: &str,
+        most: u64,
+        expires: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>>;
 
     /// The greatest `seq` of the messages that are there, 0 without any.

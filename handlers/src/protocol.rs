@@ -3,6 +3,9 @@
 
 mod server;
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 pub use server::{
@@ -43,6 +46,11 @@ pub enum ClientFrame {
     },
     /// Go back to the lobby.
     Leave,
+    /// Put somebody out of the room.
+    Remove {
+        /// What they are called there.
+        name: String,
+    },
     /// Be called something else where one is.
     Rename {
         /// The new name.
@@ -70,6 +78,7 @@ impl ClientFrame {
             Self::Create { .. } => "create",
             Self::Join { .. } => "join",
             Self::Leave => "leave",
+            Self::Remove { .. } => "remove",
             Self::Rename { .. } => "rename",
             Self::History { .. } => "history",
             Self::Typing => "typing",
@@ -82,10 +91,10 @@ impl ClientFrame {
     /// # Errors
     /// A [`Refusal`] that says what to send: `bad-json`, `bad-type` or `bad-field`.
     pub fn parse(frame: &str) -> Result<Self, Refusal> {
-        let fields: Map<String, Value> = serde_json::from_str(frame).map_err(|_| {
+        let Fields(fields) = serde_json::from_str(frame).map_err(|_| {
             Refusal::new(
                 Code::BadJson,
-                r#"send one JSON object a frame, such as {"type":"message","from":"ann","text":"hi"}"#,
+                r#"send one JSON object a frame, each field once, such as {"type":"message","from":"ann","text":"hi"}"#,
             )
         })?;
         let kind = match fields.get("type") {
@@ -109,6 +118,9 @@ impl ClientFrame {
                 resume: optional(&fields, "resume")?,
             },
             "leave" => Self::Leave,
+            "remove" => Self::Remove {
+                name: required(&fields, kind, "name")?,
+            },
             "rename" => Self::Rename {
                 name: required(&fields, kind, "name")?,
             },
@@ -128,12 +140,40 @@ impl ClientFrame {
     }
 }
 
+/// A frame's fields, each once: of two of a name one reader takes the first and another the last, so what
+/// the one has checked the other does not do.
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Fields, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, value)) = object.next_entry::<String, Value>()? {
+                    if fields.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a field is given twice"));
+                    }
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
 fn bad_type(problem: &str) -> Refusal {
     Refusal::new(
         Code::BadType,
         format!(
-            "{problem}; send one of `message`, `create`, `join`, `leave`, `rename`, `history`, `typing`, \
-             `ping` as a string in `type`"
+            "{problem}; send one of `message`, `create`, `join`, `leave`, `remove`, `rename`, \
+             `history`, `typing`, `ping` as a string in `type`"
         ),
     )
 }

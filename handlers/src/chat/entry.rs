@@ -7,7 +7,7 @@ use super::name::NUMBER_MAX;
 use super::presence::{News, is_announced, listed, names, rev};
 use super::{
     CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race, name_needed,
-    no_such_room,
+    no_such_room, removed,
 };
 use crate::ports::{
     Connection, ConnectionId, Entry, Member, MemberId, Move, Outbox, Part, Store, Touched, View,
@@ -22,10 +22,17 @@ const TRIES: u32 = 8;
 const FIRST_PAGE: usize = 50;
 
 /// What a client brings along when it comes back.
-#[derive(Default)]
 pub(super) struct Return {
     pub(super) after: Option<u64>,
     pub(super) resume: Option<String>,
+}
+
+/// Who comes in.
+struct Newcomer {
+    resume: Resume,
+    /// Whether it may have been there before.
+    returns: bool,
+    after: Option<u64>,
 }
 
 /// A move that was made.
@@ -43,8 +50,15 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     ) -> Result<ServerFrame, Failure> {
         let name = Name::parse(name)?;
         self.connection(sender).await?;
-        let room = Room::Coded(self.new_room().await?);
-        self.enter(sender, &room, &name, Return::default()).await
+        self.count_creation(sender).await?;
+        let resume = Resume::random(&*self.randomness)?;
+        let room = Room::Coded(self.new_room(&resume.member()).await?);
+        let newcomer = Newcomer {
+            resume,
+            returns: false,
+            after: None,
+        };
+        self.enter(sender, &room, &name, newcomer).await
     }
 
     pub(super) async fn join(
@@ -57,19 +71,36 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let name = Name::parse(name)?;
         self.connection(sender).await?;
         let room = Room::parse(room).ok_or_else(no_such_room)?;
-        self.keep(&room).await?;
-        self.enter(sender, &room, &name, back).await
+        if let Err(failure) = self.keep(&room).await {
+            return Err(self.after_a_wrong_code(sender, failure).await);
+        }
+        let known = back.resume.as_deref().and_then(Resume::parse);
+        let returns = known.is_some();
+        let resume = match known {
+            Some(known) => known,
+            None => Resume::random(&*self.randomness)?,
+        };
+        if returns && self.is_barred(&room, &resume.member()).await? {
+            return Err(removed().into());
+        }
+        let newcomer = Newcomer {
+            resume,
+            returns,
+            after: back.after,
+        };
+        self.enter(sender, &room, &name, newcomer).await
     }
 
     /// Makes a room with a code that no other room has.
-    async fn new_room(&self) -> Result<RoomCode, Failure> {
+    async fn new_room(&self, creator: &MemberId) -> Result<RoomCode, Failure> {
         for _ in 0..TRIES {
             let mut bytes = [0; RoomCode::RANDOM_BYTES];
             self.randomness.fill(&mut bytes)?;
             let code = RoomCode::from_random(bytes);
             let now = self.clock.now();
             let expires = now.after(self.history + CONNECTION_TTL + GRACE);
-            if self.store.create_room(&code, expires, now).await? {
+            let made = self.store.create_room(&code, creator, expires, now);
+            if made.await? {
                 return Ok(code);
             }
         }
@@ -107,26 +138,24 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         sender: &ConnectionId,
         room: &Room,
         name: &Name,
-        back: Return,
+        newcomer: Newcomer,
     ) -> Result<ServerFrame, Failure> {
-        let known = back.resume.as_deref().and_then(Resume::parse);
-        let returns = known.is_some();
-        let resume = match known {
-            Some(known) => known,
-            None => Resume::random(&*self.randomness)?,
-        };
+        let (member, returns) = (newcomer.resume.member(), newcomer.returns);
         let mut settled = Err(Failure::Overtaken);
         for _ in 0..TRIES {
             let from = self.connection(sender).await?;
-            settled = self.step(from, room, name, &resume.member(), returns).await;
+            settled = self.step(from, room, name, &member, returns).await;
             if !matches!(settled, Err(Failure::Overtaken)) {
                 break;
             }
         }
         let moved = settled?;
         let view = self.tell_of(&moved, room).await?;
-        self.joined(room, &moved.name, resume, &view, back.after)
-            .await
+        if view.bars(&member) {
+            // It was removed after it was let in.
+            return Err(self.turn_away(sender, room, member, moved.name).await);
+        }
+        self.joined(room, &moved.name, newcomer, &view).await
     }
 
     async fn step(
@@ -178,7 +207,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let news = match was {
             None => News::joined(name),
             Some(was) if was.shown() == name.shown() => {
-                let view = self.store.view(room, self.clock.now()).await?;
+                let view = self.view(room).await?;
                 if is_announced(&view) {
                     return Ok(view);
                 }
@@ -194,10 +223,12 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         &self,
         room: &Room,
         name: &Name,
-        resume: Resume,
+        newcomer: Newcomer,
         view: &View,
-        after: Option<u64>,
     ) -> Result<ServerFrame, Failure> {
+        let Newcomer { resume, after, .. } = newcomer;
+        let creator = view.head.as_ref().and_then(|head| head.creator.as_ref());
+        let creator = creator == Some(&resume.member());
         let tail = view.head.as_ref().map_or(0, |head| head.tail);
         let (part, limit) = match after {
             Some(after) => (Some(Part::After(after)), super::history::LIMIT_MAX),
@@ -216,6 +247,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             oldest: window.oldest,
             messages: Vec::new(),
             more: false,
+            creator,
         };
         let fitting = window.fit(&frame);
         if let ServerFrame::Joined { messages, more, .. } = &mut frame {
@@ -288,6 +320,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 None => News::joined(&name),
             };
             let view = self.tell(&room, &news, Some(sender)).await?;
+            if view.bars(&connection.member) {
+                return Err(self.turn_away(sender, &room, connection.member, name).await);
+            }
             return Ok(news.frame(&room, &view));
         }
         Err(lost_every_race("rename a member", TRIES).into())

@@ -13,7 +13,9 @@ const HISTORY: Duration = Duration::from_hours(24);
 mod guarantees;
 mod interleavings;
 mod large;
+mod limits;
 mod model;
+mod remove;
 
 /// Numbers that repeat by their seed (xorshift64*).
 struct Dice(u64);
