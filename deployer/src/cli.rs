@@ -320,7 +320,7 @@ pub(crate) struct DeployArgs {
         env = "CHATCTL_HOTSWAP",
         value_parser = switch(),
         conflicts_with_all = [
-            "wwwroot", "cdn", "domain", "certificate_arn", "history_days", "protect", "tag", "express",
+            "wwwroot", "cdn", "domain", "certificate_arn", "history_days", "messages_per_second", "protect", "tag", "express",
             "role_arn", "allow_replacement", "memory", "throttle_rate", "throttle_burst", "log_retention",
             "metrics", "dashboard", "alarms", "alarm_email", "alarm_topic", "access_logs"
         ]
@@ -423,6 +423,17 @@ pub(crate) struct SourceArgs {
         value_name = "DAYS"
     )]
     pub(crate) history_days: u16,
+
+    /// The messages a second that one connection may send, and four times as many at once, up to 1000; 0
+    /// is no limit
+    #[arg(
+        long,
+        env = "CHATCTL_MESSAGES_PER_SECOND",
+        default_value_t = 5,
+        value_parser = value_parser!(u16).range(0..=1000),
+        value_name = "N"
+    )]
+    pub(crate) messages_per_second: u16,
 
     /// Whether the chat is protected: its stack cannot be deleted, its table can be had as it was at any
     /// moment of the last 35 days (so messages too, whatever `--history-days` says), and outlives the stack.
@@ -565,6 +576,17 @@ pub(crate) struct DevArgs {
         value_name = "DAYS"
     )]
     pub(crate) history_days: u16,
+
+    /// The messages a second that one connection may send, and four times as many at once, up to 1000; 0
+    /// is no limit
+    #[arg(
+        long,
+        env = "CHATCTL_MESSAGES_PER_SECOND",
+        default_value_t = 5,
+        value_parser = value_parser!(u16).range(0..=1000),
+        value_name = "N"
+    )]
+    pub(crate) messages_per_second: u16,
 
     /// Build the functions as they are packaged for Lambda: slower to build, faster to run
     #[arg(long, env = "CHATCTL_RELEASE", value_parser = switch())]

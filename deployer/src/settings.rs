@@ -194,6 +194,8 @@ pub(crate) struct DevSettings {
     pub(crate) data: Option<PathBuf>,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
+    /// How many messages a second one connection may send; 0 is no limit.
+    pub(crate) messages_per_second: u16,
     /// How the functions are built.
     pub(crate) profile: Profile,
     /// Whether what is edited is taken up at once.
@@ -227,6 +229,7 @@ impl DevSettings {
             port: args.port,
             data: args.data.clone(),
             history_days: args.history_days,
+            messages_per_second: args.messages_per_second,
             profile: if args.release {
                 Profile::Lambda
             } else {
@@ -266,6 +269,8 @@ pub(crate) struct DeploySettings {
     pub(crate) domain: Option<Domain>,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
+    /// How many messages a second one connection may send; 0 is no limit.
+    pub(crate) messages_per_second: u16,
     /// Whether the chat is to be protected, if that was said.
     pub(crate) protect: Option<Protection>,
     /// Tags of the stack.
@@ -329,6 +334,7 @@ impl DeploySettings {
             cdn: source.cdn,
             domain: domain(source)?,
             history_days: source.history_days,
+            messages_per_second: source.messages_per_second,
             protect: source.protect,
             tags: tags::all(&source.tag)?,
             operations: Operations::new(&source.operations)?,

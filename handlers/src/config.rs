@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::chat::SHARE_MAX;
+use crate::chat::{SHARE_MAX, Tempo};
 
 /// The DynamoDB table. Set by the template, for every function.
 pub const TABLE_NAME: &str = "TABLE_NAME";
@@ -21,6 +21,8 @@ pub const METRICS: &str = "METRICS";
 
 /// Members of a room that one invocation posts to; the others are handed over. Set by the template.
 pub const SHARE_MEMBERS: &str = "SHARE_MEMBERS";
+/// How many messages a second one connection may send; 0 is no limit. Set by the template.
+pub const MESSAGES_PER_SECOND: &str = "MESSAGES_PER_SECOND";
 
 /// Without a history, messages are kept for as long as a client may take to come back.
 const HISTORY_MIN: Duration = Duration::from_mins(10);
@@ -103,6 +105,7 @@ impl Function {
                 MANAGEMENT_ENDPOINT,
                 HISTORY_DAYS,
                 SHARE_MEMBERS,
+                MESSAGES_PER_SECOND,
                 STACK_NAME,
                 STACK_ID,
                 METRICS,
@@ -305,6 +308,24 @@ impl ChatSettings {
     }
 }
 
+/// Reads how fast one connection may speak; a template of before there was a limit sets none.
+///
+/// # Errors
+/// [`ConfigError`] names the variable.
+pub fn tempo(environment: Environment<'_>) -> Result<Option<Tempo>, ConfigError> {
+    let Some(value) = optional(environment, MESSAGES_PER_SECOND) else {
+        return Ok(None);
+    };
+    match value.parse() {
+        Ok(messages @ 0..=MESSAGES_MAX) => Ok(Tempo::per_second(messages)),
+        _ => Err(ConfigError::Invalid {
+            name: MESSAGES_PER_SECOND,
+            value,
+            expected: "a whole number of messages from 0 to 1000",
+        }),
+    }
+}
+
 impl Helper {
     /// Reads what the action function needs to hand over; `None` where Lambda is at no known place, and
     /// with a template of before there were shares, whose role may not invoke either: code alone can be
@@ -357,12 +378,18 @@ fn required(environment: Environment<'_>, name: &'static str) -> Result<String, 
     optional(environment, name).ok_or(ConfigError::Missing { name })
 }
 
+/// The greatest [`MESSAGES_PER_SECOND`].
+const MESSAGES_MAX: u32 = 1_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// What a function does without, for a while.
     const LOGS: [&str; 3] = [STACK_NAME, STACK_ID, METRICS];
+
+    /// What an older template does not set.
+    const NEWER: [&str; 2] = [SHARE_MEMBERS, MESSAGES_PER_SECOND];
 
     const LAMBDA: [&str; 4] = [REGION, ACCESS_KEY_ID, SECRET_ACCESS_KEY, FUNCTION_NAME];
 
@@ -371,6 +398,7 @@ mod tests {
             HANDLER => "action".to_owned(),
             HISTORY_DAYS => "7".to_owned(),
             SHARE_MEMBERS => "500".to_owned(),
+            MESSAGES_PER_SECOND => "5".to_owned(),
             SESSION_TOKEN
             | CA_BUNDLE
             | ENDPOINT_URL
@@ -386,7 +414,7 @@ mod tests {
         let variables = Function::Action
             .template_variables()
             .iter()
-            .filter(|variable| !LOGS.contains(variable) && **variable != SHARE_MEMBERS)
+            .filter(|variable| !LOGS.contains(variable) && !NEWER.contains(variable))
             .chain(&LAMBDA)
             .chain(&[HANDLER]);
         for missing in variables {
@@ -522,6 +550,29 @@ mod tests {
             };
             let error = Helper::read(&environment).expect_err(members);
             assert!(error.to_string().contains(SHARE_MEMBERS), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_connection_speaks_as_fast_as_the_template_says_or_as_it_likes() {
+        let read = |value: Option<&'static str>| {
+            tempo(&move |name: &str| {
+                value
+                    .filter(|_| name == MESSAGES_PER_SECOND)
+                    .map(str::to_owned)
+            })
+        };
+        for (value, expected) in [
+            (None, None),
+            (Some("0"), None),
+            (Some("5"), Tempo::per_second(5)),
+            (Some("1000"), Tempo::per_second(1_000)),
+        ] {
+            assert_eq!(read(value), Ok(expected), "{value:?}");
+        }
+        for wrong in ["-1", "1001", "0.5", "fast"] {
+            let error = read(Some(wrong)).expect_err(wrong);
+            assert!(error.to_string().contains(MESSAGES_PER_SECOND), "{error}");
         }
     }
 

@@ -79,7 +79,8 @@ fn chat(
         SystemClock,
         OsRandomness,
         more.history,
-    );
+    )
+    .with_tempo(config::tempo(environment)?);
     Ok(match helper {
         Some(helper) => chat.with_share(helper.share),
         None => chat,

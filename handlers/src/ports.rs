@@ -170,7 +170,9 @@ impl View {
     /// Whether somebody was removed.
     #[must_use]
     pub fn bars(&self, member: &MemberId) -> bool {
-        self.head.as_ref().is_some_and(|it| it.barred.has(member, None))
+        self.head
+            .as_ref()
+            .is_some_and(|it| it.barred.has(member, None))
     }
 }
 

@@ -142,6 +142,10 @@ async fn local(
         ("CodeBucket", "local".to_owned()),
         ("CodeKey", "local".to_owned()),
         ("HistoryDays", settings.history_days.to_string()),
+        (
+            "MessagesPerSecond",
+            settings.messages_per_second.to_string(),
+        ),
     ];
     let options = Options {
         parameters: BTreeMap::from(parameters.map(|(name, value)| (name.to_owned(), value))),

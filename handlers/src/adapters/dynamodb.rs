@@ -49,8 +49,8 @@ use crate::ports::{
     PortError, Roll, Store, Timestamp, Touched,
 };
 use item::{
-    BARRED_ATTRIBUTE, CONNECTION_ATTRIBUTE, CREATOR_ATTRIBUTE, FLOOR_ATTRIBUTE, Item, Key, MEMBER_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE,
-    message_sk, name_sk, number, room_pk, seconds, text,
+    BARRED_ATTRIBUTE, CONNECTION_ATTRIBUTE, CREATOR_ATTRIBUTE, FLOOR_ATTRIBUTE, Item, Key,
+    MEMBER_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE, message_sk, name_sk, number, room_pk, seconds, text,
 };
 use step::{is_condition, refusal};
 

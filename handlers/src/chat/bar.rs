@@ -32,7 +32,10 @@ impl Barred {
     pub fn with(&self, member: &MemberId, subject: Option<&str>) -> Self {
         let mut all = self.0.clone();
         let subject = subject.map(of_subject);
-        for one in [Some(member.as_str().to_owned()), subject].into_iter().flatten() {
+        for one in [Some(member.as_str().to_owned()), subject]
+            .into_iter()
+            .flatten()
+        {
             if !all.contains(&one) {
                 all.push(one);
             }
@@ -87,7 +90,11 @@ mod tests {
             (&both, 3, Some("a person"), true),
             (&both, 3, Some("another"), false),
         ] {
-            assert_eq!(barred.has(&member(number), subject), expected, "{number} {subject:?}");
+            assert_eq!(
+                barred.has(&member(number), subject),
+                expected,
+                "{number} {subject:?}"
+            );
             assert_eq!(Barred::recorded(&barred.to_string()), *barred);
         }
         assert_eq!(both.with(&member(2), Some("a person")), both);
@@ -103,6 +110,10 @@ mod tests {
         assert!(!barred.has(&member(99), Some("person 99")));
         assert!(barred.has(&member(100), None) && barred.has(&member(0), Some("person 100")));
         assert!(barred.has(&member(149), None));
-        assert!(barred.to_string().len() < 4_096, "{}", barred.to_string().len());
+        assert!(
+            barred.to_string().len() < 4_096,
+            "{}",
+            barred.to_string().len()
+        );
     }
 }

@@ -9,7 +9,7 @@ use crate::ports::{ConnectionId, Outbox, Store};
 use crate::protocol::{Code, Refusal};
 
 /// Rooms that one connection makes in a minute at most.
-const CREATED_BY_ONE_MAX: u64 = 10;
+const CREATED_BY_ONE_MAX: u64 = 60;
 
 /// Rooms that are made in a minute at most, by all connections.
 const CREATED_BY_ALL_MAX: u64 = 1_200;

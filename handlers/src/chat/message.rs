@@ -17,7 +17,8 @@ use tokio::sync::mpsc::{Sender, channel};
 use super::identity::hex;
 use super::presence::is_of;
 use super::{
-    CONNECTION_TTL, Chat, Failure, MARGIN, Name, Pace, Room, lost_every_race, not_in_room, overtaken,
+    CONNECTION_TTL, Chat, Failure, MARGIN, Name, Pace, Room, lost_every_race, not_in_room,
+    overtaken,
 };
 use crate::log;
 use crate::ports::{
@@ -91,7 +92,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let mut place = self.place_of(sender, &spoken).await?;
         let head = place.roll.head.as_ref();
         if head.is_some_and(|head| head.barred.has(&place.member, None)) {
-            let Place { room, member, name, .. } = place;
+            let Place {
+                room, member, name, ..
+            } = place;
             return Err(self.turn_away(sender, &room, member, name).await);
         }
         let tail = head.map_or(0, |head| head.tail);
@@ -154,7 +157,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         loop {
             let page: Vec<_> = roll.members.into_iter().map(Rc::new).collect();
             let is_there = |it: &Rc<Member>| {
-                head.as_ref().is_none_or(|head| !head.barred.has(&it.id, None))
+                head.as_ref()
+                    .is_none_or(|head| !head.barred.has(&it.id, None))
             };
             let page: Vec<_> = page.into_iter().filter(is_there).collect();
             all.extend_from_slice(&page);
@@ -299,7 +303,10 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         if let Some(tempo) = self.tempo {
             let pace = newest.pace.after(sender, message.at, tempo);
             message.pace = pace.map_err(|wait| {
-                Refusal::too_fast("you speak faster than anybody can read; wait a little", wait)
+                Refusal::too_fast(
+                    "you speak faster than anybody can read; wait a little",
+                    wait,
+                )
             })?;
         }
         message.expires = message.at.after(self.history + CONNECTION_TTL + MARGIN);

@@ -34,10 +34,14 @@ impl Name {
             "the name has control or invisible characters"
         } else {
             let key = fold(&shown);
-            if key.len() <= KEY_BYTES_MAX {
+            // Variation selectors alone, say.
+            if key.is_empty() {
+                "the name is empty"
+            } else if key.len() > KEY_BYTES_MAX {
+                "the name is too long"
+            } else {
                 return Ok(Self { shown, key });
             }
-            "the name is too long"
         };
         Err(Refusal::new(
             Code::BadName,
@@ -112,7 +116,7 @@ fn fold(shown: &str) -> String {
 
 /// Control characters, and those that change how a name reads without being seen: soft hyphen, zero
 /// width and filling characters, line and paragraph separators, direction marks, the byte order mark,
-/// annotation and musical controls, tags.
+/// annotation, shorthand, hieroglyphic and musical controls, what stands for an object, tags.
 fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -130,7 +134,9 @@ fn is_unseen(character: char) -> bool {
                 | '\u{3164}'
                 | '\u{FEFF}'
                 | '\u{FFA0}'
-                | '\u{FFF0}'..='\u{FFFB}'
+                | '\u{FFF0}'..='\u{FFFC}'
+                | '\u{13430}'..='\u{1343F}'
+                | '\u{1BCA0}'..='\u{1BCA3}'
                 | '\u{1D173}'..='\u{1D17A}'
                 | '\u{E0000}'..='\u{E0FFF}'
         )
@@ -181,7 +187,21 @@ mod tests {
             "a\u{202e}b",
             "\u{feff}",
             "\u{2800}",
+            "\u{fe0f}",
+            "\u{fe00}\u{fe0f}",
+            "a\u{7f}b",
+            "a\u{85}b",
+            "a\u{61c}b",
+            "a\u{200e}b",
+            "a\u{2066}b",
+            "a\u{2069}b",
+            "a\u{ad}b",
+            "a\u{fffc}b",
+            "a\u{1bca0}b",
+            "a\u{13430}b",
+            "a\u{e0041}b",
             &too_long,
+            &"x".repeat(120_000),
         ] {
             assert_eq!(
                 Name::parse(sent).expect_err(sent).code,

@@ -84,7 +84,10 @@ impl Pace {
 
 impl fmt::Display for Pace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let each = self.0.iter().map(|(tag, until)| format!("{tag}:{}", until.millis()));
+        let each = self
+            .0
+            .iter()
+            .map(|(tag, until)| format!("{tag}:{}", until.millis()));
         formatter.write_str(&each.collect::<Vec<_>>().join(" "))
     }
 }
@@ -122,11 +125,31 @@ mod tests {
         for (what, times, expected) in [
             ("a burst", vec![0; 20], (20, None)),
             ("more at once", vec![0; 30], (20, Some(200))),
-            ("all at once, and once more after that wait", [vec![0; 21], vec![200]].concat(), (21, Some(200))),
-            ("and a moment too early", [vec![0; 20], vec![150]].concat(), (20, Some(50))),
-            ("five a second for long", (0..500).map(|it| it * 200).collect(), (500, None)),
-            ("a hundred a second for ten", (0..1_000).map(|it| it * 10).collect(), (69, Some(190))),
-            ("bursts with a rest", (0..80).map(|it| it / 20 * 4_000).collect(), (80, None)),
+            (
+                "all at once, and once more after that wait",
+                [vec![0; 21], vec![200]].concat(),
+                (21, Some(200)),
+            ),
+            (
+                "and a moment too early",
+                [vec![0; 20], vec![150]].concat(),
+                (20, Some(50)),
+            ),
+            (
+                "five a second for long",
+                (0..500).map(|it| it * 200).collect(),
+                (500, None),
+            ),
+            (
+                "a hundred a second for ten",
+                (0..1_000).map(|it| it * 10).collect(),
+                (69, Some(190)),
+            ),
+            (
+                "bursts with a rest",
+                (0..80).map(|it| it / 20 * 4_000).collect(),
+                (80, None),
+            ),
         ] {
             assert_eq!(taken(5, times.into_iter()), expected, "{what}");
         }
@@ -139,7 +162,9 @@ mod tests {
         let mut pace = Pace::default();
         for number in 0..200 {
             let speaker = ConnectionId::new(format!("c{number}"));
-            pace = pace.after(&speaker, at(number), tempo(5)).expect("its first");
+            pace = pace
+                .after(&speaker, at(number), tempo(5))
+                .expect("its first");
             assert!(pace.to_string().len() <= 23 * KEPT_MAX);
         }
         let back = pace.after(&ConnectionId::new("c199"), at(100), tempo(5));

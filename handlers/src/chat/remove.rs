@@ -37,31 +37,34 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             let barred = head.barred.with(&member.id, None);
             let room = &creator.room;
             if barred == head.barred || self.store.bar(room, &head.barred, &barred).await? {
-                return self.put_out(sender, room, member).await;
+                let called = member.name.as_ref().unwrap_or(&name);
+                return self.put_out(sender, room, member, called).await;
             }
         }
         Err(lost_every_race("remove a member", TRIES).into())
     }
 
-    /// Takes away what a member has that was removed, and tells it and the others.
+    /// Takes away what a member has that was removed, and tells it and the others. It may have come back
+    /// on another connection before it was barred, or have left.
     async fn put_out(
         &self,
         by: &ConnectionId,
         room: &Room,
         member: &Member,
+        name: &Name,
     ) -> Result<ServerFrame, Failure> {
-        let left = self.clear(room, member).await?;
-        let elsewhere = left.into_iter().filter(|(other, _)| other != room);
-        let frame = ServerFrame::Removed {
-            room: room.to_string(),
-        };
-        let frame = Frame::new(frame.to_json());
-        let page = stream::once(ready(vec![member]));
-        let telling = self.fan_out(room, page, &frame, Effort::Stubborn);
-        join(telling, self.mourn(elsewhere.collect())).await;
-        let Some(name) = &member.name else {
-            return Err(no_such_member().into());
-        };
+        let now = self.clock.now();
+        if let Some(member) = self.store.member(room, &member.id, now).await? {
+            let left = self.clear(room, &member).await?;
+            let elsewhere = left.into_iter().filter(|(other, _)| other != room);
+            let frame = ServerFrame::Removed {
+                room: room.to_string(),
+            };
+            let frame = Frame::new(frame.to_json());
+            let page = stream::once(ready(vec![&member]));
+            let telling = self.fan_out(room, page, &frame, Effort::Stubborn);
+            join(telling, self.mourn(elsewhere.collect())).await;
+        }
         let news = News::left(name);
         let view = self.tell(room, &news, Some(by)).await?;
         Ok(news.frame(room, &view))
