@@ -185,7 +185,7 @@ impl Peer {
         let kind = frame["type"].as_str().unwrap_or_default().to_owned();
         let reply = match kind.as_str() {
             "create" | "join" => "joined",
-            "rename" | "remove" => "presence",
+            "rename" => "presence",
             "ping" => "pong",
             "leave" => "left",
             other => other,
