@@ -26,7 +26,7 @@ pub async fn handle(
     if !origins.admit(event) {
         return Ok(status(403));
     }
-    Ok(match chat::arrive(store, clock, &id).await {
+    Ok(match chat::arrive(store, clock, &id, None).await {
         Ok(()) => status(200),
         Err(error) => {
             log::error("a connection was refused", &error);

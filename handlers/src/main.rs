@@ -39,11 +39,11 @@ async fn serve() -> Result<(), Error> {
         Function::Connect => {
             let ConnectSettings { origins } = &ConnectSettings::read(&environment)?;
             let store = &DynamoStore::new(&adapters::aws_config(&settings, &[])?, &settings);
-            run(service_fn(|event: Event| async move {
+            let serving = run(service_fn(|event: Event| async move {
                 let work = connect::handle(store, &SystemClock, origins, &event.payload);
                 journal.invocation(&event.context.request_id, work).await
-            }))
-            .await
+            }));
+            Box::pin(serving).await
         }
         Function::Disconnect => {
             let chat = &chat(&settings, &environment, None)?;
