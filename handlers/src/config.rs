@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::chat::{SHARE_MAX, Tempo};
+use crate::origin::AllowedOrigins;
 
 /// The DynamoDB table. Set by the template, for every function.
 pub const TABLE_NAME: &str = "TABLE_NAME";
@@ -19,6 +20,9 @@ pub const STACK_ID: &str = "STACK_ID";
 /// `on` or `off`. Set by the template, for every function.
 pub const METRICS: &str = "METRICS";
 
+/// `any`, or the origins of the pages whose sockets are let in, with commas in between. Set by the template,
+/// for the connect function.
+pub const ALLOWED_ORIGINS: &str = "ALLOWED_ORIGINS";
 /// Members of a room that one invocation posts to; the others are handed over. Set by the template.
 pub const SHARE_MEMBERS: &str = "SHARE_MEMBERS";
 /// How many messages a second one connection may send; 0 is no limit. Set by the template.
@@ -91,7 +95,7 @@ impl Function {
     #[must_use]
     pub const fn template_variables(self) -> &'static [&'static str] {
         match self {
-            Self::Connect => &[TABLE_NAME, STACK_NAME, STACK_ID, METRICS],
+            Self::Connect => &[TABLE_NAME, ALLOWED_ORIGINS, STACK_NAME, STACK_ID, METRICS],
             Self::Disconnect => &[
                 TABLE_NAME,
                 MANAGEMENT_ENDPOINT,
@@ -169,6 +173,31 @@ pub struct ChatSettings {
     pub management_endpoint: String,
     /// How long messages are kept.
     pub history: Duration,
+}
+
+/// What the connect function needs besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectSettings {
+    /// Which pages' sockets are let in.
+    pub origins: AllowedOrigins,
+}
+
+impl ConnectSettings {
+    /// Reads it. A template of before there was a choice lets all in.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let origins = match environment(ALLOWED_ORIGINS) {
+            None => AllowedOrigins::Any,
+            Some(value) => AllowedOrigins::parse(&value).ok_or(ConfigError::Invalid {
+                name: ALLOWED_ORIGINS,
+                value,
+                expected: "`any`, or origins such as `https://chat.example` with commas in between",
+            })?,
+        };
+        Ok(Self { origins })
+    }
 }
 
 /// What the log lines need. None of it is a reason not to start: while a stack is updated, and after the
@@ -532,6 +561,23 @@ mod tests {
         for (variables, expected) in cases {
             let expected = expected.map(|(name, url)| (name.to_owned(), url.to_owned()));
             assert_eq!(read(variables), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_origins_is_refused_rather_than_letting_anybody_in() {
+        let read = |value: Option<&'static str>| {
+            ConnectSettings::read(&move |name: &str| {
+                assert_eq!(name, ALLOWED_ORIGINS);
+                value.map(str::to_owned)
+            })
+        };
+        let origins = |value| read(value).map(|it| it.origins);
+        assert_eq!(origins(None), Ok(AllowedOrigins::Any), "an older template");
+        assert_eq!(origins(Some("any")), Ok(AllowedOrigins::Any));
+        for wrong in ["", "chat.example", "https://a.example,,"] {
+            let refused = read(Some(wrong)).expect_err(wrong);
+            assert!(refused.to_string().contains(ALLOWED_ORIGINS), "{refused}");
         }
     }
 

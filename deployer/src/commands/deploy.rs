@@ -303,6 +303,7 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
         parameters: own
             .into_iter()
             .chain(settings.operations.parameters())
+            .chain(settings.access.parameters())
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         owner: CHAT_OWNER,
@@ -487,7 +488,8 @@ mod tests {
     }
 
     /// What each setting of a file comes to in the stack.
-    const OF_A_FILE: [(&str, &str, &str); 15] = [
+    const OF_A_FILE: [(&str, &str, &str); 16] = [
+        ("allowed-origins", "\"site\"", "AllowedOrigins"),
         ("memory", "512", "Memory"),
         ("throttle-rate", "2000", "ThrottleRate"),
         ("throttle-burst", "900", "ThrottleBurst"),

@@ -5,7 +5,6 @@ mod logs;
 mod reload;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -148,7 +147,11 @@ async fn local(
         ),
     ];
     let options = Options {
-        parameters: BTreeMap::from(parameters.map(|(name, value)| (name.to_owned(), value))),
+        parameters: parameters
+            .into_iter()
+            .chain(settings.access.parameters())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         stack_name: settings.template.stage.stack_name(),
         data: settings.data.clone(),
         site: Some(sources.wwwroot()),
