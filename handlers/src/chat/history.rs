@@ -62,8 +62,16 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         part: Option<Part>,
         limit: Option<u64>,
     ) -> Result<ServerFrame, Failure> {
-        let room = self.connection(sender).await?.room;
+        let connection = self.connection(sender).await?;
+        let room = connection.room.clone();
         let head = self.store.head(&room, self.clock.now()).await?;
+        let barred = head.as_ref().map(|head| &head.barred);
+        if barred.is_some_and(|it| it.has(&connection.member, connection.subject()))
+            && let Some(name) = connection.name
+        {
+            let member = connection.member;
+            return Err(self.turn_away(sender, &room, member, name).await);
+        }
         let tail = head.map_or(0, |head| head.tail);
         let limit = limit.map_or(DEFAULT_LIMIT, |it| usize::try_from(it).unwrap_or(LIMIT_MAX));
         let mut window = self.window(&room, tail, part, limit).await?;

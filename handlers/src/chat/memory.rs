@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::{Errand, Name, Room, RoomCode};
+use super::{Barred, Errand, Name, Room, RoomCode};
 use crate::ports::{
-    Bookmark, Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Member, MemberId,
-    Message, Move, Outbox, Part, PortError, Randomness, Roll, Store, Timestamp, Touched,
+    Bookmark, Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, Member,
+    MemberId, Message, Move, Outbox, Part, PortError, Randomness, Roll, Store, Timestamp, Touched,
 };
 
 /// What a test calls when the rules reach a certain point.
@@ -25,10 +25,11 @@ pub(crate) struct MemoryStore(Rc<State>);
 struct State {
     connections: RefCell<BTreeMap<ConnectionId, Connection>>,
     heads: RefCell<BTreeMap<String, (Head, Timestamp)>>,
-    members: InRooms<MemberId, (ConnectionId, Option<Name>)>,
+    members: InRooms<MemberId, (ConnectionId, Option<Name>, Option<String>)>,
     names: InRooms<String, (ConnectionId, MemberId)>,
     messages: RefCell<BTreeMap<(String, u64), Message>>,
     claims: InRooms<(MemberId, String), u64>,
+    counts: RefCell<BTreeMap<String, u64>>,
     failing: Cell<bool>,
     stepping: Cell<bool>,
     takes: Cell<std::time::Duration>,
@@ -91,7 +92,7 @@ impl MemoryStore {
         self.0
             .members
             .borrow_mut()
-            .retain(|_, ((it, _), _)| it != id);
+            .retain(|_, ((it, ..), _)| it != id);
         self.0.names.borrow_mut().retain(|_, ((it, _), _)| it != id);
     }
 
@@ -99,7 +100,11 @@ impl MemoryStore {
     pub(crate) fn overwrite(&self, connection: Connection) {
         let id = connection.id.clone();
         let key = (connection.room.to_string(), connection.member.clone());
-        let value = ((id.clone(), connection.name.clone()), connection.expires);
+        let subject = connection.subject().map(str::to_owned);
+        let value = (
+            (id.clone(), connection.name.clone(), subject),
+            connection.expires,
+        );
         self.0.members.borrow_mut().insert(key, value);
         self.0.connections.borrow_mut().insert(id, connection);
     }
@@ -129,7 +134,7 @@ impl MemoryStore {
         let mut traces = Vec::new();
         let record = connections.get(id);
         traces.extend(record.map(|connection| format!("in {}", connection.room)));
-        let memberships = members.iter().filter(|(_, ((it, _), _))| it == id);
+        let memberships = members.iter().filter(|(_, ((it, ..), _))| it == id);
         traces.extend(memberships.map(|((room, _), _)| format!("member of {room}")));
         let held = names.iter().filter(|(_, ((holder, _), _))| holder == id);
         traces.extend(held.map(|((room, key), _)| format!("holds {key} in {room}")));
@@ -176,7 +181,7 @@ impl MemoryStore {
         let mut members = self.0.members.borrow_mut();
         let there = members
             .get(&key)
-            .is_some_and(|((it, _), _)| it == connection);
+            .is_some_and(|((it, ..), _)| it == connection);
         there && members.remove(&key).is_some()
     }
 
@@ -196,7 +201,7 @@ impl MemoryStore {
         let key = (step.room.to_string(), step.member.clone());
         let members = self.0.members.borrow();
         let there = members.get(&key).filter(|(_, expires)| *expires > now);
-        there.is_none_or(|((connection, _), _)| {
+        there.is_none_or(|((connection, ..), _)| {
             *connection == step.connection.id
                 || step.resumed.is_some_and(|it| it.connection == *connection)
         })
@@ -204,7 +209,12 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    async fn open(&self, id: &ConnectionId, expires: Timestamp) -> Result<(), PortError> {
+    async fn open_as(
+        &self,
+        id: &ConnectionId,
+        identity: Option<&Identity>,
+        expires: Timestamp,
+    ) -> Result<(), PortError> {
         self.called().await?;
         let member = MemberId::of_connection(id);
         self.overwrite(Connection {
@@ -212,6 +222,7 @@ impl Store for MemoryStore {
             room: Room::Lobby,
             member,
             name: None,
+            identity: identity.cloned(),
             expires,
         });
         Ok(())
@@ -257,6 +268,7 @@ impl Store for MemoryStore {
     async fn create_room(
         &self,
         code: &RoomCode,
+        creator: &MemberId,
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<bool, PortError> {
@@ -265,7 +277,12 @@ impl Store for MemoryStore {
         let mut heads = self.0.heads.borrow_mut();
         let free = heads.get(&key).is_none_or(|(_, expires)| *expires <= now);
         if free {
-            heads.insert(key, (Head::default(), expires));
+            let creator = Some(creator.clone());
+            let head = Head {
+                creator,
+                ..Head::default()
+            };
+            heads.insert(key, (head, expires));
         }
         Ok(free)
     }
@@ -319,10 +336,11 @@ impl Store for MemoryStore {
             *in_room == room && *expires > now && after
         });
         let part = left.by_ref().take(self.0.part.0.get());
-        let part = part.map(|((_, id), ((connection, name), expires))| Member {
+        let part = part.map(|((_, id), ((connection, name, subject), expires))| Member {
             id: id.clone(),
             connection: connection.clone(),
             name: name.clone(),
+            subject: subject.clone(),
             expires: *expires,
         });
         let members: Vec<Member> = part.collect();
@@ -344,12 +362,15 @@ impl Store for MemoryStore {
         let members = self.0.members.borrow();
         let found = members.get(&(room.to_string(), member.clone()));
         let present = found.filter(|(_, expires)| *expires > now);
-        Ok(present.map(|((connection, name), expires)| Member {
-            id: member.clone(),
-            connection: connection.clone(),
-            name: name.clone(),
-            expires: *expires,
-        }))
+        Ok(
+            present.map(|((connection, name, subject), expires)| Member {
+                id: member.clone(),
+                connection: connection.clone(),
+                name: name.clone(),
+                subject: subject.clone(),
+                expires: *expires,
+            }),
+        )
     }
 
     async fn enter(&self, step: Move<'_>, now: Timestamp) -> Result<Entry, PortError> {
@@ -440,6 +461,28 @@ impl Store for MemoryStore {
         roster.clone_into(&mut head.roster);
         head.announced = now;
         Ok(true)
+    }
+
+    async fn bar(&self, room: &Room, was: &Barred, barred: &Barred) -> Result<bool, PortError> {
+        self.called().await?;
+        let mut heads = self.0.heads.borrow_mut();
+        let Some((head, _)) = heads
+            .get_mut(&room.to_string())
+            .filter(|it| it.0.barred == *was)
+        else {
+            return Ok(false);
+        };
+        head.barred = barred.clone();
+        Ok(true)
+    }
+
+    async fn count(&self, what: &str, most: u64, _: Timestamp) -> Result<bool, PortError> {
+        self.called().await?;
+        let mut counts = self.0.counts.borrow_mut();
+        let count = counts.entry(what.to_owned()).or_default();
+        let counted = *count < most;
+        *count += u64::from(counted);
+        Ok(counted)
     }
 
     async fn newest(&self, room: &Room) -> Result<u64, PortError> {

@@ -173,7 +173,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             return Ok(view);
         }
         self.mourn(gone).await;
-        self.store.view(room, self.clock.now()).await
+        self.view(room).await
     }
 
     /// As [`Chat::tell`], where nobody asked: what fails is healed by the next one to read the room.
@@ -221,7 +221,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     ) -> Result<(View, Vec<(Room, News)>), PortError> {
         for lost in 0..TRIES {
             let now = self.clock.now();
-            let mut view = self.store.view(room, now).await?;
+            let mut view = self.view(room).await?;
             let names = names(&view);
             let (count, roster) = (names.len(), roster(&names));
             let Some(head) = &mut view.head else {
@@ -251,13 +251,16 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     /// Tells the others that somebody is writing. Nobody is tried twice: it is worth nothing later.
     pub(super) async fn typing(&self, sender: &ConnectionId) -> Result<ServerFrame, Failure> {
         let connection = self.connection(sender).await?;
-        let name = connection.name.ok_or_else(name_needed)?;
-        let room = connection.room;
+        let name = connection.name.clone().ok_or_else(name_needed)?;
+        let room = connection.room.clone();
         let frame = ServerFrame::Typing {
             room: room.to_string(),
             from: name.shown().to_owned(),
         };
-        let view = self.store.view(&room, self.clock.now()).await?;
+        let view = self.view(&room).await?;
+        if view.bars(&connection.member, &connection) {
+            return Err(self.turn_away(sender, &room, connection.member, name).await);
+        }
         let speaks = |it: &&Member| it.connection == *sender;
         if !view.members.iter().any(|it| speaks(&it)) {
             return Err(overtaken());
@@ -276,14 +279,21 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     /// Tells the newest message there is, so that one who missed it and hears nothing else learns of
     /// it. In a room, not in the lobby, what was not announced is announced.
     pub(super) async fn ping(&self, sender: &ConnectionId) -> Result<ServerFrame, Failure> {
-        let room = self.connection(sender).await?.room;
+        let connection = self.connection(sender).await?;
+        let room = connection.room.clone();
         let now = self.clock.now();
         let newest = self.store.newest(&room);
         let (head, newest) = if room == Room::Lobby {
             futures_util::future::try_join(self.store.head(&room, now), newest).await?
         } else {
-            let view = self.store.view(&room, now);
+            let view = self.view(&room);
             let (mut view, newest) = futures_util::future::try_join(view, newest).await?;
+            if view.bars(&connection.member, &connection)
+                && let Some(name) = connection.name
+            {
+                let member = connection.member;
+                return Err(self.turn_away(sender, &room, member, name).await);
+            }
             if !is_announced(&view) {
                 self.heal(&room).await;
                 view.head = self.store.head(&room, now).await?;
