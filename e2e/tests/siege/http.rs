@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::beside::Conversation;
+use crate::frames::resident_kb;
 use crate::raw::{authority, exchange, handshake, status, status_of, tcp};
 
 /// A little longer than the gateway waits for a head or a body.
@@ -79,6 +80,30 @@ async fn requests_that_trickle_into_every_port_leave_a_conversation_undisturbed(
     assert_eq!(status_of(&answer), 408, "{answer}");
     let answer = exchange(&database, stored.as_bytes(), PATIENCE).await;
     assert_eq!(status_of(&answer), 408, "{answer}");
+    dev.end("TERM").await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_leave_a_conversation_undisturbed() {
+    let dev = Dev::start(&["--quiet"]).await;
+    let conversation = Conversation::begin(&dev.websocket).await;
+    let before = resident_kb(dev.pid());
+    let port = authority(&dev.websocket);
+    let get = format!("GET /style.css HTTP/1.1\r\nHost: {port}\r\n\r\n");
+    let many = get.repeat(1000);
+    let mut greedy = Vec::new();
+    for _ in 0..200 {
+        let mut stream = tcp(port).await;
+        // As much as is taken: nothing is read meanwhile, so at some point that is no more.
+        let write = stream.write_all(many.as_bytes());
+        let _ = tokio::time::timeout(Duration::from_millis(50), write).await;
+        greedy.push(stream);
+    }
+    let figures = conversation.end("200 who ask and never read").await;
+    assert!(figures.messages > 10, "{figures:?}");
+    let grown = resident_kb(dev.pid()).saturating_sub(before);
+    assert!(grown < 200_000, "{grown} kB more");
+    drop(greedy);
     dev.end("TERM").await;
 }
 
