@@ -99,6 +99,8 @@ async fn answers_that_nobody_takes_leave_a_conversation_undisturbed() {
         let _ = tokio::time::timeout(Duration::from_millis(50), write).await;
         greedy.push(stream);
     }
+    // They stay for a while.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let figures = conversation.end("200 who ask and never read").await;
     assert!(figures.messages > 10, "{figures:?}");
     let grown = resident_kb(dev.pid()).saturating_sub(before);
