@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::beside::Conversation;
+use crate::frames::resident_kb;
 use crate::raw::{authority, exchange, handshake, status, status_of, tcp};
 
 /// A little longer than the gateway waits for a head or a body.
@@ -52,17 +53,17 @@ async fn requests_that_trickle_into_every_port_leave_a_conversation_undisturbed(
     let conversation = Conversation::begin(&dev.websocket).await;
     let port = authority(&dev.websocket);
     let (runtime, database) = endpoints(&dev);
-    let post = |path: &str, host: &str| {
+    let unfinished = |path: &str, host: &str| {
         format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\n")
     };
     let until = Instant::now() + PATIENCE;
     let get = format!("GET / HTTP/1.1\r\nHost: {port}\r\nX-Slow: ");
     let shake = handshake(port, "X-Slow: ");
     let shake = shake.trim_end();
-    let page = post("/", port);
-    let posted = post("/dev/@connections/x", port);
-    let stored = post("/", &database);
-    let answered = post("/2018-06-01/runtime/invocation/x/response", &runtime);
+    let page = unfinished("/", port);
+    let posted = unfinished("/dev/@connections/x", port);
+    let stored = unfinished("/", &database);
+    let answered = unfinished("/2018-06-01/runtime/invocation/x/response", &runtime);
     tokio::join!(
         trickle(port, &get, 200, until),
         trickle(port, shake, 200, until),
@@ -77,9 +78,34 @@ async fn requests_that_trickle_into_every_port_leave_a_conversation_undisturbed(
     // None is kept that was given up.
     let answer = exchange(port, posted.as_bytes(), PATIENCE).await;
     assert_eq!(status_of(&answer), 408, "{answer}");
-    let signed = stored.replace("POST / HTTP", "POST / HTTP");
-    let answer = exchange(&database, signed.as_bytes(), PATIENCE).await;
+    let answer = exchange(&database, stored.as_bytes(), PATIENCE).await;
     assert_eq!(status_of(&answer), 408, "{answer}");
+    dev.end("TERM").await;
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_leave_a_conversation_undisturbed() {
+    let dev = Dev::start(&["--quiet"]).await;
+    let conversation = Conversation::begin(&dev.websocket).await;
+    let before = resident_kb(dev.pid());
+    let port = authority(&dev.websocket);
+    let get = format!("GET /style.css HTTP/1.1\r\nHost: {port}\r\n\r\n");
+    let many = get.repeat(1000);
+    let mut greedy = Vec::new();
+    for _ in 0..200 {
+        let mut stream = tcp(port).await;
+        // As much as is taken: nothing is read meanwhile, so at some point that is no more.
+        let write = stream.write_all(many.as_bytes());
+        let _ = tokio::time::timeout(Duration::from_millis(50), write).await;
+        greedy.push(stream);
+    }
+    // They stay for a while.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let figures = conversation.end("200 who ask and never read").await;
+    assert!(figures.messages > 10, "{figures:?}");
+    let grown = resident_kb(dev.pid()).saturating_sub(before);
+    assert!(grown < 200_000, "{grown} kB more");
+    drop(greedy);
     dev.end("TERM").await;
 }
 
