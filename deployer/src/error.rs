@@ -14,6 +14,7 @@ use crate::output::OutputError;
 use crate::protection;
 use crate::releases::ReleaseError;
 use crate::settings::SettingsError;
+use crate::sign_in::SignInError;
 use crate::site::SiteError;
 use crate::stack::StackError;
 use crate::telemetry::TelemetryError;
@@ -77,6 +78,9 @@ pub(crate) enum Error {
     /// There is nothing to go back to.
     #[error(transparent)]
     Release(#[from] ReleaseError),
+    /// Nobody could sign in.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
     /// A chat does not tell of itself what was asked for.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -261,6 +265,7 @@ impl Error {
             | Self::BadDeploy(_)
             | Self::Release(_)
             | Self::Telemetry(_)
+            | Self::SignIn(_)
             | Self::NoStack { .. }
             | Self::NotSwappable { .. }
             | Self::OtherArchitecture { .. }
@@ -293,6 +298,7 @@ impl Error {
             Self::BadDeploy(error) => Some(error.hint()),
             Self::Release(error) => Some(error.hint()),
             Self::Telemetry(error) => error.hint(),
+            Self::SignIn(error) => Some(error.hint()),
             Self::NotSwappable { .. } => {
                 Some("run `chatctl deploy` without `--hotswap` first".to_owned())
             }

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::try_join_all;
 use tokio::join;
 
-use super::deploy::{Found, function_names, page, wanted, while_building};
+use super::deploy::{FUNCTIONS, Found, function_names, page, wanted, while_building};
 use super::diff::edits;
 use super::urls::Urls;
 use super::{CHAT_OWNER, no_stack, until_interrupted};
@@ -115,7 +115,7 @@ async fn finished(
     let deploy = &settings.deploy.keeping(Some(stack));
     let stage = &deploy.template.stage;
     let deployed = deployed_code(stack, deploy.architecture.as_str());
-    let wanted = wanted(deploy, &deployed)?;
+    let wanted = wanted(&deploy.discovered().await?, &deployed)?;
     let own_page = page(deploy)?;
     let template = async { Ok::<_, TelemetryError>(cloud.template(&stack.id).await?) };
     let (template, code, page, resources) = join!(
@@ -231,7 +231,7 @@ fn place(
         stack: stage.stack_name(),
         api: api.physical_id.clone()?,
         stage: stage.to_string(),
-        functions: function_names(stage, stack).ok()?.try_into().ok()?,
+        functions: FUNCTIONS.map(|it| stack.output(it).unwrap_or_default().to_owned()),
         table: stack.output("ChatTableName")?.to_owned(),
     })
 }
