@@ -37,7 +37,8 @@ export async function openAccount(signIn) {
   tabs.onmessage = ({ data }) => data === claims?.sub && leave(home);
   const view = createSignInView(document, {
     host: new URL(config.issuer).host,
-    trouble: trouble ?? (kept && 'Your sign-in has ended.'),
+    // Who is signed in stays so, whatever came in the address: the back button's old answer, or a stranger's.
+    trouble: (isFresh(kept, Date.now()) ? null : trouble) ?? (kept && 'Your sign-in has ended.'),
     signIn: () => setOut(config, home),
     signOut() {
       tabs.postMessage(claims.sub);
@@ -108,8 +109,6 @@ function takeAnswer(config) {
   const isOurs = way !== null && way.state === answer.state;
   history.replaceState(null, '', isOurs ? way.address : location.pathname + answer.rest + location.hash);
   if (isOurs) forget(WAY);
-  // After the back button, or of a sign-in that somebody else began: who is signed in stays so.
-  else if (isFresh(recall(config), Date.now())) return null;
   else throw new Error(`This sign-in was not begun in this window, or too long ago. ${AGAIN}`);
   if (answer.issuer !== null && answer.issuer !== config.issuer) throw new Error(`The answer came from another sign-in service. ${AGAIN}`);
   if (answer.code === null) throw new Error(refusalWords(answer));

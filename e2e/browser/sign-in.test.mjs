@@ -229,12 +229,19 @@ describe('signing in', { timeout: 30 * 60_000 }, () => {
 
   behaviour('a sign-in that ended while the page was away is told at the entrance', async () => {
     const ann = await arriveAs('ann');
+    await ann.press('create');
+    await ann.sees('view="room"');
+    await ann.type('draft', 'half a');
     await ann.page.clock.install({ time: Date.now() + 2 * HOUR_MS });
     await ann.page.reload();
     await ann.sees('error="sign-in"', 'Your sign-in has ended.');
-    await ann.one('sign-in').click();
-    await ann.sees('account', 'Ann Example');
+    await ann.context.clearCookies();
+    await signIn(ann, 'cancel');
+    await ann.sees('error="sign-in"', 'cancelled');
+    await signIn(ann, 'ann');
+    await ann.sees('view="room"');
     await ann.sees(CONNECTED);
+    assert.equal(await ann.read('draft'), 'half a');
   });
 
   behaviour('signing out forgets the person, the provider asks anew, and somebody else finds nothing', async () => {
@@ -310,6 +317,21 @@ describe('signing in', { timeout: 30 * 60_000 }, () => {
     await ann.sees('account', 'Ann Example');
     assert.equal(ann.page.url(), `${chat.site}?keep=1`);
     assert.equal(await tokenIn(ann), token, 'and whoever is signed in stays so');
+  });
+
+  behaviour('an answer to another question than the last one is not even tried, and the right one still counts', async () => {
+    const ann = await arrive();
+    let tries = 0;
+    ann.page.on('request', (request) => (tries += request.url().endsWith('/token')));
+    await ann.one('sign-in').click();
+    await ann.page.locator('button[value="ann"]').waitFor();
+    await ann.page.goto(`${chat.site}?code=stolen&state=elsewhere`);
+    await ann.sees('error="sign-in"', 'not begun in this window');
+    assert.equal(tries, 0);
+    await ann.page.goBack();
+    await ann.page.locator('button[value="ann"]').click();
+    await ann.sees('account', 'Ann Example');
+    assert.equal(tries, 1);
   });
 
   behaviour('two tabs that sign in at the same time both get in', async () => {
