@@ -56,7 +56,7 @@ export const isFresh = (kept, now) => kept !== null && now < kept.until - EARLY_
 export function checked(signIn) {
   for (const field of ['issuer', 'clientId', 'authorizationEndpoint', 'tokenEndpoint']) {
     const value = signIn[field];
-    const isGood = typeof value === 'string' && (field === 'clientId' ? value !== '' : URL.canParse(value));
+    const isGood = typeof value === 'string' && (field === 'clientId' ? value !== '' : URL.canParse(value) && /^https?:/.test(value));
     if (!isGood) throw new Error(`The “signIn” in config.json has no “${field}” that can be used.`);
   }
   return signIn;

@@ -23,6 +23,7 @@ describe('what config.json says', () => {
     ['clientId', ''],
     ['clientId', 7],
     ['authorizationEndpoint', '/authorize'],
+    ['authorizationEndpoint', 'javascript:alert(1)'],
     ['tokenEndpoint', null],
   ]) {
     test(`without a good \`${field}\` (${JSON.stringify(value)}) it is refused, by its name`, () => {
