@@ -3,6 +3,7 @@
 //! # Layout
 //! * `see`: the verbs that look and change nothing.
 
+mod access;
 mod see;
 
 mod operations;
@@ -10,6 +11,7 @@ mod operations;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub(crate) use access::{AccessArgs, Auth};
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
@@ -322,7 +324,7 @@ pub(crate) struct DeployArgs {
         conflicts_with_all = [
             "wwwroot", "cdn", "domain", "certificate_arn", "history_days", "protect", "tag", "express",
             "role_arn", "allow_replacement", "memory", "throttle_rate", "throttle_burst", "log_retention",
-            "metrics", "dashboard", "alarms", "alarm_email", "alarm_topic", "access_logs"
+            "metrics", "dashboard", "alarms", "alarm_email", "alarm_topic", "access_logs", "allowed_origins", "auth", "issuer", "audience"
         ]
     )]
     pub(crate) hotswap: bool,
@@ -429,6 +431,10 @@ pub(crate) struct SourceArgs {
     /// By default as it is
     #[arg(long, env = "CHATCTL_PROTECT", value_enum, value_name = "WHETHER")]
     pub(crate) protect: Option<Protection>,
+
+    /// Who is let in.
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 
     /// Put this tag on the stack, and by that on what is in it; can be given several times, in the
     /// variable with commas
@@ -566,6 +572,10 @@ pub(crate) struct DevArgs {
     )]
     pub(crate) history_days: u16,
 
+    /// Who is let in.
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+
     /// Build the functions as they are packaged for Lambda: slower to build, faster to run
     #[arg(long, env = "CHATCTL_RELEASE", value_parser = switch())]
     pub(crate) release: bool,
@@ -677,6 +687,10 @@ pub(crate) struct SynthArgs {
         value_name = "WHETHER"
     )]
     pub(crate) protect: Protection,
+
+    /// Who is let in.
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 
     /// Print instead the least IAM policy that whoever deploys the stage needs
     #[arg(long, env = "CHATCTL_DEPLOYER_POLICY", value_parser = switch())]

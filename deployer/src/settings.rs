@@ -4,6 +4,7 @@
 //! # Layout
 //! * `see`: the verbs that look and change nothing.
 
+mod access;
 mod see;
 
 mod operations;
@@ -11,6 +12,7 @@ mod operations;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use access::{Access, Where};
 use local::{FaultError, Faults, Limits};
 pub(crate) use operations::{Operations, log_retention};
 
@@ -24,6 +26,7 @@ use crate::cloud::aws::Account;
 use crate::plan::{Load, LoadError, Region, RegionError};
 use crate::policy::Principal;
 use crate::releases::Which;
+use crate::sign_in::SignInError;
 use crate::stack::Losses;
 use crate::tags::{self, TagsError};
 use crate::template::{
@@ -58,6 +61,28 @@ pub(crate) enum SettingsError {
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
+    /// `--allowed-origins`.
+    #[error("`{0}` is not the origin of a page")]
+    AllowedOrigin(String),
+    /// `--auth oidc` without another flag.
+    #[error("with `--auth oidc`, `{0}` has to be given as well")]
+    SignIn(&'static str),
+    /// `--issuer` or `--audience` without `--auth`.
+    #[error(
+        "nobody has to sign in without `--auth oidc`, whatever `--issuer` and `--audience` say"
+    )]
+    NoAuth,
+    /// `--issuer`.
+    #[error("`{0}` is not the address of a provider that a chat could trust")]
+    Issuer(String),
+    /// `--audience`.
+    #[error("`{0}` is not a client id")]
+    Audience(String),
+    /// `--auth oidc` with `--cdn off`.
+    #[error(
+        "nobody can sign in with `--cdn off`: the page comes over HTTP, where browsers have no cryptography"
+    )]
+    SignInWithoutCdn,
     /// `--alarm-email`.
     #[error("`{0}` is not an e-mail address")]
     AlarmEmail(String),
@@ -120,6 +145,19 @@ impl SettingsError {
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
+            Self::AllowedOrigin(_) => {
+                "set `--allowed-origins` or `CHATCTL_ALLOWED_ORIGINS` to `any`, `site`, or \
+                 origins without a path, such as `https://www.example.org,https://example.org:8443`"
+                    .to_owned()
+            }
+            Self::SignIn(_) | Self::Audience(_) => "set `--issuer` to the provider's address and `--audience` to the \
+                 chat's client id there; docs/sign-in.md says how to get both"
+                .to_owned(),
+            Self::NoAuth => "give `--auth oidc` as well, or neither of them".to_owned(),
+            Self::Issuer(_) => "set `--issuer` or `CHATCTL_ISSUER` to an address that begins with `https://`, \
+                 such as `https://login.example.org`; `chatctl dev` takes `http://127.0.0.1:3000` as well"
+                .to_owned(),
+            Self::SignInWithoutCdn => "leave out `--cdn off`, or `--auth oidc`".to_owned(),
             Self::AlarmEmail(_) => {
                 "set `--alarm-email` or `CHATCTL_ALARM_EMAIL` to an address such as \
                  `me@example.org`"
@@ -194,6 +232,8 @@ pub(crate) struct DevSettings {
     pub(crate) data: Option<PathBuf>,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
+    /// Who is let in.
+    pub(crate) access: Access,
     /// How the functions are built.
     pub(crate) profile: Profile,
     /// Whether what is edited is taken up at once.
@@ -227,6 +267,7 @@ impl DevSettings {
             port: args.port,
             data: args.data.clone(),
             history_days: args.history_days,
+            access: Access::new(&args.access, Where::Anywhere)?,
             profile: if args.release {
                 Profile::Lambda
             } else {
@@ -266,6 +307,8 @@ pub(crate) struct DeploySettings {
     pub(crate) domain: Option<Domain>,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
+    /// Who is let in.
+    pub(crate) access: Access,
     /// Whether the chat is to be protected, if that was said.
     pub(crate) protect: Option<Protection>,
     /// Tags of the stack.
@@ -318,6 +361,17 @@ impl DeploySettings {
         }
     }
 
+    /// The same, with what the provider that people sign in with says of itself.
+    ///
+    /// # Errors
+    /// [`SignInError`], if nobody could sign in there.
+    pub(crate) async fn discovered(&self) -> Result<Self, SignInError> {
+        Ok(Self {
+            access: self.access.discovered().await?,
+            ..self.clone()
+        })
+    }
+
     /// What says what is deployed, and where, if nothing else is asked for.
     fn of(cloud: &CloudArgs, source: &SourceArgs) -> Result<Self, SettingsError> {
         Ok(Self {
@@ -329,6 +383,7 @@ impl DeploySettings {
             cdn: source.cdn,
             domain: domain(source)?,
             history_days: source.history_days,
+            access: Access::new(&source.access, Where::Cloud(source.cdn))?,
             protect: source.protect,
             tags: tags::all(&source.tag)?,
             operations: Operations::new(&source.operations)?,
@@ -634,6 +689,8 @@ pub(crate) struct SynthSettings {
     pub(crate) template: TemplateSettings,
     /// Whether it is of a protected chat.
     pub(crate) protect: Protection,
+    /// Who is let in.
+    pub(crate) access: Access,
     /// How it is written.
     pub(crate) format: TemplateFormat,
     /// Whose policy is printed instead, if one is.
@@ -649,6 +706,7 @@ impl SynthSettings {
         Ok(Self {
             template: template_settings(&args.stage)?,
             protect: args.protect,
+            access: Access::new(&args.access, Where::Anywhere)?,
             format: args.format,
             policy: principal(args)?,
             access_logs_role: args.access_logs_role,
@@ -721,6 +779,12 @@ mod tests {
             },
             format: TemplateFormat::Json,
             protect: Protection::Off,
+            access: cli::AccessArgs {
+                allowed_origins: "any".to_owned(),
+                auth: cli::Auth::None,
+                issuer: None,
+                audience: None,
+            },
             deployer_policy: false,
             role_arn: None,
             service_role_policy: false,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::chat::SHARE_MAX;
+use crate::origin::AllowedOrigins;
 
 /// The DynamoDB table. Set by the template, for every function.
 pub const TABLE_NAME: &str = "TABLE_NAME";
@@ -19,6 +20,18 @@ pub const STACK_ID: &str = "STACK_ID";
 /// `on` or `off`. Set by the template, for every function.
 pub const METRICS: &str = "METRICS";
 
+/// `any`, or the origins of the pages whose sockets are let in, with commas in between. Set by the template,
+/// for the connect function.
+pub const ALLOWED_ORIGINS: &str = "ALLOWED_ORIGINS";
+/// `on` or `off`: whether only those are let in who have signed in. Set by the template, for the connect
+/// function, which then refuses whoever the authorizer has not vouched for, should it ever not be asked.
+pub const SIGN_IN: &str = "SIGN_IN";
+/// The provider's issuer identifier. Set by the template, for the authorizer.
+pub const ISSUER: &str = "ISSUER";
+/// The client's id at the provider. Set by the template, for the authorizer.
+pub const AUDIENCE: &str = "AUDIENCE";
+/// Where the provider's keys are. Set by the template, for the authorizer.
+pub const JWKS_URI: &str = "JWKS_URI";
 /// Members of a room that one invocation posts to; the others are handed over. Set by the template.
 pub const SHARE_MEMBERS: &str = "SHARE_MEMBERS";
 
@@ -69,11 +82,32 @@ pub enum Function {
     Disconnect,
     /// Route `$default`.
     Action,
+    /// What `$connect` is asked with first, where people sign in.
+    Authorize,
 }
 
 impl Function {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Connect, Self::Disconnect, Self::Action];
+    pub const ALL: [Self; 4] = [
+        Self::Connect,
+        Self::Disconnect,
+        Self::Action,
+        Self::Authorize,
+    ];
+
+    /// Reads which one this is.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let handler = required(environment, HANDLER)?;
+        let function = Self::ALL.into_iter().find(|it| it.handler() == handler);
+        function.ok_or(ConfigError::Invalid {
+            name: HANDLER,
+            value: handler,
+            expected: "`connect`, `disconnect`, `action` or `authorize`",
+        })
+    }
 
     /// The function's `Handler` in the template.
     #[must_use]
@@ -82,6 +116,7 @@ impl Function {
             Self::Connect => "connect",
             Self::Disconnect => "disconnect",
             Self::Action => "action",
+            Self::Authorize => "authorize",
         }
     }
 
@@ -89,7 +124,14 @@ impl Function {
     #[must_use]
     pub const fn template_variables(self) -> &'static [&'static str] {
         match self {
-            Self::Connect => &[TABLE_NAME, STACK_NAME, STACK_ID, METRICS],
+            Self::Connect => &[
+                TABLE_NAME,
+                ALLOWED_ORIGINS,
+                SIGN_IN,
+                STACK_NAME,
+                STACK_ID,
+                METRICS,
+            ],
             Self::Disconnect => &[
                 TABLE_NAME,
                 MANAGEMENT_ENDPOINT,
@@ -107,11 +149,12 @@ impl Function {
                 STACK_ID,
                 METRICS,
             ],
+            Self::Authorize => &[ISSUER, AUDIENCE, JWKS_URI, STACK_NAME, STACK_ID, METRICS],
         }
     }
 }
 
-/// What every function needs.
+/// What every function of the chat needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which function this is.
@@ -166,6 +209,64 @@ pub struct ChatSettings {
     pub management_endpoint: String,
     /// How long messages are kept.
     pub history: Duration,
+}
+
+/// What the connect function needs besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectSettings {
+    /// Which pages' sockets are let in.
+    pub origins: AllowedOrigins,
+    /// Whether only those are let in who have signed in.
+    pub sign_in: bool,
+}
+
+impl ConnectSettings {
+    /// Reads it. A template of before there was a choice lets all in.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let origins = match environment(ALLOWED_ORIGINS) {
+            None => AllowedOrigins::Any,
+            Some(value) => AllowedOrigins::parse(&value).ok_or(ConfigError::Invalid {
+                name: ALLOWED_ORIGINS,
+                value,
+                expected: "`any`, or origins such as `https://chat.example` with commas in between",
+            })?,
+        };
+        Ok(Self {
+            origins,
+            sign_in: optional(environment, SIGN_IN).is_some_and(|it| it == "on"),
+        })
+    }
+}
+
+/// What the authorizer needs.
+#[derive(Clone, Debug)]
+pub struct SignInSettings {
+    /// Whose tokens count, letter by letter.
+    pub issuer: String,
+    /// For whom they have to be.
+    pub audience: String,
+    /// Where the keys are.
+    pub jwks_uri: String,
+    /// Whose certificates are trusted.
+    pub authorities: Authorities,
+}
+
+impl SignInSettings {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            issuer: required(environment, ISSUER)?,
+            audience: required(environment, AUDIENCE)?,
+            jwks_uri: required(environment, JWKS_URI)?,
+            authorities: Authorities::read(environment),
+        })
+    }
 }
 
 /// What the log lines need. None of it is a reason not to start: while a stack is updated, and after the
@@ -237,21 +338,13 @@ pub enum ConfigError {
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Settings {
-    /// Reads what every function needs.
+    /// Reads what every function of the chat needs.
     ///
     /// # Errors
     /// [`ConfigError`] names the variable.
     pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
-        let handler = required(environment, HANDLER)?;
-        let function = Function::ALL
-            .into_iter()
-            .find(|function| function.handler() == handler);
         Ok(Self {
-            function: function.ok_or(ConfigError::Invalid {
-                name: HANDLER,
-                value: handler,
-                expected: "`connect`, `disconnect` or `action`",
-            })?,
+            function: Function::read(environment)?,
             table_name: required(environment, TABLE_NAME)?,
             region: required(environment, REGION)?,
             credentials: Credentials {
@@ -504,6 +597,22 @@ mod tests {
         for (variables, expected) in cases {
             let expected = expected.map(|(name, url)| (name.to_owned(), url.to_owned()));
             assert_eq!(read(variables), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_origins_is_refused_rather_than_letting_anybody_in() {
+        let read = |value: Option<&'static str>| {
+            ConnectSettings::read(&move |name: &str| {
+                value.filter(|_| name == ALLOWED_ORIGINS).map(str::to_owned)
+            })
+        };
+        let origins = |value| read(value).map(|it| it.origins);
+        assert_eq!(origins(None), Ok(AllowedOrigins::Any), "an older template");
+        assert_eq!(origins(Some("any")), Ok(AllowedOrigins::Any));
+        for wrong in ["", "chat.example", "https://a.example,,"] {
+            let refused = read(Some(wrong)).expect_err(wrong);
+            assert!(refused.to_string().contains(ALLOWED_ORIGINS), "{refused}");
         }
     }
 

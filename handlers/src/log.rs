@@ -155,6 +155,7 @@ impl Record {
 fn refusal(response: &ApiGatewayProxyResponse) -> Option<String> {
     match response.status_code {
         200..=299 => None,
+        403 => Some("forbidden".to_owned()),
         400..=499 => Some("bad-event".to_owned()),
         _ => Some("refused".to_owned()),
     }
@@ -200,6 +201,11 @@ pub fn answered(frame: &ServerFrame) {
     if let ServerFrame::Error(refusal) = frame {
         note(|record| record.outcome = Some(refusal.code.to_string()));
     }
+}
+
+/// Notes that somebody is not let in, and the constant word for why.
+pub fn forbidden(why: &'static str) {
+    note(|record| record.outcome = Some(why.to_owned()));
 }
 
 /// Notes what was posted to others.

@@ -95,6 +95,16 @@ impl MemberId {
     }
 }
 
+/// Who has signed in, by the word of whoever knows accounts. A connection has it from its beginning and
+/// never another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account, which is nobody else's.
+    pub subject: String,
+    /// What it is called.
+    pub name: Name,
+}
+
 /// The server's record of one open connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
@@ -106,6 +116,8 @@ pub struct Connection {
     pub member: MemberId,
     /// What it is called there; only a connection in the lobby can be without a name.
     pub name: Option<Name>,
+    /// Whose it is, where people sign in.
+    pub identity: Option<Identity>,
     /// When the record stops counting.
     pub expires: Timestamp,
 }
@@ -316,7 +328,7 @@ impl PortError {
 /// Where connections, rooms, names and messages are kept.
 ///
 /// Each method is one step that is done or not; what takes several steps is the rules' business, so
-/// that a test can stop them between any two. Only [`Store::open`] is two, of which the second is
+/// that a test can stop them between any two. Only [`Store::open_as`] is two, of which the second is
 /// worth nothing without the first. A record past its expiry counts as absent in every method but
 /// [`Store::newest`] and [`Store::page`], for which a message is there until it has gone. A write for
 /// a connection takes effect only while the connection's record exists, so a late frame cannot
@@ -326,10 +338,20 @@ impl PortError {
 /// Every method gives a [`PortError`] when the store could not be reached. Whether a write took
 /// effect is unknown then.
 pub trait Store {
-    /// Records a new connection, nameless, in the lobby.
+    /// Records a new connection of nobody who has signed in, nameless, in the lobby.
     fn open(
         &self,
         id: &ConnectionId,
+        expires: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> {
+        self.open_as(id, None, expires)
+    }
+
+    /// Records a new connection, nameless, in the lobby, with who has signed in.
+    fn open_as(
+        &self,
+        id: &ConnectionId,
+        identity: Option<&Identity>,
         expires: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>>;
 

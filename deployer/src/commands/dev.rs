@@ -5,7 +5,6 @@ mod logs;
 mod reload;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::build::{self, Sources};
 use crate::error::Error;
 use crate::output::Output;
-use crate::settings::DevSettings;
-use crate::site::{self, Chat, Extent, SiteError};
+use crate::settings::{Access, DevSettings};
+use crate::site::{self, Chat, Extent, SignIn, SiteError};
 use crate::template;
 use logs::Logs;
 use watch::Watch;
@@ -88,6 +87,7 @@ async fn start(
     logs: &Arc<Logs>,
     output: &Output,
 ) -> Result<(Stack, Option<Watch>), Error> {
+    let access = &settings.access.discovered().await?;
     let document = template::synthesize(&settings.template)?;
     let sources = match &settings.checkout {
         Some(folder) => Sources::at(folder)?,
@@ -111,6 +111,7 @@ async fn start(
     }
     let stack = local(
         settings,
+        access,
         &sources,
         Options {
             seed,
@@ -134,6 +135,7 @@ async fn start(
 
 async fn local(
     settings: &DevSettings,
+    access: &Access,
     sources: &Sources,
     options: Options<'_>,
 ) -> Result<Stack, StartError> {
@@ -144,7 +146,11 @@ async fn local(
         ("HistoryDays", settings.history_days.to_string()),
     ];
     let options = Options {
-        parameters: BTreeMap::from(parameters.map(|(name, value)| (name.to_owned(), value))),
+        parameters: parameters
+            .into_iter()
+            .chain(access.parameters())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         stack_name: settings.template.stage.stack_name(),
         data: settings.data.clone(),
         site: Some(sources.wwwroot()),
@@ -169,10 +175,15 @@ fn urls(stack: &Stack) -> (String, String) {
     )
 }
 
+/// What the page is told of signing in, where people do.
+fn sign_in(stack: &Stack) -> Option<&str> {
+    stack.template().outputs.get("SignIn").map(String::as_str)
+}
+
 fn publish(stack: &Stack) {
     if let Some(site) = stack.site() {
         let (page, websocket) = urls(stack);
-        let body = site::config(&page, &websocket).into();
+        let body = site::config_with(&page, &websocket, sign_in(stack)).into();
         let content_type = content_type(site::CONFIG_KEY);
         site.put(site::CONFIG_KEY, Object { content_type, body });
     }
@@ -187,7 +198,11 @@ async fn verify(settings: &DevSettings, stack: &Stack) -> Result<(), SiteError> 
         Extent::Page
     };
     let (site, websocket) = urls(stack);
-    site::verify_here(Chat::at(&site, &websocket), extent).await
+    let chat = Chat {
+        sign_in: sign_in(stack).map_or(SignIn::Nobody, SignIn::Everybody),
+        ..Chat::at(&site, &websocket)
+    };
+    site::verify_here(chat, extent).await
 }
 
 fn announce(settings: &DevSettings, stack: &Stack, output: &mut Output) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 //!
 //! | `pk` | `sk` | what | attributes |
 //! | --- | --- | --- | --- |
-//! | `CONNECTION#<id>` | `CONNECTION` | an open connection | `room`, `member`, `name` |
+//! | `CONNECTION#<id>` | `CONNECTION` | an open connection | `room`, `member`, `name`; who has signed in: `subject`, `called` |
 //! | `ROOM#<room>` | `ROOM` | the room's head | `rev`, `tail`, `roster`, `announced` |
 //! | `ROOM#<room>` | `ROOM#MEMBER#<member>` | a member | `connection`, `name` |
 //! | `ROOM#<room>` | `NAME#<name key>` | a name held in the room | `holder`, `member` |
@@ -43,8 +43,8 @@ use super::{AwsConfig, OPERATION_TIMEOUT, timeouts};
 use crate::chat::{Name, Room, RoomCode};
 use crate::config::Settings;
 use crate::ports::{
-    Bookmark, Connection, ConnectionId, Entry, Head, Member, MemberId, Message, Move, Part,
-    PortError, Roll, Store, Timestamp, Touched,
+    Bookmark, Connection, ConnectionId, Entry, Head, Identity, Member, MemberId, Message, Move,
+    Part, PortError, Roll, Store, Timestamp, Touched,
 };
 use item::{
     CONNECTION_ATTRIBUTE, FLOOR_ATTRIBUTE, Item, Key, MEMBER_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE,
@@ -268,11 +268,17 @@ enum Transaction {
 }
 
 impl Store for DynamoStore {
-    async fn open(&self, id: &ConnectionId, expires: Timestamp) -> Result<(), PortError> {
+    async fn open_as(
+        &self,
+        id: &ConnectionId,
+        identity: Option<&Identity>,
+        expires: Timestamp,
+    ) -> Result<(), PortError> {
         let member = MemberId::of_connection(id);
         let connection = Item::new(Key::connection(id), expires)
             .with(ROOM_ATTRIBUTE, &Room::Lobby.to_string())
-            .with(MEMBER_ATTRIBUTE, member.as_str());
+            .with(MEMBER_ATTRIBUTE, member.as_str())
+            .with_identity(identity);
         let member = Item::new(Key::member(&Room::Lobby, &member), expires)
             .with(CONNECTION_ATTRIBUTE, id.as_str());
         // Should only one of the two be written, the handshake is refused: the next message to the

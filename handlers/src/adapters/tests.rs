@@ -14,8 +14,8 @@ use crate::chat::memory::{MemoryOutbox, MemoryStore};
 use crate::chat::{Chat, Errand, Name, Room, RoomCode};
 use crate::config::{Authorities, Credentials, Function, Helper, Settings};
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Member, MemberId, Message, Move,
-    Outbox, Part, Store, Timestamp, Touched,
+    Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, Member, MemberId,
+    Message, Move, Outbox, Part, Store, Timestamp, Touched,
 };
 use crate::protocol::ServerFrame;
 
@@ -241,6 +241,23 @@ async fn entering_moves_member_and_name_and_frees_the_former_ones(store: &impl S
         [""; 0]
     );
     assert_eq!(read(store, "a").await.expect("there").name, None);
+}
+
+async fn who_has_signed_in_stays_in_the_record_wherever_the_connection_goes(store: &impl Store) {
+    let identity = Identity {
+        subject: "sub#1".to_owned(),
+        name: name("Ann"),
+    };
+    let signed = store.open_as(&id("a"), Some(&identity), LATER).await;
+    signed.expect("opened");
+    assert_eq!(opened(store, "b").await.identity, None);
+    for (place, called) in [(room(1), Some("Ann-2")), (Room::Lobby, None)] {
+        let ann = read(store, "a").await.expect("there");
+        assert_eq!(ann.identity.as_ref(), Some(&identity));
+        assert_eq!(enter(store, &ann, &place, called).await, Entry::Done);
+    }
+    let ann = store.drop_connection(&id("a")).await.expect("dropped");
+    assert_eq!(ann.and_then(|it| it.identity), Some(identity));
 }
 
 async fn a_taken_name_tells_its_holder_and_changes_nothing(store: &impl Store) {
@@ -790,6 +807,7 @@ async fn a_move_that_meets_another_transaction_is_tried_again_and_in_the_end_con
         room: Room::Lobby,
         member: MemberId::new("a"),
         name: None,
+        identity: None,
         expires: LATER,
     };
     let wire = Wire::answering(&[(400, CANCELLED), (200, "{}")]).await;
@@ -1047,7 +1065,7 @@ async fn a_message_costs_two_reads_and_two_writes_at_most() {
         serde_json::from_str::<serde_json::Value>(&reply).expect("JSON")
     };
     for connection in ["a", "b", "c"] {
-        let opened = crate::chat::arrive(&store, &SystemClock, &id(connection)).await;
+        let opened = crate::chat::arrive(&store, &SystemClock, &id(connection), None).await;
         opened.expect("opened");
     }
     let room = ask("a", json!({"type": "create", "name": "ann"})).await["room"].clone();

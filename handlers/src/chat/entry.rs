@@ -6,8 +6,8 @@ use super::identity::Resume;
 use super::name::NUMBER_MAX;
 use super::presence::{News, is_announced, listed, names, rev};
 use super::{
-    CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race, name_needed,
-    no_such_room,
+    CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race, name_fixed,
+    name_needed, no_such_room,
 };
 use crate::ports::{
     Connection, ConnectionId, Entry, Member, MemberId, Move, Outbox, Part, Store, Touched, View,
@@ -41,8 +41,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         sender: &ConnectionId,
         name: &str,
     ) -> Result<ServerFrame, Failure> {
-        let name = Name::parse(name)?;
-        self.connection(sender).await?;
+        let name = called(&self.connection(sender).await?, name)?;
         let room = Room::Coded(self.new_room().await?);
         self.enter(sender, &room, &name, Return::default()).await
     }
@@ -54,8 +53,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         name: &str,
         back: Return,
     ) -> Result<ServerFrame, Failure> {
-        let name = Name::parse(name)?;
-        self.connection(sender).await?;
+        let name = called(&self.connection(sender).await?, name)?;
         let room = Room::parse(room).ok_or_else(no_such_room)?;
         self.keep(&room).await?;
         self.enter(sender, &room, &name, back).await
@@ -230,7 +228,10 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         connection: Connection,
         from: Option<&str>,
     ) -> Result<Connection, Failure> {
-        let wanted = Name::parse(from.ok_or_else(name_needed)?)?;
+        let wanted = match &connection.identity {
+            Some(identity) => identity.name.clone(),
+            None => Name::parse(from.ok_or_else(name_needed)?)?,
+        };
         self.keep(&Room::Lobby).await?;
         let step = Move {
             connection: &connection,
@@ -268,6 +269,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let wanted = Name::parse(name)?;
         for _ in 0..TRIES {
             let connection = self.connection(sender).await?;
+            if let Some(identity) = &connection.identity {
+                return Err(name_fixed(identity).into());
+            }
             let room = connection.room.clone();
             if connection.name.is_none() {
                 self.keep(&room).await?;
@@ -318,9 +322,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         Err(lost_every_race("leave a room", TRIES).into())
     }
 
-    /// Enters a room under `wanted` or, in the lobby, under that name with a number.
+    /// Enters a room under `wanted` or under that name with a number: in the lobby, and where somebody has
+    /// signed in, who can choose no other name.
     async fn settle(&self, step: Move<'_>, wanted: &Name) -> Result<Name, Failure> {
         let room = step.room;
+        let numbers = *room == Room::Lobby || step.connection.identity.is_some();
         let mut own = own_number(step, wanted);
         let mut name = wanted.clone();
         for refusals in 0..TRIES {
@@ -334,6 +340,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 Entry::NameTaken { holder, member } => {
                     let checked = refusals > 0;
                     if checked || self.holds(room, &name, holder, member).await? {
+                        if !numbers {
+                            return Err(name_taken(wanted).into());
+                        }
                         own = own.filter(|own| own.key() != name.key());
                         name = self
                             .another_name(room, wanted, own.as_ref(), refusals)
@@ -374,7 +383,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         }
     }
 
-    /// What to do about a name that is taken: the lobby numbers, a room refuses.
+    /// What to do about a name that is taken and gets a number.
     ///
     /// Who has a number already keeps it, for else coming back would change it each time. Of the others
     /// each takes the lowest free number the first time. Whoever loses that as well is one of many, and
@@ -387,15 +396,6 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         own: Option<&Name>,
         refusals: u32,
     ) -> Result<Name, Failure> {
-        if *room != Room::Lobby {
-            return Err(Failure::Refused(Refusal::new(
-                Code::NameTaken,
-                format!(
-                    "`{}` is taken in this room; choose another name",
-                    wanted.shown()
-                ),
-            )));
-        }
         if let Some(own) = own {
             return Ok(own.clone());
         }
@@ -415,6 +415,24 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             .nth(skipped as usize)
             .ok_or_else(|| lost_every_race("find a free number", TRIES).into())
     }
+}
+
+/// What a connection is to be called: what it says, but where somebody has signed in.
+fn called(connection: &Connection, said: &str) -> Result<Name, Refusal> {
+    match &connection.identity {
+        Some(identity) => Ok(identity.name.clone()),
+        None => Name::parse(said),
+    }
+}
+
+fn name_taken(wanted: &Name) -> Refusal {
+    Refusal::new(
+        Code::NameTaken,
+        format!(
+            "`{}` is taken in this room; choose another name",
+            wanted.shown()
+        ),
+    )
 }
 
 /// The numbered form of `wanted` that whoever makes this step has in that place already.

@@ -7,8 +7,8 @@ use std::task::Poll;
 
 use super::{Errand, Name, Room, RoomCode};
 use crate::ports::{
-    Bookmark, Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Member, MemberId,
-    Message, Move, Outbox, Part, PortError, Randomness, Roll, Store, Timestamp, Touched,
+    Bookmark, Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, Member,
+    MemberId, Message, Move, Outbox, Part, PortError, Randomness, Roll, Store, Timestamp, Touched,
 };
 
 /// What a test calls when the rules reach a certain point.
@@ -204,7 +204,12 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    async fn open(&self, id: &ConnectionId, expires: Timestamp) -> Result<(), PortError> {
+    async fn open_as(
+        &self,
+        id: &ConnectionId,
+        identity: Option<&Identity>,
+        expires: Timestamp,
+    ) -> Result<(), PortError> {
         self.called().await?;
         let member = MemberId::of_connection(id);
         self.overwrite(Connection {
@@ -212,6 +217,7 @@ impl Store for MemoryStore {
             room: Room::Lobby,
             member,
             name: None,
+            identity: identity.cloned(),
             expires,
         });
         Ok(())

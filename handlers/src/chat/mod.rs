@@ -38,7 +38,9 @@ pub use room::Room;
 pub use tally::Tally;
 
 use crate::log;
-use crate::ports::{Clock, Connection, ConnectionId, Member, Outbox, PortError, Randomness, Store};
+use crate::ports::{
+    Clock, Connection, ConnectionId, Identity, Member, Outbox, PortError, Randomness, Store,
+};
 use crate::protocol::{ClientFrame, Code, Refusal, ServerFrame};
 use entry::Return;
 use message::Spoken;
@@ -64,7 +66,7 @@ const BACKOFF_AFTER: u32 = 3;
 /// frame at its longest are less than 256 KB, for which an asynchronous invocation is one request.
 pub const SHARE_MAX: usize = 1_000;
 
-/// A connection was opened.
+/// A connection was opened, by who has signed in where people do.
 ///
 /// # Errors
 /// [`PortError`] when it could not be recorded; it is to be refused then.
@@ -72,8 +74,10 @@ pub async fn arrive(
     store: &impl Store,
     clock: &dyn Clock,
     id: &ConnectionId,
+    identity: Option<&Identity>,
 ) -> Result<(), PortError> {
-    store.open(id, clock.now().after(CONNECTION_TTL)).await
+    let expires = clock.now().after(CONNECTION_TTL);
+    store.open_as(id, identity, expires).await
 }
 
 /// What answers the frames of connections, and sees them go.
@@ -268,6 +272,16 @@ fn not_in_room(room: &Room) -> Refusal {
     Refusal::new(
         Code::NotInRoom,
         format!("this connection is in `{room}`; `join` the other room first"),
+    )
+}
+
+fn name_fixed(identity: &Identity) -> Refusal {
+    Refusal::new(
+        Code::NameFixed,
+        format!(
+            "who signs in is called what the account is called: `{}`; change it there and sign in again",
+            identity.name.shown()
+        ),
     )
 }
 

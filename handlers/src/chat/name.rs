@@ -45,6 +45,22 @@ impl Name {
         ))
     }
 
+    /// The nearest name to what somebody is called elsewhere, where other rules hold: without what cannot be
+    /// seen, and its beginning where it is too long; `None` where nothing is left.
+    #[must_use]
+    pub fn near(text: &str) -> Option<Self> {
+        let seen = |it: char| if it.is_whitespace() { ' ' } else { it };
+        let visible = text.chars().map(seen).filter(|it| !is_unseen(*it));
+        let shown: String = visible.nfc().collect();
+        let words: Vec<_> = shown.split_whitespace().collect();
+        let shown = words.join(" ");
+        let most = shown.chars().count().min(NAME_CHARS_MAX);
+        // A few characters are many in their compatibility form.
+        let lengths = (1..=most).rev();
+        let mut beginnings = lengths.map(|it| shown.chars().take(it).collect::<String>());
+        beginnings.find_map(|it| Self::parse(&it).ok())
+    }
+
     /// A name that was read before and kept.
     #[must_use]
     pub fn recorded(shown: String) -> Self {
@@ -190,6 +206,26 @@ mod tests {
             );
         }
         assert_eq!(name(&"é".repeat(32)).shown().chars().count(), 32);
+    }
+
+    #[test]
+    fn whatever_somebody_is_called_elsewhere_the_nearest_name_is_one() {
+        for (called, nearest) in [
+            ("Ann Lee", "Ann Lee"),
+            ("  Ann\t\nLee ", "Ann Lee"),
+            ("an\u{200d}n\u{202e}", "ann"),
+            ("Zoe\u{301}", "Zo\u{e9}"),
+            ("\u{fffd}", "\u{fffd}"),
+        ] {
+            assert_eq!(Name::near(called), Some(name(nearest)), "{called:?}");
+        }
+        let long = Name::near(&"x".repeat(200)).expect("its beginning");
+        assert_eq!(long.shown(), "x".repeat(32));
+        let wide = Name::near(&"\u{fdfa}".repeat(32)).expect("its beginning");
+        assert_eq!(Name::parse(wide.shown()).as_ref(), Ok(&wide));
+        for nothing in ["", " ", "\u{200b}\u{2800}", "\u{0}"] {
+            assert_eq!(Name::near(nothing), None, "{nothing:?}");
+        }
     }
 
     #[test]

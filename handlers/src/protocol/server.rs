@@ -194,6 +194,8 @@ pub enum Code {
     NoSuchRoom,
     /// Somebody in the room has this name.
     NameTaken,
+    /// Names are those of the accounts that people sign in with.
+    NameFixed,
     /// A first message in the lobby says not who speaks.
     NameNeeded,
     /// The connection is not in the room that a message is for.
@@ -206,7 +208,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BadJson,
         Self::BadType,
         Self::BadField,
@@ -214,6 +216,7 @@ impl Code {
         Self::BadName,
         Self::NoSuchRoom,
         Self::NameTaken,
+        Self::NameFixed,
         Self::NameNeeded,
         Self::NotInRoom,
         Self::NotConnected,

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::chat::{Name, Room, RoomCode};
 use crate::ports::{
-    Bookmark, Connection, ConnectionId, Head, Member, MemberId, Message, Timestamp,
+    Bookmark, Connection, ConnectionId, Head, Identity, Member, MemberId, Message, Timestamp,
 };
 
 const CONNECTION: &str = "CONNECTION";
@@ -23,6 +23,9 @@ pub(super) const ROOM_ATTRIBUTE: &str = "room";
 pub(super) const MEMBER_ATTRIBUTE: &str = "member";
 pub(super) const CONNECTION_ATTRIBUTE: &str = "connection";
 pub(super) const NAME_ATTRIBUTE: &str = "name";
+/// Whose connection it is, and what that account is called: never written again.
+const SUBJECT_ATTRIBUTE: &str = "subject";
+const CALLED_ATTRIBUTE: &str = "called";
 pub(super) const HOLDER_ATTRIBUTE: &str = "holder";
 pub(super) const FLOOR_ATTRIBUTE: &str = "floor";
 pub(super) const EXPIRES_ATTRIBUTE: &str = "expires";
@@ -133,6 +136,22 @@ impl Item {
         self
     }
 
+    pub(super) fn with_identity(self, identity: Option<&Identity>) -> Self {
+        match identity {
+            Some(Identity { subject, name }) => self
+                .with(SUBJECT_ATTRIBUTE, subject)
+                .with(CALLED_ATTRIBUTE, name.shown()),
+            None => self,
+        }
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity {
+            subject: self.text(SUBJECT_ATTRIBUTE)?,
+            name: Name::recorded(self.text(CALLED_ATTRIBUTE)?),
+        })
+    }
+
     pub(super) fn of_message(room: &Room, message: &Message) -> Self {
         let item = Self::new(Key::message(room, message.seq), message.expires)
             .with(MEMBER_ATTRIBUTE, message.member.as_str())
@@ -173,6 +192,7 @@ impl Item {
             room: Room::parse(&self.text(ROOM_ATTRIBUTE)?)?,
             member: MemberId::new(self.text(MEMBER_ATTRIBUTE)?),
             name: self.name(),
+            identity: self.identity(),
             expires: self.expires(),
         })
     }
