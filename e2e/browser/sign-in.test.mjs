@@ -107,6 +107,42 @@ describe('signing in', { timeout: 30 * 60_000, skip: Boolean(process.env.SITE) }
     await ann.hears('hello ann', { from: 'bob' });
   });
 
+  for (const [account, name] of [
+    ['bob', 'bob'],
+    ['cat', 'cat'],
+    ['dan', 'Dan D. of the longest name there'],
+    ['eve', /^user-[0-9a-f]{6}$/],
+  ]) {
+    behaviour(`${account} is called ${name} by page and server alike`, async () => {
+      const person = await arriveAs(account);
+      await person.sees('account', name);
+      const shown = await person.one('account').textContent();
+      await person.press('create');
+      await person.sees('notice="here"');
+      assert.equal(await person.one('own-name').textContent(), shown);
+      await person.sees(`member="${shown}"`);
+    });
+  }
+
+  behaviour('who is in a room twice gets a number, and keeps it over a reload', async () => {
+    const first = await arriveAs('ann');
+    await first.press('create');
+    await first.sees('view="room"');
+    const code = await first.one('room-code').textContent();
+    const second = await arriveAs('ann', { path: `#room=${code}` });
+    await second.press('join');
+    await second.sees('own-name', 'Ann Example-2');
+    await second.sees('notice="here"', 'Someone here is called Ann Example already, so you are Ann Example-2.');
+    await second.page.reload();
+    await second.sees(CONNECTED);
+    await second.sees('own-name', 'Ann Example-2');
+    await second.says('me too');
+    await first.hears('me too', { from: 'Ann Example-2' });
+    await second.press('leave');
+    await second.press('enter-lobby');
+    await second.sees('own-name', 'Ann Example');
+  });
+
   behaviour('the token goes in the handshake’s subprotocol and nowhere else, and the answer is the plain one', async () => {
     const seen = { addresses: [], offered: [], answered: [] };
     const prepare = async (page) => {
