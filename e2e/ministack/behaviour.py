@@ -3,9 +3,10 @@ folder has each rule with its source.
 """
 
 import asyncio
+import contextvars
 import json
 
-from ministack.services import cloudformation, cloudwatch_logs, lambda_svc, s3
+from ministack.services import apigateway, cloudformation, cloudwatch_logs, lambda_svc, s3
 from ministack.services.cloudformation import changesets, engine, handlers, helpers, stacks
 
 # How long an operation goes on when nobody looks at the stack.
@@ -31,6 +32,8 @@ def install():
             module._create_stack_task_in_region = begin
         module._add_event = add_event
     lambda_svc._emit_lambda_logs = emit_lambda_logs
+    apigateway._invoke_ws_lambda = invoke_ws_lambda
+    apigateway.handle_websocket = handle_websocket
 
 
 def plan(verb, order):
@@ -195,3 +198,27 @@ def emit_lambda_logs(func, *args, **named):
     group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
     if group in cloudwatch_logs._log_groups:
         emit_inner(func, *args, **named)
+
+
+# A handshake's answer has the subprotocol that the connect function chose.
+
+chosen = contextvars.ContextVar("chosen", default=None)
+invoke_inner = apigateway._invoke_ws_lambda
+handle_inner = apigateway.handle_websocket
+
+
+async def invoke_ws_lambda(*args, **named):
+    answer = await invoke_inner(*args, **named)
+    headers = (answer or {}).get("headers") or {}
+    names = {name.lower(): value for name, value in headers.items()}
+    chosen.set(names.get("sec-websocket-protocol"))
+    return answer
+
+
+async def handle_websocket(scope, receive, send, *args, **named):
+    async def answering(message):
+        if message["type"] == "websocket.accept" and chosen.get():
+            message = {**message, "subprotocol": chosen.get()}
+        await send(message)
+
+    await handle_inner(scope, receive, answering, *args, **named)

@@ -9,6 +9,7 @@
 //!   has the worst of connections.
 //! - [`meddler`]: somebody in between who breaks what a chat promises.
 //! - [`ministack`]: AWS, as far as the tests need it.
+//! - [`provider`]: an OpenID Connect provider that signs what a test has it sign.
 //! - [`stack`]: the local stack in this process, for tests that look into it.
 //! - [`terminal`]: a terminal, for what is drawn on one.
 //!
@@ -21,6 +22,7 @@ pub mod conversation;
 pub mod meddler;
 pub mod member;
 pub mod ministack;
+pub mod provider;
 pub mod stack;
 pub mod terminal;
 

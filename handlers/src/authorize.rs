@@ -2,6 +2,7 @@
 //! gives that one what this one says of who it is.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
@@ -119,7 +120,7 @@ fn context(identity: &Identity) -> Value {
 
 /// Who it is by the authorizer's word, in what the connect function gets; `None` where there is no such word.
 #[must_use]
-pub fn identity(context: &HashMap<String, Value>) -> Option<Identity> {
+pub fn identity<S: BuildHasher>(context: &HashMap<String, Value, S>) -> Option<Identity> {
     let text = |name| {
         let text = percent_decode_str(context.get(name)?.as_str()?).decode_utf8();
         Some(text.ok()?.into_owned())

@@ -1,6 +1,6 @@
 //! The `bootstrap` of all Lambda functions; `_HANDLER` picks the one.
 
-use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use handlers::adapters::{
     self, DynamoStore, HttpKeys, ManagementOutbox, OsRandomness, SystemClock,
 };
@@ -9,7 +9,7 @@ use handlers::chat::Chat;
 use handlers::config::{
     self, ChatSettings, ConnectSettings, Function, Helper, LogSettings, Settings, SignInSettings,
 };
-use handlers::event::ActionEvent;
+use handlers::event::{ActionEvent, status};
 use handlers::log::{self, Journal};
 use handlers::sign_in::Verifier;
 use handlers::{action, authorize, connect, disconnect};
@@ -87,7 +87,7 @@ async fn authorize(
             let mut answer = None;
             let work = async {
                 answer = Some(authorize::handle(verifier, &event.payload).await?);
-                Ok(ApiGatewayProxyResponse::default())
+                Ok(status(200))
             };
             let told = journal.invocation(&event.context.request_id, work).await;
             told.map(|_| answer)

@@ -94,6 +94,7 @@ impl Port {
     #[expect(clippy::new_without_default, reason = "it is no plain value")]
     pub fn new() -> Self {
         let route = Route {
+            authorizer: None,
             function: "None".to_owned(),
             replies: true,
             timeout: Duration::from_secs(1),

@@ -59,6 +59,7 @@ async fn diff(
     output.step(&format!(
         "comparing `{name}` in {region} with what a deploy would make of it"
     ))?;
+    let settings = &settings.discovered().await?;
     let page = page(settings)?;
     // The package is named by its content, so that it has to be built to be compared. It is not uploaded.
     let (found, package) = while_building(look(cloud, &name), settings, output).await?;

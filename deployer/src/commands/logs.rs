@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::output::Output;
 use crate::settings::{Lines, LogsSettings};
 use crate::stack;
-use crate::telemetry::{Going, Level, Line, Source, Tail, TelemetryError, date};
+use crate::telemetry::{Function, Going, Level, Line, Source, Tail, TelemetryError, date};
 
 /// How often whoever follows asks for more. AWS takes five such requests a second, of a whole account.
 const POLL: Duration = Duration::from_secs(2);
@@ -73,7 +73,13 @@ async fn sources(
         let is_meant = |it: &&StackResource| it.resource == logical;
         resources.iter().find(is_meant)?.physical_id.clone()
     };
-    let sources = settings.functions.iter().map(|&function| {
+    // Where nobody says which, those that are there: not every chat has an authorizer.
+    let more = [Function::Authorize];
+    let is_there = |it: &&Function| group(it.log_group()).is_some();
+    let more = more
+        .iter()
+        .filter(|it| settings.functions == Function::ALL && is_there(it));
+    let sources = settings.functions.iter().chain(more).map(|&function| {
         let group = group(function.log_group()).ok_or_else(|| TelemetryError::NoLog {
             stack: name.clone(),
             function: function.name(),
@@ -140,7 +146,6 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use crate::cloud::LogEvent;
-    use crate::telemetry::Function;
 
     const DAY_MS: i64 = 86_400_000;
 

@@ -116,7 +116,7 @@ async fn finished(
     let deploy = &settings.deploy.keeping(Some(protection::asked_for(stack)));
     let stage = &deploy.template.stage;
     let deployed = deployed_code(stack, deploy.architecture.as_str());
-    let wanted = wanted(deploy, &deployed)?;
+    let wanted = wanted(&deploy.discovered().await?, &deployed)?;
     let own_page = page(deploy)?;
     let template = async { Ok::<_, TelemetryError>(cloud.template(&stack.id).await?) };
     let (template, code, page, resources) = join!(

@@ -12,7 +12,7 @@ use crate::dial::Dialer;
 use crate::error::Error;
 use crate::output::{Output, OutputError};
 use crate::settings::{VerifySettings, Whose};
-use crate::site::{self, Chat, Record};
+use crate::site::{self, Chat, Record, SignIn};
 
 /// The width of a terminal that all can be read in.
 const COLUMNS: usize = 80;
@@ -29,7 +29,11 @@ pub(crate) fn run(settings: &VerifySettings, output: &mut Output) -> Result<(), 
                 let site = site.as_deref();
                 let subject = Subject {
                     websocket,
-                    page: site.map(|site| Chat::at(site, websocket)),
+                    // It is somebody else's: who signs in there is not known.
+                    page: site.map(|site| Chat {
+                        sign_in: SignIn::Unknown,
+                        ..Chat::at(site, websocket)
+                    }),
                     domain: None,
                 };
                 Box::pin(verify(subject, settings, output)).await
@@ -84,6 +88,23 @@ async fn verify(
         url: websocket,
         origin: subject.page.map(|it| it.origin),
     };
+    let signs_in = |it: Chat<'_>| matches!(it.sign_in, SignIn::Everybody(_));
+    if let Some(chat) = subject.page.filter(|it| signs_in(*it)) {
+        outcomes.push(strangers(server, chat, settings.timeout).await);
+        outcomes.extend(Check::ALL.map(|check| Outcome {
+            name: check.name(),
+            promise: check.promise(),
+            verdict: Verdict::NotTried { without: TOKEN },
+            took: Duration::ZERO,
+        }));
+        for outcome in outcomes
+            .iter()
+            .filter(|it| it.name != "page" && it.name != "domain")
+        {
+            tell(outcome, settings, output)?;
+        }
+        return finish(&outcomes, websocket, Some(chat.site), settings, output);
+    }
     let direct = subject.page.map(|it| it.direct);
     if let Some(direct) = direct.filter(|it| *it != websocket) {
         let outcome = Box::pin(conversation::try_two_ways(server, direct, settings.timeout)).await;
@@ -100,6 +121,38 @@ async fn verify(
     }
     let site = subject.page.map(|it| it.site);
     finish(&outcomes, websocket, site, settings, output)
+}
+
+/// What nobody has here: whoever runs this has not signed in.
+const TOKEN: &str = "token";
+
+/// Whether nobody comes in who has not signed in, on either way.
+async fn strangers(server: Server<'_>, chat: Chat<'_>, limit: Duration) -> Outcome {
+    let since = Instant::now();
+    let looked = async {
+        for url in [server.url, chat.direct] {
+            conversation::refuses_strangers(Server { url, ..server }).await?;
+        }
+        Ok::<_, conversation::Fault>(())
+    };
+    let silence = conversation::Fault::Silence {
+        who: "a stranger",
+        expected: "refusal".to_owned(),
+        limit,
+    };
+    let looked = tokio::time::timeout(limit, looked).await;
+    Outcome {
+        name: "sign-in",
+        promise: "who has not signed in is refused",
+        verdict: match looked.unwrap_or(Err(silence)) {
+            Ok(()) => Verdict::Held,
+            Err(fault) => Verdict::Failed {
+                reasons: conversation::reasons(&fault),
+                transcript: None,
+            },
+        },
+        took: since.elapsed(),
+    }
 }
 
 /// Whether the page is there and leads to the chat.
@@ -158,8 +211,13 @@ fn finish(
     };
     let failed = names(Outcome::is_failure);
     let not_tried = names(|it| matches!(it.verdict, Verdict::NotTried { .. }));
-    if failed.is_empty() {
+    if failed.is_empty() && not_tried.is_empty() {
         output.step(&format!("all {} checks hold", outcomes.len()))?;
+    } else if failed.is_empty() {
+        output.step(&format!(
+            "{} checks hold; the others are for who has signed in, and were not tried",
+            outcomes.len() - not_tried.len()
+        ))?;
     }
     if settings.json {
         let result = json!({

@@ -55,10 +55,12 @@ pub(crate) enum Function {
     Disconnect,
     /// What is said
     Action,
+    /// Whose token it is, where people sign in
+    Authorize,
 }
 
 impl Function {
-    /// All of them.
+    /// Those that every chat has.
     pub(crate) const ALL: [Self; 3] = [Self::Connect, Self::Disconnect, Self::Action];
 
     /// Its name in the logs and on the command line.
@@ -67,6 +69,7 @@ impl Function {
             Self::Connect => "connect",
             Self::Disconnect => "disconnect",
             Self::Action => "action",
+            Self::Authorize => "authorize",
         }
     }
 
@@ -76,6 +79,7 @@ impl Function {
             Self::Connect => "ConnectLogGroup",
             Self::Disconnect => "DisconnectLogGroup",
             Self::Action => "ActionLogGroup",
+            Self::Authorize => "AuthorizeLogGroup",
         }
     }
 }

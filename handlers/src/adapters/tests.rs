@@ -614,6 +614,7 @@ macro_rules! contract {
 contract! {
     opening_puts_a_connection_into_the_lobby_and_closing_takes_it_out,
     entering_moves_member_and_name_and_frees_the_former_ones,
+    who_has_signed_in_stays_in_the_record_wherever_the_connection_goes,
     a_taken_name_tells_its_holder_and_changes_nothing,
     entering_as_no_longer_read_is_stale_and_changes_nothing,
     entering_twice_with_the_same_values_is_done_twice,

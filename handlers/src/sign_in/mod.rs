@@ -212,11 +212,8 @@ fn is_its_time(claims: &Claims, now: Timestamp) -> Result<(), Refusal> {
 /// What tells one account from another and says nothing of it.
 fn digits_of(subject: &str) -> String {
     let digest = Sha256::digest(subject);
-    digest
-        .iter()
-        .take(3)
-        .map(|it| format!("{it:02x}"))
-        .collect()
+    let [one, two, three, ..]: [u8; 32] = digest.into();
+    format!("{one:02x}{two:02x}{three:02x}")
 }
 
 /// Who it is, by a name that others may see. An address that nobody has verified is no name: it may be

@@ -26,7 +26,7 @@ const RSA: &[u8] = include_bytes!("tests/rsa.der");
 /// Somebody who signs.
 pub(crate) enum Signer {
     Rsa(Box<RsaKeyPair>),
-    P256(EcdsaKeyPair),
+    P256(Box<EcdsaKeyPair>),
 }
 
 impl Signer {
@@ -38,7 +38,7 @@ impl Signer {
         let (algorithm, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
         let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("randomness");
         let key = EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random);
-        Self::P256(key.expect("just made"))
+        Self::P256(Box::new(key.expect("just made")))
     }
 
     fn alg(&self) -> &'static str {
@@ -306,14 +306,14 @@ async fn a_signature_is_its_keys_own_and_of_every_byte() {
         outcome(&verifier, &other.token("e", &claims())).await,
         "bad-signature"
     );
-    let (signed, signature) = token.rsplit_once('.').expect("dots");
-    let (header, _) = signed.split_once('.').expect("a dot");
+    let (text, signature) = token.rsplit_once('.').expect("dots");
+    let (header, _) = text.split_once('.').expect("a dot");
     let somebody = part(&claims_but(&json!({"sub": "root"})));
     for forged in [
         format!("{header}.{somebody}.{signature}"),
-        format!("{signed}."),
-        format!("{signed}.{}", encoded(&[0; 64])),
-        format!("{signed}.{}", encoded(&[0; 63])),
+        format!("{text}."),
+        format!("{text}.{}", encoded(&[0; 64])),
+        format!("{text}.{}", encoded(&[0; 63])),
         format!(
             "{}.{signature}",
             token.rsplit_once('.').expect("dots").0.replace(

@@ -44,10 +44,10 @@ impl Gateway {
         let request_id = event::request_id();
         let refused = |status, text: &str| {
             let text = own_text(text, connection, &request_id);
-            Err(super::text_response(status, text))
+            super::text_response(status, text)
         };
         if !has_all(&authorizer.identity_sources, handshake) {
-            return refused(StatusCode::UNAUTHORIZED, "Unauthorized");
+            return Err(refused(StatusCode::UNAUTHORIZED, "Unauthorized"));
         }
         let arn = format!(
             "arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:{}/{}/$connect",
@@ -62,9 +62,12 @@ impl Gateway {
                 } else {
                     "User is not authorized to access this resource"
                 };
-                refused(StatusCode::FORBIDDEN, why)
+                Err(refused(StatusCode::FORBIDDEN, why))
             }
-            None => refused(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error"),
+            None => Err(refused(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Internal server error",
+            )),
         }
     }
 

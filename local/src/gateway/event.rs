@@ -34,11 +34,11 @@ impl Handshake<'_> {
     /// The last value of a name in the query string.
     pub(crate) fn query_value(&self, name: &str) -> Option<String> {
         let pairs = self.query.unwrap_or_default().split('&');
-        let named = pairs.filter_map(|pair| {
+        let mut named = pairs.filter_map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decoded(key) == name).then(|| decoded(value))
         });
-        named.last()
+        named.next_back()
     }
 }
 
