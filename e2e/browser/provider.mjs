@@ -1,4 +1,4 @@
-// An OpenID Connect provider on loopback, `oidc-provider`: three accounts, a public client, PKCE, and what a test may
+// An OpenID Connect provider on loopback, `oidc-provider`: some accounts, a public client, PKCE, and what a test may
 // want of it on demand. By itself (`node provider.mjs`) it prints its issuer and takes orders, a line of JSON each.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -14,6 +14,8 @@ export const ACCOUNTS = {
   ann: { name: 'Ann Example', email: 'ann@example.org', email_verified: true },
   bob: { preferred_username: 'bob', email: 'robert@example.org', email_verified: true },
   cat: { email: 'cat@example.org', email_verified: true },
+  dan: { name: ' Dan\u200b \t \u202eD. of the longest name there is ', preferred_username: 'dan' },
+  eve: { email: 'somebody@example.org', email_verified: false },
 };
 const SCOPES = { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] };
 const KINDS = { RS256: ['rsa', { modulusLength: 2048 }], ES256: ['ec', { namedCurve: 'P-256' }] };
