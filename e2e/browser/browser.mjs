@@ -52,6 +52,7 @@ export class Person {
     this.context = context;
     this.page = page;
     this.complaints = [];
+    this.answers = []; // to the questions that are to come: `accept` or `dismiss`
   }
 
   static async arrive(browser, site, { viewport = DESKTOP, colorScheme = 'light', prepare, path = '' } = {}) {
@@ -76,8 +77,9 @@ export class Person {
     });
     this.page.on('pageerror', (error) => this.complaints.push(`exception: ${error.message}`));
     this.page.on('dialog', (dialog) => {
-      this.complaints.push(`dialog: ${dialog.message()}`);
-      dialog.dismiss();
+      const answer = this.answers.shift();
+      if (!answer) this.complaints.push(`dialog: ${dialog.message()}`);
+      dialog[answer ?? 'dismiss']();
     });
   }
 

@@ -16,7 +16,8 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
 
   before(
     async () => {
-      stack = await startStack();
+      // One of them fills a room with thousands of messages.
+      stack = await startStack(['--messages-per-second', '0']);
       browser = await launch();
     },
     { timeout: START_MS },
@@ -59,6 +60,28 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     await bob.joinRoom(code, 'bob');
     return { ann, bob, code };
   }
+
+  behaviour('who made a room puts somebody out of it, who is told and does not come back', async () => {
+    const { ann, bob } = await twoInARoom();
+    const remove = ann.page.getByRole('button', { name: 'Remove bob', exact: true });
+    assert.equal(await bob.page.getByRole('button', { name: 'Remove' }).count(), 0);
+    await ann.says('before');
+    await bob.hears('before');
+    ann.answers = ['dismiss', 'accept'];
+    await remove.click();
+    await ann.says('after all');
+    await bob.hears('after all');
+    await remove.click();
+    await bob.sees('trouble', 'Who made this room has removed you from it.');
+    await ann.all('member="bob"').waitFor({ state: 'detached' });
+    await bob.press('rejoin');
+    await bob.sees('trouble', "The room's creator has removed you from this room.");
+    await bob.hears('before');
+    await ann.page.reload();
+    const cat = await arrive();
+    await cat.joinRoom(await ann.all('room-code').textContent(), 'cat');
+    await ann.page.getByRole('button', { name: 'Remove cat', exact: true }).waitFor();
+  });
 
   behaviour('two windows create a room, join it by its code and talk both ways', async () => {
     const { ann, bob, code } = await twoInARoom();

@@ -150,7 +150,9 @@ async fn a_changed_rule_is_swapped_in_under_two_who_talk_and_they_lose_nothing()
     const FILE: &str = "handlers/src/chat/message.rs";
     let _turn = ONE_AT_A_TIME.lock().await;
     let clone = Clone::new("rule");
-    let mut dev = clone.watched(&[], Stdio::piped()).await;
+    // They talk as fast as they hear each other.
+    let variables = [("CHATCTL_MESSAGES_PER_SECOND", "0")];
+    let mut dev = clone.watched(&variables, Stdio::piped()).await;
     let said = Said::by(&mut dev);
 
     let until = Arc::new(Mutex::new(false));

@@ -322,10 +322,13 @@ pub enum Entry {
 }
 
 /// How an attempt to keep a room for longer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Touched {
     /// It is kept.
-    Done,
+    Done {
+        /// Who was removed from it.
+        barred: Barred,
+    },
     /// There is no such room.
     Absent,
     /// It is there and knows a newer message; nothing was changed.

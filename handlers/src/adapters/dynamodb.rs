@@ -399,8 +399,13 @@ impl Store for DynamoStore {
                 .condition_expression(format!("{PRESENT} AND {not_ahead}"))
                 .expression_attribute_values(":now", seconds(now)),
         };
-        let Err(error) = update.send().await else {
-            return Ok(Touched::Done);
+        let error = match update.return_values(ReturnValue::AllNew).send().await {
+            Ok(output) => {
+                let head = output.attributes.map(|it| Item(it).head());
+                let barred = head.unwrap_or_default().barred;
+                return Ok(Touched::Done { barred });
+            }
+            Err(error) => error,
         };
         let Some(UpdateItemError::ConditionalCheckFailedException(failed)) =
             error.as_service_error()

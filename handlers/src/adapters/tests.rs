@@ -103,6 +103,12 @@ fn code(seed: u8) -> RoomCode {
     RoomCode::from_random([seed; RoomCode::RANDOM_BYTES])
 }
 
+/// A room that is kept, from which nobody was removed.
+fn done() -> Touched {
+    let barred = Barred::default();
+    Touched::Done { barred }
+}
+
 async fn opened(store: &impl Store, connection: &str) -> Connection {
     store.open(&id(connection), LATER).await.expect("opened");
     read(store, connection).await.expect("just opened")
@@ -482,10 +488,7 @@ async fn a_code_is_made_once_kept_while_it_lives_and_made_again_after(store: &im
     assert!(create(&second, LATER, NOW).await.expect("an answer"));
     assert_eq!(head(store, &place, NOW).await, Some(made));
     let longer = LATER.after(Duration::from_secs(10));
-    assert_eq!(
-        touch(0, longer, NOW).await.expect("an answer"),
-        Touched::Done
-    );
+    assert_eq!(touch(0, longer, NOW).await.expect("an answer"), done());
     assert!(!create(&first, longer, LATER).await.expect("an answer"));
     assert_eq!(
         touch(0, longer, longer).await.expect("an answer"),
@@ -509,9 +512,9 @@ async fn a_rooms_tail_only_grows_and_its_rev_counts_one_by_one(store: &impl Stor
                 .await
                 .expect("an answer")
         };
-        assert_eq!(touch(0).await, Touched::Done, "{place}");
-        assert_eq!(touch(7).await, Touched::Done);
-        assert_eq!(touch(7).await, Touched::Done);
+        assert_eq!(touch(0).await, done(), "{place}");
+        assert_eq!(touch(7).await, done());
+        assert_eq!(touch(7).await, done());
         assert_eq!(touch(6).await, Touched::Ahead { tail: 7 });
 
         let announce = async |rev| {
@@ -524,7 +527,7 @@ async fn a_rooms_tail_only_grows_and_its_rev_counts_one_by_one(store: &impl Stor
         assert!(announce(0).await);
         assert!(!announce(0).await, "somebody was faster");
         assert!(announce(1).await);
-        assert_eq!(touch(8).await, Touched::Done);
+        assert_eq!(touch(8).await, done());
         let expected = Head {
             rev: 2,
             tail: 8,
@@ -563,7 +566,8 @@ async fn who_was_removed_is_recorded_by_the_first_of_two_and_outlives_other_writ
     assert!(bar(&nobody, &one).await);
     assert!(!bar(&nobody, &two).await, "somebody was faster");
     let touched = store.touch(&place, 3, LATER, NOW).await;
-    assert_eq!(touched.expect("an answer"), Touched::Done);
+    let barred = one.clone();
+    assert_eq!(touched.expect("an answer"), Touched::Done { barred });
     assert!(store.announce(&place, 0, "", NOW).await.expect("an answer"));
     assert!(bar(&one, &two).await);
     let kept = head(store, &place, NOW).await.expect("the room");

@@ -6,8 +6,8 @@ use super::identity::Resume;
 use super::name::NUMBER_MAX;
 use super::presence::{News, is_announced, listed, names, rev};
 use super::{
-    CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race, name_fixed,
-    name_needed, no_such_room, removed,
+    Barred, CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race,
+    name_fixed, name_needed, no_such_room, removed,
 };
 use crate::ports::{
     Connection, ConnectionId, Entry, Member, MemberId, Move, Outbox, Part, Store, Touched, View,
@@ -70,17 +70,17 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let connection = self.connection(sender).await?;
         let name = called(&connection, name)?;
         let room = Room::parse(room).ok_or_else(no_such_room)?;
-        if let Err(failure) = self.keep(&room).await {
-            return Err(self.after_a_wrong_code(sender, failure).await);
-        }
+        let barred = match self.keep(&room).await {
+            Ok(barred) => barred,
+            Err(failure) => return Err(self.after_a_wrong_code(sender, failure).await),
+        };
         let known = back.resume.as_deref().and_then(Resume::parse);
         let returns = known.is_some();
         let resume = match known {
             Some(known) => known,
             None => Resume::random(&*self.randomness)?,
         };
-        let may_be_barred = returns || connection.identity.is_some();
-        if may_be_barred && self.is_barred(&room, &resume.member(), &connection).await? {
+        if barred.has(&resume.member(), connection.subject()) {
             return Err(removed().into());
         }
         let newcomer = Newcomer {
@@ -107,13 +107,14 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         Err(lost_every_race("find a free room code", TRIES).into())
     }
 
-    /// Keeps a room for as long as the connection that enters now can last, and its history besides.
+    /// Keeps a room for as long as the connection that enters now can last, and its history besides. Gives
+    /// who was removed from it.
     ///
     /// It also records which message is the newest. Messages are removed when their time is over, and
     /// their places must not be given away again. Everyone who sends has come through here, less than
     /// a connection's lifetime ago; a message's record lives longer than that. So when it goes, the
     /// room has a record of it or of a later one.
-    async fn keep(&self, room: &Room) -> Result<(), Failure> {
+    async fn keep(&self, room: &Room) -> Result<Barred, Failure> {
         let mut tail = self.store.newest(room).await?;
         for _ in 0..TRIES {
             let now = self.clock.now();
@@ -123,7 +124,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 .touch(room, tail, expires, now.after(GRACE))
                 .await?;
             match touched {
-                Touched::Done => return Ok(()),
+                Touched::Done { barred } => return Ok(barred),
                 Touched::Absent => return Err(no_such_room().into()),
                 Touched::Ahead { tail: known } => tail = known,
             }

@@ -308,7 +308,8 @@ impl Store for MemoryStore {
             return Ok(Touched::Ahead { tail: head.tail });
         }
         (head.tail, *kept) = (tail, expires);
-        Ok(Touched::Done)
+        let barred = head.barred.clone();
+        Ok(Touched::Done { barred })
     }
 
     async fn head(&self, room: &Room, now: Timestamp) -> Result<Option<Head>, PortError> {

@@ -14,9 +14,7 @@ use super::fan_out::Effort;
 use super::presence::News;
 use super::{Chat, Failure, Name, Room, lost_every_race, removed};
 use crate::log;
-use crate::ports::{
-    Connection, ConnectionId, Frame, Head, Member, MemberId, Outbox, PortError, Store, View,
-};
+use crate::ports::{Connection, ConnectionId, Frame, Head, Member, MemberId, Outbox, Store, View};
 use crate::protocol::{Code, Refusal, ServerFrame};
 
 /// How often the write is tried again. Only the same member's other `remove` is faster.
@@ -70,20 +68,6 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let news = News::left(name);
         let view = self.tell(room, &news, Some(by)).await?;
         Ok(news.frame(room, &view))
-    }
-
-    /// Whether a member was removed from a room. Nobody is from the lobby.
-    pub(super) async fn is_barred(
-        &self,
-        room: &Room,
-        member: &MemberId,
-        connection: &Connection,
-    ) -> Result<bool, PortError> {
-        if *room == Room::Lobby {
-            return Ok(false);
-        }
-        let head = self.store.head(room, self.clock.now()).await?;
-        Ok(head.is_some_and(|it| it.barred.has(member, connection.subject())))
     }
 
     /// Goes on with a removal that ended halfway, and gives the answer to the member's own frame.
