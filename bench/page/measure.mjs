@@ -230,7 +230,7 @@ class Speaker {
   }
 }
 
-const stack = await startStack(['--release']);
+const stack = await startStack(['--release', '--messages-per-second', '0']);
 const browser = await launch();
 try {
   let timer;

@@ -3,6 +3,7 @@
 //! # Layout
 //! * `see`: the verbs that look and change nothing.
 
+mod access;
 mod see;
 
 mod operations;
@@ -10,6 +11,7 @@ mod operations;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub(crate) use access::AccessArgs;
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
@@ -320,9 +322,9 @@ pub(crate) struct DeployArgs {
         env = "CHATCTL_HOTSWAP",
         value_parser = switch(),
         conflicts_with_all = [
-            "wwwroot", "cdn", "domain", "certificate_arn", "history_days", "protect", "tag", "express",
+            "wwwroot", "cdn", "domain", "certificate_arn", "history_days", "messages_per_second", "protect", "tag", "express",
             "role_arn", "allow_replacement", "memory", "throttle_rate", "throttle_burst", "log_retention",
-            "metrics", "dashboard", "alarms", "alarm_email", "alarm_topic", "access_logs"
+            "metrics", "dashboard", "alarms", "alarm_email", "alarm_topic", "access_logs", "allowed_origins"
         ]
     )]
     pub(crate) hotswap: bool,
@@ -424,11 +426,26 @@ pub(crate) struct SourceArgs {
     )]
     pub(crate) history_days: u16,
 
+    /// The messages a second that one connection may send, and four times as many at once, up to 1000; 0
+    /// is no limit
+    #[arg(
+        long,
+        env = "CHATCTL_MESSAGES_PER_SECOND",
+        default_value_t = 5,
+        value_parser = value_parser!(u16).range(0..=1000),
+        value_name = "N"
+    )]
+    pub(crate) messages_per_second: u16,
+
     /// Whether the chat is protected: its stack cannot be deleted, its table can be had as it was at any
     /// moment of the last 35 days (so messages too, whatever `--history-days` says), and outlives the stack.
     /// By default as it is
     #[arg(long, env = "CHATCTL_PROTECT", value_enum, value_name = "WHETHER")]
     pub(crate) protect: Option<Protection>,
+
+    /// Who is let in.
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 
     /// Put this tag on the stack, and by that on what is in it; can be given several times, in the
     /// variable with commas
@@ -566,6 +583,20 @@ pub(crate) struct DevArgs {
     )]
     pub(crate) history_days: u16,
 
+    /// The messages a second that one connection may send, and four times as many at once, up to 1000; 0
+    /// is no limit
+    #[arg(
+        long,
+        env = "CHATCTL_MESSAGES_PER_SECOND",
+        default_value_t = 5,
+        value_parser = value_parser!(u16).range(0..=1000),
+        value_name = "N"
+    )]
+    pub(crate) messages_per_second: u16,
+    /// Who is let in.
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+
     /// Build the functions as they are packaged for Lambda: slower to build, faster to run
     #[arg(long, env = "CHATCTL_RELEASE", value_parser = switch())]
     pub(crate) release: bool,
@@ -677,6 +708,10 @@ pub(crate) struct SynthArgs {
         value_name = "WHETHER"
     )]
     pub(crate) protect: Protection,
+
+    /// Who is let in.
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 
     /// Print instead the least IAM policy that whoever deploys the stage needs
     #[arg(long, env = "CHATCTL_DEPLOYER_POLICY", value_parser = switch())]

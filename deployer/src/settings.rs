@@ -4,6 +4,7 @@
 //! # Layout
 //! * `see`: the verbs that look and change nothing.
 
+mod access;
 mod see;
 
 mod operations;
@@ -11,6 +12,7 @@ mod operations;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use access::Access;
 use local::{FaultError, Faults, Limits};
 pub(crate) use operations::{Operations, log_retention};
 
@@ -58,6 +60,9 @@ pub(crate) enum SettingsError {
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
+    /// `--allowed-origins`.
+    #[error("`{0}` is not the origin of a page")]
+    AllowedOrigin(String),
     /// `--alarm-email`.
     #[error("`{0}` is not an e-mail address")]
     AlarmEmail(String),
@@ -120,6 +125,11 @@ impl SettingsError {
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
+            Self::AllowedOrigin(_) => {
+                "set `--allowed-origins` or `CHATCTL_ALLOWED_ORIGINS` to `any`, `site`, or \
+                 origins without a path, such as `https://www.example.org,https://example.org:8443`"
+                    .to_owned()
+            }
             Self::AlarmEmail(_) => {
                 "set `--alarm-email` or `CHATCTL_ALARM_EMAIL` to an address such as \
                  `me@example.org`"
@@ -194,6 +204,10 @@ pub(crate) struct DevSettings {
     pub(crate) data: Option<PathBuf>,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
+    /// How many messages a second one connection may send; 0 is no limit.
+    pub(crate) messages_per_second: u16,
+    /// Who is let in.
+    pub(crate) access: Access,
     /// How the functions are built.
     pub(crate) profile: Profile,
     /// Whether what is edited is taken up at once.
@@ -227,6 +241,8 @@ impl DevSettings {
             port: args.port,
             data: args.data.clone(),
             history_days: args.history_days,
+            messages_per_second: args.messages_per_second,
+            access: Access::new(&args.access)?,
             profile: if args.release {
                 Profile::Lambda
             } else {
@@ -266,6 +282,10 @@ pub(crate) struct DeploySettings {
     pub(crate) domain: Option<Domain>,
     /// For how many days messages are kept.
     pub(crate) history_days: u16,
+    /// How many messages a second one connection may send; 0 is no limit.
+    pub(crate) messages_per_second: u16,
+    /// Who is let in.
+    pub(crate) access: Access,
     /// Whether the chat is to be protected, if that was said.
     pub(crate) protect: Option<Protection>,
     /// Tags of the stack.
@@ -329,6 +349,8 @@ impl DeploySettings {
             cdn: source.cdn,
             domain: domain(source)?,
             history_days: source.history_days,
+            messages_per_second: source.messages_per_second,
+            access: Access::new(&source.access)?,
             protect: source.protect,
             tags: tags::all(&source.tag)?,
             operations: Operations::new(&source.operations)?,
@@ -634,6 +656,8 @@ pub(crate) struct SynthSettings {
     pub(crate) template: TemplateSettings,
     /// Whether it is of a protected chat.
     pub(crate) protect: Protection,
+    /// Who is let in.
+    pub(crate) access: Access,
     /// How it is written.
     pub(crate) format: TemplateFormat,
     /// Whose policy is printed instead, if one is.
@@ -649,6 +673,7 @@ impl SynthSettings {
         Ok(Self {
             template: template_settings(&args.stage)?,
             protect: args.protect,
+            access: Access::new(&args.access)?,
             format: args.format,
             policy: principal(args)?,
             access_logs_role: args.access_logs_role,
@@ -721,6 +746,9 @@ mod tests {
             },
             format: TemplateFormat::Json,
             protect: Protection::Off,
+            access: cli::AccessArgs {
+                allowed_origins: "any".to_owned(),
+            },
             deployer_policy: false,
             role_arn: None,
             service_role_policy: false,

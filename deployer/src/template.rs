@@ -93,6 +93,21 @@ pub(crate) fn synthesize_protected(
     Ok(Document::new(sections))
 }
 
+/// The template with other values where nobody gives any.
+///
+/// # Errors
+/// [`TemplateError`], if a parameter is not declared.
+pub(crate) fn with_defaults(
+    document: Document,
+    values: &[(&'static str, String)],
+) -> Result<Document, TemplateError> {
+    let mut sections = document.into_value();
+    for (parameter, value) in values {
+        set_default(&mut sections, parameter, value)?;
+    }
+    Ok(Document::new(sections))
+}
+
 /// The template of the stack that holds the packages of all stages.
 ///
 /// # Errors

@@ -29,8 +29,8 @@ impl Client {
     ///
     /// # Errors
     /// What the WebSocket library makes of the refusal.
-    pub async fn try_connect(url: &str) -> Result<Self, Box<Error>> {
-        let connected = within_deadline("handshake", connect_async(url)).await;
+    pub async fn try_connect(request: impl IntoClientRequest + Unpin) -> Result<Self, Box<Error>> {
+        let connected = within_deadline("handshake", connect_async(request)).await;
         connected.map(|(socket, _)| Self(socket)).map_err(Box::new)
     }
 }

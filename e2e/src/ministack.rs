@@ -46,6 +46,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::client::Client;
 use crate::{chatctl, within_deadline};
@@ -209,12 +210,12 @@ impl Ministack {
     /// When there is no answer.
     pub async fn try_socket(
         &self,
-        url: &str,
+        request: impl IntoClientRequest,
     ) -> Result<Client<TlsStream<TcpStream>>, Box<tungstenite::Error>> {
-        let uri: Uri = url.parse().expect("a URL");
-        let host = uri.host().expect("an absolute URL");
-        let stream = within_deadline("connection", self.connect(host)).await;
-        Box::pin(Client::over(stream.expect("the proxy connects"), url)).await
+        let request = request.into_client_request().expect("a URL");
+        let host = request.uri().host().expect("an absolute URL").to_owned();
+        let stream = within_deadline("connection", self.connect(&host)).await;
+        Box::pin(Client::over(stream.expect("the proxy connects"), request)).await
     }
 
     /// A connection to a host of AWS through the proxy.

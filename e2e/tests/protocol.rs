@@ -65,7 +65,7 @@ async fn every_documented_client_frame_is_carried_out_and_every_server_frame_loo
     };
     let client_examples = examples("Client frames");
     let headings: BTreeSet<&str> = client_examples.iter().map(|(it, _)| it.as_str()).collect();
-    let known = "create history join leave message ping rename typing";
+    let known = "create history join leave message ping remove rename typing";
     assert_eq!(headings, known.split(' ').collect());
     for (number, (heading, mut frame)) in client_examples.into_iter().enumerate() {
         assert_eq!(frame["type"], heading.as_str());
@@ -73,6 +73,19 @@ async fn every_documented_client_frame_is_carried_out_and_every_server_frame_loo
             frame["room"] = room.clone();
         }
         let mut client = Client::connect(&url).await;
+        if heading == "remove" {
+            // Only in a room of its own.
+            let own = json!({"type": "create", "name": "maker"});
+            let own = client.ask_for("joined", own).await["room"].clone();
+            let mut guest = Client::connect(&url).await;
+            let join = json!({"type": "join", "room": own, "name": frame["name"]});
+            guest.ask_for("joined", join).await;
+            client.send(frame).await;
+            while client.next_of("presence").await["event"] != "leave" {}
+            keep(guest.next_of("removed").await);
+            client.close().await;
+            continue;
+        }
         if heading != "join" && heading != "create" {
             let name = format!("guest {number}");
             let join = json!({"type": "join", "room": room, "name": name});

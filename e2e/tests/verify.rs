@@ -20,7 +20,7 @@ async fn all_holds_on_this_machine_and_nobody_in_the_lobby_is_disturbed() {
     let output = chatctl::run(&verify).await;
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{stdout}");
-    assert_eq!(stdout.lines().count(), 20, "{stdout}");
+    assert_eq!(stdout.lines().count(), 22, "{stdout}");
     for line in stdout.lines() {
         assert!(line.starts_with("held "), "{line}");
         assert!(line.chars().count() <= 80, "{line}");
@@ -49,7 +49,7 @@ async fn a_chat_that_is_not_there_fails_the_first_check_and_the_others_are_not_t
     assert_eq!(output.status.code(), Some(1));
     let (result, _) = told(&output.stdout);
     assert_eq!(result["failed"], json!(["connection"]));
-    assert_eq!(result["not_tried"].as_array().map(Vec::len), Some(18));
+    assert_eq!(result["not_tried"].as_array().map(Vec::len), Some(20));
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn what_was_said_is_told_to_people_in_80_columns() {
 /// becomes of the frames.
 type Broken = (&'static str, &'static str, bool, Meddle);
 
-const BROKEN: [Broken; 25] = [
+const BROKEN: [Broken; 29] = [
     (
         "the first pong is of nowhere",
         "connection",
@@ -303,6 +303,40 @@ const BROKEN: [Broken; 25] = [
             }
         })
     }),
+    (
+        "who is removed is not told",
+        "remove",
+        false,
+        |_, way, it| {
+            let is_lost = way == Way::ToClient && it["type"] == "removed";
+            if is_lost { vec![] } else { vec![it] }
+        },
+    ),
+    (
+        "who is removed comes back",
+        "remove",
+        false,
+        |_, way, it| to_server(way, it, "join", |join| join["resume"] = Value::Null),
+    ),
+    (
+        "nobody is told how long to wait",
+        "flood",
+        false,
+        |_, _, it| with(it, "error", |error| error["wait"] = Value::Null),
+    ),
+    (
+        "what is refused for a while is said all the same",
+        "flood",
+        false,
+        |_, way, it| {
+            with(it, "message", |message| {
+                if way == Way::ToServer && text(message, "text") == "again" {
+                    message["id"] = "another".into();
+                    message["text"] = "more".into();
+                }
+            })
+        },
+    ),
     (
         "unknown fields are refused",
         "fields",

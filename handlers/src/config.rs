@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::chat::SHARE_MAX;
+use crate::chat::{SHARE_MAX, Tempo};
+use crate::origin::AllowedOrigins;
 
 /// The DynamoDB table. Set by the template, for every function.
 pub const TABLE_NAME: &str = "TABLE_NAME";
@@ -19,8 +20,13 @@ pub const STACK_ID: &str = "STACK_ID";
 /// `on` or `off`. Set by the template, for every function.
 pub const METRICS: &str = "METRICS";
 
+/// `any`, or the origins of the pages whose sockets are let in, with commas in between. Set by the template,
+/// for the connect function.
+pub const ALLOWED_ORIGINS: &str = "ALLOWED_ORIGINS";
 /// Members of a room that one invocation posts to; the others are handed over. Set by the template.
 pub const SHARE_MEMBERS: &str = "SHARE_MEMBERS";
+/// How many messages a second one connection may send; 0 is no limit. Set by the template.
+pub const MESSAGES_PER_SECOND: &str = "MESSAGES_PER_SECOND";
 
 /// Without a history, messages are kept for as long as a client may take to come back.
 const HISTORY_MIN: Duration = Duration::from_mins(10);
@@ -89,7 +95,7 @@ impl Function {
     #[must_use]
     pub const fn template_variables(self) -> &'static [&'static str] {
         match self {
-            Self::Connect => &[TABLE_NAME, STACK_NAME, STACK_ID, METRICS],
+            Self::Connect => &[TABLE_NAME, ALLOWED_ORIGINS, STACK_NAME, STACK_ID, METRICS],
             Self::Disconnect => &[
                 TABLE_NAME,
                 MANAGEMENT_ENDPOINT,
@@ -103,6 +109,7 @@ impl Function {
                 MANAGEMENT_ENDPOINT,
                 HISTORY_DAYS,
                 SHARE_MEMBERS,
+                MESSAGES_PER_SECOND,
                 STACK_NAME,
                 STACK_ID,
                 METRICS,
@@ -166,6 +173,31 @@ pub struct ChatSettings {
     pub management_endpoint: String,
     /// How long messages are kept.
     pub history: Duration,
+}
+
+/// What the connect function needs besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectSettings {
+    /// Which pages' sockets are let in.
+    pub origins: AllowedOrigins,
+}
+
+impl ConnectSettings {
+    /// Reads it. A template of before there was a choice lets all in.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let origins = match environment(ALLOWED_ORIGINS) {
+            None => AllowedOrigins::Any,
+            Some(value) => AllowedOrigins::parse(&value).ok_or(ConfigError::Invalid {
+                name: ALLOWED_ORIGINS,
+                value,
+                expected: "`any`, or origins such as `https://chat.example` with commas in between",
+            })?,
+        };
+        Ok(Self { origins })
+    }
 }
 
 /// What the log lines need. None of it is a reason not to start: while a stack is updated, and after the
@@ -305,6 +337,24 @@ impl ChatSettings {
     }
 }
 
+/// Reads how fast one connection may speak; a template of before there was a limit sets none.
+///
+/// # Errors
+/// [`ConfigError`] names the variable.
+pub fn tempo(environment: Environment<'_>) -> Result<Option<Tempo>, ConfigError> {
+    let Some(value) = optional(environment, MESSAGES_PER_SECOND) else {
+        return Ok(None);
+    };
+    match value.parse() {
+        Ok(messages @ 0..=MESSAGES_MAX) => Ok(Tempo::per_second(messages)),
+        _ => Err(ConfigError::Invalid {
+            name: MESSAGES_PER_SECOND,
+            value,
+            expected: "a whole number of messages from 0 to 1000",
+        }),
+    }
+}
+
 impl Helper {
     /// Reads what the action function needs to hand over; `None` where Lambda is at no known place, and
     /// with a template of before there were shares, whose role may not invoke either: code alone can be
@@ -357,12 +407,18 @@ fn required(environment: Environment<'_>, name: &'static str) -> Result<String, 
     optional(environment, name).ok_or(ConfigError::Missing { name })
 }
 
+/// The greatest [`MESSAGES_PER_SECOND`].
+const MESSAGES_MAX: u32 = 1_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// What a function does without, for a while.
     const LOGS: [&str; 3] = [STACK_NAME, STACK_ID, METRICS];
+
+    /// What an older template does not set.
+    const NEWER: [&str; 2] = [SHARE_MEMBERS, MESSAGES_PER_SECOND];
 
     const LAMBDA: [&str; 4] = [REGION, ACCESS_KEY_ID, SECRET_ACCESS_KEY, FUNCTION_NAME];
 
@@ -371,6 +427,7 @@ mod tests {
             HANDLER => "action".to_owned(),
             HISTORY_DAYS => "7".to_owned(),
             SHARE_MEMBERS => "500".to_owned(),
+            MESSAGES_PER_SECOND => "5".to_owned(),
             SESSION_TOKEN
             | CA_BUNDLE
             | ENDPOINT_URL
@@ -386,7 +443,7 @@ mod tests {
         let variables = Function::Action
             .template_variables()
             .iter()
-            .filter(|variable| !LOGS.contains(variable) && **variable != SHARE_MEMBERS)
+            .filter(|variable| !LOGS.contains(variable) && !NEWER.contains(variable))
             .chain(&LAMBDA)
             .chain(&[HANDLER]);
         for missing in variables {
@@ -508,6 +565,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_list_of_origins_is_refused_rather_than_letting_anybody_in() {
+        let read = |value: Option<&'static str>| {
+            ConnectSettings::read(&move |name: &str| {
+                assert_eq!(name, ALLOWED_ORIGINS);
+                value.map(str::to_owned)
+            })
+        };
+        let origins = |value| read(value).map(|it| it.origins);
+        assert_eq!(origins(None), Ok(AllowedOrigins::Any), "an older template");
+        assert_eq!(origins(Some("any")), Ok(AllowedOrigins::Any));
+        for wrong in ["", "chat.example", "https://a.example,,"] {
+            let refused = read(Some(wrong)).expect_err(wrong);
+            assert!(refused.to_string().contains(ALLOWED_ORIGINS), "{refused}");
+        }
+    }
+
+    #[test]
     fn with_a_template_of_before_there_were_shares_nothing_is_handed_over() {
         let environment = |name: &str| value_of(name).filter(|_| name != SHARE_MEMBERS);
         assert_eq!(Helper::read(&environment), Ok(None));
@@ -522,6 +596,29 @@ mod tests {
             };
             let error = Helper::read(&environment).expect_err(members);
             assert!(error.to_string().contains(SHARE_MEMBERS), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_connection_speaks_as_fast_as_the_template_says_or_as_it_likes() {
+        let read = |value: Option<&'static str>| {
+            tempo(&move |name: &str| {
+                value
+                    .filter(|_| name == MESSAGES_PER_SECOND)
+                    .map(str::to_owned)
+            })
+        };
+        for (value, expected) in [
+            (None, None),
+            (Some("0"), None),
+            (Some("5"), Tempo::per_second(5)),
+            (Some("1000"), Tempo::per_second(1_000)),
+        ] {
+            assert_eq!(read(value), Ok(expected), "{value:?}");
+        }
+        for wrong in ["-1", "1001", "0.5", "fast"] {
+            let error = read(Some(wrong)).expect_err(wrong);
+            assert!(error.to_string().contains(MESSAGES_PER_SECOND), "{error}");
         }
     }
 

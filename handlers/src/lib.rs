@@ -4,6 +4,7 @@
 //!
 //! - `main.rs`: the `bootstrap` binary; `_HANDLER` picks the function.
 //! - [`connect`], [`disconnect`], [`action`]: one API Gateway event in, one response out.
+//! - [`origin`]: which pages' sockets are let in.
 //! - [`protocol`]: the frames on the wire (`PROTOCOL.md`).
 //! - [`chat`]: the rules. They know [`ports`] and no SDK or Lambda type.
 //! - [`ports`]: what the rules need from outside: a store, an outbox, a clock, randomness.
@@ -18,5 +19,6 @@ pub mod connect;
 pub mod disconnect;
 pub mod event;
 pub mod log;
+pub mod origin;
 pub mod ports;
 pub mod protocol;

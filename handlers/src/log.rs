@@ -155,6 +155,7 @@ impl Record {
 fn refusal(response: &ApiGatewayProxyResponse) -> Option<String> {
     match response.status_code {
         200..=299 => None,
+        403 => Some("forbidden".to_owned()),
         400..=499 => Some("bad-event".to_owned()),
         _ => Some("refused".to_owned()),
     }

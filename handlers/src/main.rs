@@ -3,7 +3,9 @@
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use handlers::adapters::{self, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
 use handlers::chat::Chat;
-use handlers::config::{self, ChatSettings, Function, Helper, LogSettings, Settings};
+use handlers::config::{
+    self, ChatSettings, ConnectSettings, Function, Helper, LogSettings, Settings,
+};
 use handlers::event::ActionEvent;
 use handlers::log::{self, Journal};
 use handlers::{action, connect, disconnect};
@@ -35,12 +37,13 @@ async fn serve() -> Result<(), Error> {
     let journal = &Journal::new(settings.function, logs, log::to_stdout);
     match settings.function {
         Function::Connect => {
+            let ConnectSettings { origins } = &ConnectSettings::read(&environment)?;
             let store = &DynamoStore::new(&adapters::aws_config(&settings, &[])?, &settings);
-            run(service_fn(|event: Event| async move {
-                let work = connect::handle(store, &SystemClock, &event.payload);
+            let serving = run(service_fn(|event: Event| async move {
+                let work = connect::handle(store, &SystemClock, origins, &event.payload);
                 journal.invocation(&event.context.request_id, work).await
-            }))
-            .await
+            }));
+            Box::pin(serving).await
         }
         Function::Disconnect => {
             let chat = &chat(&settings, &environment, None)?;
@@ -79,7 +82,8 @@ fn chat(
         SystemClock,
         OsRandomness,
         more.history,
-    );
+    )
+    .with_tempo(config::tempo(environment)?);
     Ok(match helper {
         Some(helper) => chat.with_share(helper.share),
         None => chat,

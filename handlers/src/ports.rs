@@ -8,7 +8,7 @@ use std::future::Future;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::chat::{Errand, Name, Room, RoomCode};
+use crate::chat::{Barred, Errand, Name, Pace, Room, RoomCode};
 
 /// API Gateway's id of one WebSocket connection. Never reused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,6 +95,16 @@ impl MemberId {
     }
 }
 
+/// Who has signed in, by the word of whoever knows accounts. A connection has it from its beginning and
+/// never another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account, which is nobody else's.
+    pub subject: String,
+    /// What it is called.
+    pub name: Name,
+}
+
 /// The server's record of one open connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
@@ -106,6 +116,8 @@ pub struct Connection {
     pub member: MemberId,
     /// What it is called there; only a connection in the lobby can be without a name.
     pub name: Option<Name>,
+    /// Whose it is, where people sign in.
+    pub identity: Option<Identity>,
     /// When the record stops counting.
     pub expires: Timestamp,
 }
@@ -142,6 +154,10 @@ pub struct Head {
     pub roster: String,
     /// When it was announced.
     pub announced: Timestamp,
+    /// Who made the room; nobody made the lobby.
+    pub creator: Option<MemberId>,
+    /// Who was removed from it.
+    pub barred: Barred,
 }
 
 /// A room, as of the last write to each of its records.
@@ -151,6 +167,25 @@ pub struct View {
     pub head: Option<Head>,
     /// Every member.
     pub members: Vec<Member>,
+}
+
+impl View {
+    /// The same without those who were removed: whose record is there still is no member.
+    #[must_use]
+    pub fn without_barred(mut self) -> Self {
+        if let Some(head) = &self.head {
+            self.members.retain(|it| !head.barred.has(&it.id, None));
+        }
+        self
+    }
+
+    /// Whether somebody was removed.
+    #[must_use]
+    pub fn bars(&self, member: &MemberId) -> bool {
+        self.head
+            .as_ref()
+            .is_some_and(|it| it.barred.has(member, None))
+    }
 }
 
 /// A part of a room: its head, in the first one, and some of its members.
@@ -221,6 +256,8 @@ pub struct Message {
     pub text: String,
     /// When.
     pub at: Timestamp,
+    /// Who spoke how fast up to it.
+    pub pace: Pace,
     /// When the record may go.
     pub expires: Timestamp,
 }
@@ -316,7 +353,7 @@ impl PortError {
 /// Where connections, rooms, names and messages are kept.
 ///
 /// Each method is one step that is done or not; what takes several steps is the rules' business, so
-/// that a test can stop them between any two. Only [`Store::open`] is two, of which the second is
+/// that a test can stop them between any two. Only [`Store::open_as`] is two, of which the second is
 /// worth nothing without the first. A record past its expiry counts as absent in every method but
 /// [`Store::newest`] and [`Store::page`], for which a message is there until it has gone. A write for
 /// a connection takes effect only while the connection's record exists, so a late frame cannot
@@ -326,10 +363,20 @@ impl PortError {
 /// Every method gives a [`PortError`] when the store could not be reached. Whether a write took
 /// effect is unknown then.
 pub trait Store {
-    /// Records a new connection, nameless, in the lobby.
+    /// Records a new connection of nobody who has signed in, nameless, in the lobby.
     fn open(
         &self,
         id: &ConnectionId,
+        expires: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>> {
+        self.open_as(id, None, expires)
+    }
+
+    /// Records a new connection, nameless, in the lobby, with who has signed in.
+    fn open_as(
+        &self,
+        id: &ConnectionId,
+        identity: Option<&Identity>,
         expires: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>>;
 
@@ -367,6 +414,7 @@ pub trait Store {
     fn create_room(
         &self,
         code: &RoomCode,
+        creator: &MemberId,
         expires: Timestamp,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>>;
@@ -446,6 +494,22 @@ pub trait Store {
         rev: u64,
         roster: &str,
         now: Timestamp,
+    ) -> impl Future<Output = Result<bool, PortError>>;
+
+    /// Records who was removed from a room; `false` when that is no longer `was`.
+    fn bar(
+        &self,
+        room: &Room,
+        was: &Barred,
+        barred: &Barred,
+    ) -> impl Future<Output = Result<bool, PortError>>;
+
+    /// Counts one more of something until `expires`; `false` when there were `most` already.
+    fn count(
+        &self,
+        what: &str,
+        most: u64,
+        expires: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>>;
 
     /// The greatest `seq` of the messages that are there, 0 without any.

@@ -3,6 +3,9 @@
 
 mod server;
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 pub use server::{
@@ -43,6 +46,11 @@ pub enum ClientFrame {
     },
     /// Go back to the lobby.
     Leave,
+    /// Put somebody out of the room.
+    Remove {
+        /// What they are called there.
+        name: String,
+    },
     /// Be called something else where one is.
     Rename {
         /// The new name.
@@ -70,6 +78,7 @@ impl ClientFrame {
             Self::Create { .. } => "create",
             Self::Join { .. } => "join",
             Self::Leave => "leave",
+            Self::Remove { .. } => "remove",
             Self::Rename { .. } => "rename",
             Self::History { .. } => "history",
             Self::Typing => "typing",
@@ -82,10 +91,10 @@ impl ClientFrame {
     /// # Errors
     /// A [`Refusal`] that says what to send: `bad-json`, `bad-type` or `bad-field`.
     pub fn parse(frame: &str) -> Result<Self, Refusal> {
-        let fields: Map<String, Value> = serde_json::from_str(frame).map_err(|_| {
+        let Fields(fields) = serde_json::from_str(frame).map_err(|_| {
             Refusal::new(
                 Code::BadJson,
-                r#"send one JSON object a frame, such as {"type":"message","from":"ann","text":"hi"}"#,
+                r#"send one JSON object a frame, each field once, such as {"type":"message","from":"ann","text":"hi"}"#,
             )
         })?;
         let kind = match fields.get("type") {
@@ -109,6 +118,9 @@ impl ClientFrame {
                 resume: optional(&fields, "resume")?,
             },
             "leave" => Self::Leave,
+            "remove" => Self::Remove {
+                name: required(&fields, kind, "name")?,
+            },
             "rename" => Self::Rename {
                 name: required(&fields, kind, "name")?,
             },
@@ -128,12 +140,40 @@ impl ClientFrame {
     }
 }
 
+/// A frame's fields, each once: of two of a name one reader takes the first and another the last, so what
+/// the one has checked the other does not do.
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Fields, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, value)) = object.next_entry::<String, Value>()? {
+                    if fields.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a field is given twice"));
+                    }
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
 fn bad_type(problem: &str) -> Refusal {
     Refusal::new(
         Code::BadType,
         format!(
-            "{problem}; send one of `message`, `create`, `join`, `leave`, `rename`, `history`, `typing`, \
-             `ping` as a string in `type`"
+            "{problem}; send one of `message`, `create`, `join`, `leave`, `remove`, `rename`, \
+             `history`, `typing`, `ping` as a string in `type`"
         ),
     )
 }
@@ -248,6 +288,10 @@ mod tests {
                 ClientFrame::Rename { name: text("bo") },
             ),
             (
+                r#"{"type":"remove","name":"bob"}"#,
+                ClientFrame::Remove { name: text("bob") },
+            ),
+            (
                 r#"{"type":"history"}"#,
                 ClientFrame::History {
                     part: None,
@@ -288,9 +332,53 @@ mod tests {
             "\"ping\"",
             "{",
             r#"{"type":"ping"}{}"#,
+            // What two readers would read in two ways.
+            r#"{"type":"ping","type":"leave"}"#,
+            r#"{"type":"message","text":"a","te\u0078t":"b"}"#,
+            r#"{"type":"ping","unknown":1,"unknown":1}"#,
+            // Halves of a character, a number beyond all, characters that have to be escaped, bytes that are none.
+            r#"{"type":"message","text":"\ud800"}"#,
+            r#"{"type":"message","text":"\udc00\ud800"}"#,
+            r#"{"type":"message","text":"\ud83d x"}"#,
+            r#"{"type":"ping","x":1e999}"#,
+            "{\"type\":\"message\",\"text\":\"a\nb\"}",
+            "{\"type\":\"message\",\"text\":\"a\u{0}b\"}",
+            "\u{feff}{\"type\":\"ping\"}",
+            r#"{'type':'ping'}"#,
+            r#"{"type":"ping",}"#,
+            r#"{"type":"ping","x":NaN}"#,
         ] {
             assert_eq!(code(frame), Code::BadJson, "{frame}");
         }
+    }
+
+    #[test]
+    fn what_is_nested_is_ignored_up_to_a_depth_and_refused_beyond_it() {
+        let nested = |depth: usize| {
+            let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+            format!(r#"{{"type":"ping","x":{open}{close}}}"#)
+        };
+        assert_eq!(ClientFrame::parse(&nested(100)), Ok(ClientFrame::Ping));
+        // As much as API Gateway passes on.
+        for depth in [200, 60_000] {
+            assert_eq!(code(&nested(depth)), Code::BadJson, "{depth}");
+        }
+        let objects = r#"{"x":"#.repeat(20_000);
+        assert_eq!(code(&objects), Code::BadJson);
+        let same = r#"{"type":"ping","x":{"a":1,"a":2}}"#;
+        assert_eq!(
+            ClientFrame::parse(same),
+            Ok(ClientFrame::Ping),
+            "nobody reads it"
+        );
+    }
+
+    #[test]
+    fn an_escaped_character_is_the_character() {
+        let frame = r#"{"t\u0079pe":"message","text":"\ud83d\ude00\u0000\u202e"}"#;
+        let expected = "\u{1f600}\u{0}\u{202e}".to_owned();
+        let read = ClientFrame::parse(frame);
+        assert!(matches!(read, Ok(ClientFrame::Message { text, .. }) if text == expected));
     }
 
     #[test]
@@ -332,6 +420,19 @@ mod tests {
                 "`resume`",
             ),
             (r#"{"type":"rename"}"#, "`name`"),
+            (r#"{"type":"remove"}"#, "`name`"),
+            (r#"{"type":"remove","name":["bob"]}"#, "`name`"),
+            // Numbers that no whole one of 64 bits is.
+            (
+                r#"{"type":"history","after":18446744073709551616}"#,
+                "`after`",
+            ),
+            (r#"{"type":"history","limit":1e3}"#, "`limit`"),
+            (r#"{"type":"history","before":-0}"#, "`before`"),
+            (
+                r#"{"type":"history","before":123456789012345678901234567890}"#,
+                "`before`",
+            ),
             (r#"{"type":"history","before":1.5}"#, "`before`"),
             (r#"{"type":"history","limit":"9"}"#, "`limit`"),
             (r#"{"type":"history","before":1,"after":1}"#, "not both"),

@@ -29,7 +29,7 @@ def main():
     s3, cloudformation = client("s3"), client("cloudformation")
     s3.create_bucket(Bucket="code")
     s3.put_object(Bucket="code", Key="bootstrap.zip", Body=package())
-    parameters = {"CodeBucket": "code", "CodeKey": "bootstrap.zip", "Cdn": "off"}
+    parameters = {"CodeBucket": "code", "CodeKey": "bootstrap.zip", "Cdn": "off", "MessagesPerSecond": "0"}
     cloudformation.create_stack(
         StackName="chat",
         TemplateBody=template(),

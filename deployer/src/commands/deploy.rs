@@ -291,6 +291,10 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
             domain.map_or_else(String::new, |it| it.certificate.to_string()),
         ),
         ("HistoryDays", settings.history_days.to_string()),
+        (
+            "MessagesPerSecond",
+            settings.messages_per_second.to_string(),
+        ),
         ("Protect", protection.to_string()),
     ];
     Ok(Wanted {
@@ -299,6 +303,7 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
         parameters: own
             .into_iter()
             .chain(settings.operations.parameters())
+            .chain(settings.access.parameters())
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         owner: CHAT_OWNER,
@@ -483,7 +488,8 @@ mod tests {
     }
 
     /// What each setting of a file comes to in the stack.
-    const OF_A_FILE: [(&str, &str, &str); 14] = [
+    const OF_A_FILE: [(&str, &str, &str); 16] = [
+        ("allowed-origins", "\"site\"", "AllowedOrigins"),
         ("memory", "512", "Memory"),
         ("throttle-rate", "2000", "ThrottleRate"),
         ("throttle-burst", "900", "ThrottleBurst"),
@@ -499,6 +505,7 @@ mod tests {
             "CertificateArn",
         ),
         ("history-days", "30", "HistoryDays"),
+        ("messages-per-second", "50", "MessagesPerSecond"),
         ("arch", "\"arm64\"", "Architecture"),
         ("protect", "\"on\"", "Protect"),
         ("stage", "\"prod\"", "StageName"),

@@ -5,7 +5,6 @@ mod logs;
 mod reload;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -142,9 +141,17 @@ async fn local(
         ("CodeBucket", "local".to_owned()),
         ("CodeKey", "local".to_owned()),
         ("HistoryDays", settings.history_days.to_string()),
+        (
+            "MessagesPerSecond",
+            settings.messages_per_second.to_string(),
+        ),
     ];
     let options = Options {
-        parameters: BTreeMap::from(parameters.map(|(name, value)| (name.to_owned(), value))),
+        parameters: parameters
+            .into_iter()
+            .chain(settings.access.parameters())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         stack_name: settings.template.stage.stack_name(),
         data: settings.data.clone(),
         site: Some(sources.wwwroot()),

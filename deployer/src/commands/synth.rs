@@ -18,6 +18,7 @@ pub(crate) fn run(settings: &SynthSettings, output: &mut Output) -> Result<(), E
         return Ok(());
     }
     let document = template::synthesize_protected(&settings.template, settings.protect)?;
+    let document = template::with_defaults(document, &settings.access.parameters())?;
     if let Some(principal) = &settings.policy {
         let policy = policy::policy(&settings.template.stage, &document, principal);
         output.data(&format!("{policy:#}\n"))?;

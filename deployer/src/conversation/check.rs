@@ -32,11 +32,13 @@ pub(crate) enum Check {
     Limits,
     Fields,
     Errors,
+    Remove,
+    Flood,
 }
 
 impl Check {
     /// All, in the order in which they are tried.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Connection,
         Self::Room,
         Self::Message,
@@ -56,6 +58,8 @@ impl Check {
         Self::Limits,
         Self::Fields,
         Self::Errors,
+        Self::Remove,
+        Self::Flood,
     ];
 
     /// A word for it. Programs know it by that.
@@ -89,6 +93,8 @@ impl Check {
             Self::Limits => ("limits", "texts, names and ids have their lengths"),
             Self::Fields => ("fields", "unknown fields are ignored"),
             Self::Errors => ("errors", "each wrong frame has its code, and no more"),
+            Self::Remove => ("remove", "who is removed is out and does not come back"),
+            Self::Flood => ("flood", "who speaks too fast waits and loses nothing"),
         }
     }
 
@@ -122,6 +128,8 @@ impl Check {
             Self::Limits => checks::limits(scene).await,
             Self::Fields => checks::fields(scene).await,
             Self::Errors => checks::errors(scene).await,
+            Self::Remove => checks::remove(scene).await,
+            Self::Flood => checks::flood(scene).await,
         }
     }
 }

@@ -5,14 +5,17 @@
 //! * `talk`: order, once, and what was missed.
 //! * `people`: who is who, who is where.
 //! * `rules`: limits, codes, errors.
+//! * `quiet`: who disturbs the others, by what they say or at all.
 
 mod basics;
 mod people;
+mod quiet;
 mod rules;
 mod talk;
 
 pub(super) use basics::{connection, message, room};
 pub(super) use people::{identity, lobby, membership, names, presence, resume, typing};
+pub(super) use quiet::{flood, remove};
 pub(super) use rules::{codes, errors, fields, limits};
 pub(super) use talk::{history, once, order, pong, recovery};
 

@@ -63,7 +63,7 @@ impl Fault {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Refused { frame } => match frame["type"].as_str() {
-                Some(_) => frame["code"] == "try-again",
+                Some(_) => frame["code"] == "try-again" || frame["code"] == "too-fast",
                 // API Gateway's own: a function failed, or too much was sent at once.
                 None => frame["message"].is_string(),
             },
@@ -91,6 +91,7 @@ mod tests {
     fn only_what_the_protocol_says_to_send_again_is_passing() {
         for (frame, expected) in [
             (json!({"type": "error", "code": "try-again"}), true),
+            (json!({"type": "error", "code": "too-fast"}), true),
             (json!({"message": "Internal server error"}), true),
             (json!({"message": "Too Many Requests"}), true),
             (json!({"type": "error", "code": "name-taken"}), false),

@@ -133,7 +133,7 @@ impl Member {
             "not-connected" => return Ok(Some(End::Unknown)),
             "not-in-room" => session.joined = false,
             "try-again" if frame["id"].is_null() => return Ok(self.repeat_all(session)),
-            "try-again" => {}
+            "try-again" | "too-fast" => {}
             // Its own former connection holds it, the `joined` of which never came.
             "name-taken" if self.resume.is_none() => session.join = None,
             _ => return Err(Breach::of_frame("a refusal without a reason", frame)),

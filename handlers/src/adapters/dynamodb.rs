@@ -4,12 +4,13 @@
 //!
 //! | `pk` | `sk` | what | attributes |
 //! | --- | --- | --- | --- |
-//! | `CONNECTION#<id>` | `CONNECTION` | an open connection | `room`, `member`, `name` |
-//! | `ROOM#<room>` | `ROOM` | the room's head | `rev`, `tail`, `roster`, `announced` |
+//! | `CONNECTION#<id>` | `CONNECTION` | an open connection | `room`, `member`, `name`; who has signed in: `subject`, `called` |
+//! | `ROOM#<room>` | `ROOM` | the room's head | `rev`, `tail`, `roster`, `announced`, `creator`, `barred` |
 //! | `ROOM#<room>` | `ROOM#MEMBER#<member>` | a member | `connection`, `name` |
 //! | `ROOM#<room>` | `NAME#<name key>` | a name held in the room | `holder`, `member` |
-//! | `ROOM#<room>` | `MSG#<seq>` | a message | `member`, `id`, `nonce`, `from`, `text`, `at` |
+//! | `ROOM#<room>` | `MSG#<seq>` | a message | `member`, `id`, `nonce`, `from`, `text`, `at`, `pace` |
 //! | `ROOM#<room>` | `SENT#<member>#<id>` | that a message of this id was sent | `floor` |
+//! | `COUNT#<what>` | `COUNT` | how often something was done | `times` |
 //!
 //! All have `expires`, the table's TTL attribute, in seconds since 1970-01-01 UTC. DynamoDB removes
 //! such items within days (its Developer Guide, “Using time to live”), so every read and condition
@@ -35,20 +36,21 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     CancellationReason, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 
 use super::{AwsConfig, OPERATION_TIMEOUT, timeouts};
-use crate::chat::{Name, Room, RoomCode};
+use crate::chat::{Barred, Name, Room, RoomCode};
 use crate::config::Settings;
 use crate::ports::{
-    Bookmark, Connection, ConnectionId, Entry, Head, Member, MemberId, Message, Move, Part,
-    PortError, Roll, Store, Timestamp, Touched,
+    Bookmark, Connection, ConnectionId, Entry, Head, Identity, Member, MemberId, Message, Move,
+    Part, PortError, Roll, Store, Timestamp, Touched,
 };
 use item::{
-    CONNECTION_ATTRIBUTE, FLOOR_ATTRIBUTE, Item, Key, MEMBER_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE,
-    message_sk, name_sk, number, room_pk, seconds, text,
+    BARRED_ATTRIBUTE, CONNECTION_ATTRIBUTE, CREATOR_ATTRIBUTE, FLOOR_ATTRIBUTE, Item, Key,
+    MEMBER_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE, message_sk, name_sk, number, room_pk, seconds, text,
 };
 use step::{is_condition, refusal};
 
@@ -143,6 +145,20 @@ impl DynamoStore {
                     if conflicts.wait().await => {}
                 _ => return Err(PortError::new("remove a connection", error)),
             }
+        }
+    }
+
+    /// Updates an item; `false` when its condition is not fulfilled.
+    async fn updated(
+        &self,
+        update: UpdateItemFluentBuilder,
+        attempt: &'static str,
+    ) -> Result<bool, PortError> {
+        let is_condition = UpdateItemError::is_conditional_check_failed_exception;
+        match update.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if refused(&error, is_condition) => Ok(false),
+            Err(error) => Err(PortError::new(attempt, error)),
         }
     }
 
@@ -268,11 +284,17 @@ enum Transaction {
 }
 
 impl Store for DynamoStore {
-    async fn open(&self, id: &ConnectionId, expires: Timestamp) -> Result<(), PortError> {
+    async fn open_as(
+        &self,
+        id: &ConnectionId,
+        identity: Option<&Identity>,
+        expires: Timestamp,
+    ) -> Result<(), PortError> {
         let member = MemberId::of_connection(id);
         let connection = Item::new(Key::connection(id), expires)
             .with(ROOM_ATTRIBUTE, &Room::Lobby.to_string())
-            .with(MEMBER_ATTRIBUTE, member.as_str());
+            .with(MEMBER_ATTRIBUTE, member.as_str())
+            .with_identity(identity);
         let member = Item::new(Key::member(&Room::Lobby, &member), expires)
             .with(CONNECTION_ATTRIBUTE, id.as_str());
         // Should only one of the two be written, the handshake is refused: the next message to the
@@ -327,10 +349,12 @@ impl Store for DynamoStore {
     async fn create_room(
         &self,
         code: &RoomCode,
+        creator: &MemberId,
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<bool, PortError> {
         let item = Item::new(Key::code(code), expires)
+            .with(CREATOR_ATTRIBUTE, creator.as_str())
             .with_number("rev", 0)
             .with_number("tail", 0);
         let put = self
@@ -473,18 +497,40 @@ impl Store for DynamoStore {
             .expression_attribute_values(":next", number(rev + 1))
             .expression_attribute_values(":roster", text(roster))
             .expression_attribute_values(":now", number(now.millis()));
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if refused(
-                    &error,
-                    UpdateItemError::is_conditional_check_failed_exception,
-                ) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(PortError::new("count a change of members", error)),
-        }
+        self.updated(update, "count a change of members").await
+    }
+
+    async fn bar(&self, room: &Room, was: &Barred, barred: &Barred) -> Result<bool, PortError> {
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::room(room).into_map()))
+            .update_expression("SET #barred = :barred")
+            .expression_attribute_names("#barred", BARRED_ATTRIBUTE)
+            .expression_attribute_values(":barred", text(barred.to_string()));
+        update = if *was == Barred::default() {
+            update.condition_expression("attribute_exists(pk) AND attribute_not_exists(#barred)")
+        } else {
+            update
+                .condition_expression("#barred = :was")
+                .expression_attribute_values(":was", text(was.to_string()))
+        };
+        self.updated(update, "record who was removed").await
+    }
+
+    async fn count(&self, what: &str, most: u64, expires: Timestamp) -> Result<bool, PortError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::count(what).into_map()))
+            .update_expression("SET expires = :expires ADD times :one")
+            .condition_expression("attribute_not_exists(times) OR times < :most")
+            .expression_attribute_values(":expires", seconds(expires))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":most", number(most));
+        self.updated(update, "count").await
     }
 
     async fn newest(&self, room: &Room) -> Result<u64, PortError> {

@@ -11,11 +11,11 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use super::{AwsConfig, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
 use crate::chat::memory::{MemoryOutbox, MemoryStore};
-use crate::chat::{Chat, Errand, Name, Room, RoomCode};
+use crate::chat::{Barred, Chat, Errand, Name, Pace, Room, RoomCode, Tempo};
 use crate::config::{Authorities, Credentials, Function, Helper, Settings};
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Member, MemberId, Message, Move,
-    Outbox, Part, Store, Timestamp, Touched,
+    Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, Member, MemberId,
+    Message, Move, Outbox, Part, Store, Timestamp, Touched,
 };
 use crate::protocol::ServerFrame;
 
@@ -163,6 +163,7 @@ fn message(seq: u64, text: &str) -> Message {
         from: "ann".to_owned(),
         text: text.to_owned(),
         at: Timestamp::from_millis(NOW.millis() + seq),
+        pace: Pace::recorded("abc:7 def:9"),
         expires: LATER,
     }
 }
@@ -241,6 +242,23 @@ async fn entering_moves_member_and_name_and_frees_the_former_ones(store: &impl S
         [""; 0]
     );
     assert_eq!(read(store, "a").await.expect("there").name, None);
+}
+
+async fn who_has_signed_in_stays_in_the_record_wherever_the_connection_goes(store: &impl Store) {
+    let identity = Identity {
+        subject: "sub#1".to_owned(),
+        name: name("Ann"),
+    };
+    let signed = store.open_as(&id("a"), Some(&identity), LATER).await;
+    signed.expect("opened");
+    assert_eq!(opened(store, "b").await.identity, None);
+    for (place, called) in [(room(1), Some("Ann-2")), (Room::Lobby, None)] {
+        let ann = read(store, "a").await.expect("there");
+        assert_eq!(ann.identity.as_ref(), Some(&identity));
+        assert_eq!(enter(store, &ann, &place, called).await, Entry::Done);
+    }
+    let ann = store.drop_connection(&id("a")).await.expect("dropped");
+    assert_eq!(ann.and_then(|it| it.identity), Some(identity));
 }
 
 async fn a_taken_name_tells_its_holder_and_changes_nothing(store: &impl Store) {
@@ -422,7 +440,12 @@ async fn a_code_is_made_once_kept_while_it_lives_and_made_again_after(store: &im
     let (first, second) = (code(1), code(2));
     let place = Room::Coded(first.clone());
     let touch = |tail, expires, now| store.touch(&place, tail, expires, now);
-    let create = |code, expires, now| store.create_room(code, expires, now);
+    let creator = MemberId::new("m");
+    let create = |code, expires, now| store.create_room(code, &creator, expires, now);
+    let made = Head {
+        creator: Some(creator.clone()),
+        ..Head::default()
+    };
     assert_eq!(
         touch(0, LATER, NOW).await.expect("an answer"),
         Touched::Absent
@@ -431,7 +454,7 @@ async fn a_code_is_made_once_kept_while_it_lives_and_made_again_after(store: &im
     assert!(create(&first, LATER, NOW).await.expect("an answer"));
     assert!(!create(&first, LATER, NOW).await.expect("an answer"));
     assert!(create(&second, LATER, NOW).await.expect("an answer"));
-    assert_eq!(head(store, &place, NOW).await, Some(Head::default()));
+    assert_eq!(head(store, &place, NOW).await, Some(made));
     let longer = LATER.after(Duration::from_secs(10));
     assert_eq!(
         touch(0, longer, NOW).await.expect("an answer"),
@@ -450,7 +473,8 @@ async fn a_code_is_made_once_kept_while_it_lives_and_made_again_after(store: &im
 async fn a_rooms_tail_only_grows_and_its_rev_counts_one_by_one(store: &impl Store) {
     for place in [room(1), Room::Lobby] {
         if place != Room::Lobby {
-            let made = store.create_room(&code(1), LATER, NOW).await;
+            let creator = MemberId::new("m");
+            let made = store.create_room(&code(1), &creator, LATER, NOW).await;
             assert!(made.expect("an answer"));
         }
         let touch = async |tail| {
@@ -480,6 +504,8 @@ async fn a_rooms_tail_only_grows_and_its_rev_counts_one_by_one(store: &impl Stor
             tail: 8,
             roster: "two".to_owned(),
             announced: NOW,
+            creator: (place != Room::Lobby).then(|| MemberId::new("m")),
+            barred: Barred::default(),
         };
         assert_eq!(head(store, &place, NOW).await, Some(expected), "{place}");
     }
@@ -490,6 +516,40 @@ async fn a_rooms_tail_only_grows_and_its_rev_counts_one_by_one(store: &impl Stor
             .expect("an answer"),
         "no such room"
     );
+}
+
+async fn who_was_removed_is_recorded_by_the_first_of_two_and_outlives_other_writes(
+    store: &impl Store,
+) {
+    let place = room(1);
+    let nobody = Barred::default();
+    let one = nobody.with(&MemberId::new("one"), None);
+    let two = one.with(&MemberId::new("two"), Some("a person"));
+    let bar = async |was: &Barred, barred: &Barred| {
+        let recorded = store.bar(&place, was, barred).await;
+        recorded.expect("an answer")
+    };
+    assert!(!bar(&nobody, &one).await, "no such room");
+    let creator = MemberId::new("m");
+    let made = store.create_room(&code(1), &creator, LATER, NOW).await;
+    assert!(made.expect("an answer"));
+    assert!(!bar(&one, &two).await);
+    assert!(bar(&nobody, &one).await);
+    assert!(!bar(&nobody, &two).await, "somebody was faster");
+    let touched = store.touch(&place, 3, LATER, NOW).await;
+    assert_eq!(touched.expect("an answer"), Touched::Done);
+    assert!(store.announce(&place, 0, "", NOW).await.expect("an answer"));
+    assert!(bar(&one, &two).await);
+    let kept = head(store, &place, NOW).await.expect("the room");
+    assert_eq!((kept.creator, kept.barred), (Some(creator), two));
+}
+
+async fn no_more_are_counted_than_may_be(store: &impl Store) {
+    let count = async |what: &str| store.count(what, 3, LATER).await.expect("an answer");
+    for expected in [true, true, true, false, false] {
+        assert_eq!(count("one thing").await, expected);
+    }
+    assert!(count("another").await);
 }
 
 async fn a_place_is_taken_once_and_messages_read_back_in_order(store: &impl Store) {
@@ -609,6 +669,8 @@ contract! {
     a_place_is_taken_once_and_messages_read_back_in_order,
     a_claim_tells_of_the_first_one_of_the_same_member_and_id,
     members_and_names_are_listed_over_all_pages,
+    who_was_removed_is_recorded_by_the_first_of_two_and_outlives_other_writes,
+    no_more_are_counted_than_may_be,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -790,6 +852,7 @@ async fn a_move_that_meets_another_transaction_is_tried_again_and_in_the_end_con
         room: Room::Lobby,
         member: MemberId::new("a"),
         name: None,
+        identity: None,
         expires: LATER,
     };
     let wire = Wire::answering(&[(400, CANCELLED), (200, "{}")]).await;
@@ -1041,13 +1104,14 @@ async fn a_message_costs_two_reads_and_two_writes_at_most() {
         SystemClock,
         OsRandomness,
         Duration::from_hours(24),
-    );
+    )
+    .with_tempo(Tempo::per_second(5));
     let ask = async |from: &str, frame: serde_json::Value| {
         let reply = chat.answer(&id(from), &frame.to_string()).await.to_json();
         serde_json::from_str::<serde_json::Value>(&reply).expect("JSON")
     };
     for connection in ["a", "b", "c"] {
-        let opened = crate::chat::arrive(&store, &SystemClock, &id(connection)).await;
+        let opened = crate::chat::arrive(&store, &SystemClock, &id(connection), None).await;
         opened.expect("opened");
     }
     let room = ask("a", json!({"type": "create", "name": "ann"})).await["room"].clone();

@@ -6,8 +6,8 @@ use super::identity::Resume;
 use super::name::NUMBER_MAX;
 use super::presence::{News, is_announced, listed, names, rev};
 use super::{
-    CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race, name_needed,
-    no_such_room,
+    CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race, name_fixed,
+    name_needed, no_such_room, removed,
 };
 use crate::ports::{
     Connection, ConnectionId, Entry, Member, MemberId, Move, Outbox, Part, Store, Touched, View,
@@ -22,10 +22,17 @@ const TRIES: u32 = 8;
 const FIRST_PAGE: usize = 50;
 
 /// What a client brings along when it comes back.
-#[derive(Default)]
 pub(super) struct Return {
     pub(super) after: Option<u64>,
     pub(super) resume: Option<String>,
+}
+
+/// Who comes in.
+struct Newcomer {
+    resume: Resume,
+    /// Whether it may have been there before.
+    returns: bool,
+    after: Option<u64>,
 }
 
 /// A move that was made.
@@ -41,10 +48,16 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         sender: &ConnectionId,
         name: &str,
     ) -> Result<ServerFrame, Failure> {
-        let name = Name::parse(name)?;
-        self.connection(sender).await?;
-        let room = Room::Coded(self.new_room().await?);
-        self.enter(sender, &room, &name, Return::default()).await
+        let name = called(&self.connection(sender).await?, name)?;
+        self.count_creation(sender).await?;
+        let resume = Resume::random(&*self.randomness)?;
+        let room = Room::Coded(self.new_room(&resume.member()).await?);
+        let newcomer = Newcomer {
+            resume,
+            returns: false,
+            after: None,
+        };
+        self.enter(sender, &room, &name, newcomer).await
     }
 
     pub(super) async fn join(
@@ -54,22 +67,38 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         name: &str,
         back: Return,
     ) -> Result<ServerFrame, Failure> {
-        let name = Name::parse(name)?;
-        self.connection(sender).await?;
+        let name = called(&self.connection(sender).await?, name)?;
         let room = Room::parse(room).ok_or_else(no_such_room)?;
-        self.keep(&room).await?;
-        self.enter(sender, &room, &name, back).await
+        if let Err(failure) = self.keep(&room).await {
+            return Err(self.after_a_wrong_code(sender, failure).await);
+        }
+        let known = back.resume.as_deref().and_then(Resume::parse);
+        let returns = known.is_some();
+        let resume = match known {
+            Some(known) => known,
+            None => Resume::random(&*self.randomness)?,
+        };
+        if returns && self.is_barred(&room, &resume.member()).await? {
+            return Err(removed().into());
+        }
+        let newcomer = Newcomer {
+            resume,
+            returns,
+            after: back.after,
+        };
+        self.enter(sender, &room, &name, newcomer).await
     }
 
     /// Makes a room with a code that no other room has.
-    async fn new_room(&self) -> Result<RoomCode, Failure> {
+    async fn new_room(&self, creator: &MemberId) -> Result<RoomCode, Failure> {
         for _ in 0..TRIES {
             let mut bytes = [0; RoomCode::RANDOM_BYTES];
             self.randomness.fill(&mut bytes)?;
             let code = RoomCode::from_random(bytes);
             let now = self.clock.now();
             let expires = now.after(self.history + CONNECTION_TTL + GRACE);
-            if self.store.create_room(&code, expires, now).await? {
+            let made = self.store.create_room(&code, creator, expires, now);
+            if made.await? {
                 return Ok(code);
             }
         }
@@ -107,26 +136,24 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         sender: &ConnectionId,
         room: &Room,
         name: &Name,
-        back: Return,
+        newcomer: Newcomer,
     ) -> Result<ServerFrame, Failure> {
-        let known = back.resume.as_deref().and_then(Resume::parse);
-        let returns = known.is_some();
-        let resume = match known {
-            Some(known) => known,
-            None => Resume::random(&*self.randomness)?,
-        };
+        let (member, returns) = (newcomer.resume.member(), newcomer.returns);
         let mut settled = Err(Failure::Overtaken);
         for _ in 0..TRIES {
             let from = self.connection(sender).await?;
-            settled = self.step(from, room, name, &resume.member(), returns).await;
+            settled = self.step(from, room, name, &member, returns).await;
             if !matches!(settled, Err(Failure::Overtaken)) {
                 break;
             }
         }
         let moved = settled?;
         let view = self.tell_of(&moved, room).await?;
-        self.joined(room, &moved.name, resume, &view, back.after)
-            .await
+        if view.bars(&member) {
+            // It was removed after it was let in.
+            return Err(self.turn_away(sender, room, member, moved.name).await);
+        }
+        self.joined(room, &moved.name, newcomer, &view).await
     }
 
     async fn step(
@@ -178,7 +205,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let news = match was {
             None => News::joined(name),
             Some(was) if was.shown() == name.shown() => {
-                let view = self.store.view(room, self.clock.now()).await?;
+                let view = self.view(room).await?;
                 if is_announced(&view) {
                     return Ok(view);
                 }
@@ -194,10 +221,12 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         &self,
         room: &Room,
         name: &Name,
-        resume: Resume,
+        newcomer: Newcomer,
         view: &View,
-        after: Option<u64>,
     ) -> Result<ServerFrame, Failure> {
+        let Newcomer { resume, after, .. } = newcomer;
+        let creator = view.head.as_ref().and_then(|head| head.creator.as_ref());
+        let creator = creator == Some(&resume.member());
         let tail = view.head.as_ref().map_or(0, |head| head.tail);
         let (part, limit) = match after {
             Some(after) => (Some(Part::After(after)), super::history::LIMIT_MAX),
@@ -216,6 +245,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             oldest: window.oldest,
             messages: Vec::new(),
             more: false,
+            creator,
         };
         let fitting = window.fit(&frame);
         if let ServerFrame::Joined { messages, more, .. } = &mut frame {
@@ -230,7 +260,10 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         connection: Connection,
         from: Option<&str>,
     ) -> Result<Connection, Failure> {
-        let wanted = Name::parse(from.ok_or_else(name_needed)?)?;
+        let wanted = match &connection.identity {
+            Some(identity) => identity.name.clone(),
+            None => Name::parse(from.ok_or_else(name_needed)?)?,
+        };
         self.keep(&Room::Lobby).await?;
         let step = Move {
             connection: &connection,
@@ -268,6 +301,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let wanted = Name::parse(name)?;
         for _ in 0..TRIES {
             let connection = self.connection(sender).await?;
+            if let Some(identity) = &connection.identity {
+                return Err(name_fixed(identity).into());
+            }
             let room = connection.room.clone();
             if connection.name.is_none() {
                 self.keep(&room).await?;
@@ -288,6 +324,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 None => News::joined(&name),
             };
             let view = self.tell(&room, &news, Some(sender)).await?;
+            if view.bars(&connection.member) {
+                return Err(self.turn_away(sender, &room, connection.member, name).await);
+            }
             return Ok(news.frame(&room, &view));
         }
         Err(lost_every_race("rename a member", TRIES).into())
@@ -318,9 +357,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         Err(lost_every_race("leave a room", TRIES).into())
     }
 
-    /// Enters a room under `wanted` or, in the lobby, under that name with a number.
+    /// Enters a room under `wanted` or under that name with a number: in the lobby, and where somebody has
+    /// signed in, who can choose no other name.
     async fn settle(&self, step: Move<'_>, wanted: &Name) -> Result<Name, Failure> {
         let room = step.room;
+        let numbers = *room == Room::Lobby || step.connection.identity.is_some();
         let mut own = own_number(step, wanted);
         let mut name = wanted.clone();
         for refusals in 0..TRIES {
@@ -334,6 +375,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 Entry::NameTaken { holder, member } => {
                     let checked = refusals > 0;
                     if checked || self.holds(room, &name, holder, member).await? {
+                        if !numbers {
+                            return Err(name_taken(wanted).into());
+                        }
                         own = own.filter(|own| own.key() != name.key());
                         name = self
                             .another_name(room, wanted, own.as_ref(), refusals)
@@ -374,7 +418,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         }
     }
 
-    /// What to do about a name that is taken: the lobby numbers, a room refuses.
+    /// What to do about a name that is taken and gets a number.
     ///
     /// Who has a number already keeps it, for else coming back would change it each time. Of the others
     /// each takes the lowest free number the first time. Whoever loses that as well is one of many, and
@@ -387,15 +431,6 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         own: Option<&Name>,
         refusals: u32,
     ) -> Result<Name, Failure> {
-        if *room != Room::Lobby {
-            return Err(Failure::Refused(Refusal::new(
-                Code::NameTaken,
-                format!(
-                    "`{}` is taken in this room; choose another name",
-                    wanted.shown()
-                ),
-            )));
-        }
         if let Some(own) = own {
             return Ok(own.clone());
         }
@@ -415,6 +450,24 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             .nth(skipped as usize)
             .ok_or_else(|| lost_every_race("find a free number", TRIES).into())
     }
+}
+
+/// What a connection is to be called: what it says, but where somebody has signed in.
+fn called(connection: &Connection, said: &str) -> Result<Name, Refusal> {
+    match &connection.identity {
+        Some(identity) => Ok(identity.name.clone()),
+        None => Name::parse(said),
+    }
+}
+
+fn name_taken(wanted: &Name) -> Refusal {
+    Refusal::new(
+        Code::NameTaken,
+        format!(
+            "`{}` is taken in this room; choose another name",
+            wanted.shown()
+        ),
+    )
 }
 
 /// The numbered form of `wanted` that whoever makes this step has in that place already.

@@ -343,7 +343,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     /// The steps of a removal. Each can be the last one that is done: what is left then is found by
     /// whoever next posts to the member, or wants its name.
-    async fn clear(&self, room: &Room, member: &Member) -> Result<Vec<(Room, News)>, PortError> {
+    pub(super) async fn clear(
+        &self,
+        room: &Room,
+        member: &Member,
+    ) -> Result<Vec<(Room, News)>, PortError> {
         let mut left = Vec::new();
         let record = self.store.drop_connection(&member.connection).await?;
         let elsewhere = record.filter(|it| it.room != *room || it.member != member.id);

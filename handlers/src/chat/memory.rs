@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::task::Poll;
 
-use super::{Errand, Name, Room, RoomCode};
+use super::{Barred, Errand, Name, Room, RoomCode};
 use crate::ports::{
-    Bookmark, Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Member, MemberId,
-    Message, Move, Outbox, Part, PortError, Randomness, Roll, Store, Timestamp, Touched,
+    Bookmark, Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, Member,
+    MemberId, Message, Move, Outbox, Part, PortError, Randomness, Roll, Store, Timestamp, Touched,
 };
 
 /// What a test calls when the rules reach a certain point.
@@ -29,6 +29,7 @@ struct State {
     names: InRooms<String, (ConnectionId, MemberId)>,
     messages: RefCell<BTreeMap<(String, u64), Message>>,
     claims: InRooms<(MemberId, String), u64>,
+    counts: RefCell<BTreeMap<String, u64>>,
     failing: Cell<bool>,
     stepping: Cell<bool>,
     takes: Cell<std::time::Duration>,
@@ -204,7 +205,12 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    async fn open(&self, id: &ConnectionId, expires: Timestamp) -> Result<(), PortError> {
+    async fn open_as(
+        &self,
+        id: &ConnectionId,
+        identity: Option<&Identity>,
+        expires: Timestamp,
+    ) -> Result<(), PortError> {
         self.called().await?;
         let member = MemberId::of_connection(id);
         self.overwrite(Connection {
@@ -212,6 +218,7 @@ impl Store for MemoryStore {
             room: Room::Lobby,
             member,
             name: None,
+            identity: identity.cloned(),
             expires,
         });
         Ok(())
@@ -257,6 +264,7 @@ impl Store for MemoryStore {
     async fn create_room(
         &self,
         code: &RoomCode,
+        creator: &MemberId,
         expires: Timestamp,
         now: Timestamp,
     ) -> Result<bool, PortError> {
@@ -265,7 +273,12 @@ impl Store for MemoryStore {
         let mut heads = self.0.heads.borrow_mut();
         let free = heads.get(&key).is_none_or(|(_, expires)| *expires <= now);
         if free {
-            heads.insert(key, (Head::default(), expires));
+            let creator = Some(creator.clone());
+            let head = Head {
+                creator,
+                ..Head::default()
+            };
+            heads.insert(key, (head, expires));
         }
         Ok(free)
     }
@@ -440,6 +453,28 @@ impl Store for MemoryStore {
         roster.clone_into(&mut head.roster);
         head.announced = now;
         Ok(true)
+    }
+
+    async fn bar(&self, room: &Room, was: &Barred, barred: &Barred) -> Result<bool, PortError> {
+        self.called().await?;
+        let mut heads = self.0.heads.borrow_mut();
+        let Some((head, _)) = heads
+            .get_mut(&room.to_string())
+            .filter(|it| it.0.barred == *was)
+        else {
+            return Ok(false);
+        };
+        head.barred = barred.clone();
+        Ok(true)
+    }
+
+    async fn count(&self, what: &str, most: u64, _: Timestamp) -> Result<bool, PortError> {
+        self.called().await?;
+        let mut counts = self.0.counts.borrow_mut();
+        let count = counts.entry(what.to_owned()).or_default();
+        let counted = *count < most;
+        *count += u64::from(counted);
+        Ok(counted)
     }
 
     async fn newest(&self, room: &Room) -> Result<u64, PortError> {

@@ -17,7 +17,8 @@ use tokio::sync::mpsc::{Sender, channel};
 use super::identity::hex;
 use super::presence::is_of;
 use super::{
-    CONNECTION_TTL, Chat, Failure, MARGIN, Name, Room, lost_every_race, not_in_room, overtaken,
+    CONNECTION_TTL, Chat, Failure, MARGIN, Name, Pace, Room, lost_every_race, not_in_room,
+    overtaken,
 };
 use crate::log;
 use crate::ports::{
@@ -51,17 +52,33 @@ struct Place {
     room: Room,
     /// The room's beginning.
     roll: Roll,
-    /// The newest message's place.
-    newest: u64,
+    /// The newest message's place, and who spoke how fast up to it.
+    newest: Newest,
     member: MemberId,
     name: Name,
+}
+
+/// Where a room's messages end.
+#[derive(Clone, Default)]
+struct Newest {
+    seq: u64,
+    pace: Pace,
+}
+
+impl Newest {
+    fn of(message: Message) -> Self {
+        Self {
+            seq: message.seq,
+            pace: message.pace,
+        }
+    }
 }
 
 /// Where a search for a message ended.
 enum Search {
     Found(Message),
-    /// It is not among those up to this one, which is the newest.
-    Absent(u64),
+    /// It is not among those up to this one, which is the newest; `None` where there are none.
+    Absent(Option<Newest>),
 }
 
 impl<S: Store, O: Outbox> Chat<S, O> {
@@ -72,12 +89,22 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     ) -> Result<ServerFrame, Failure> {
         check_text(&spoken.text)?;
         check_id(spoken.id.as_deref())?;
-        let place = self.place_of(sender, &spoken).await?;
-        let tail = place.roll.head.as_ref().map_or(0, |head| head.tail);
+        let mut place = self.place_of(sender, &spoken).await?;
+        let head = place.roll.head.as_ref();
+        if head.is_some_and(|head| head.barred.has(&place.member, None)) {
+            let Place {
+                room, member, name, ..
+            } = place;
+            return Err(self.turn_away(sender, &room, member, name).await);
+        }
+        let tail = head.map_or(0, |head| head.tail);
+        let newest = std::mem::take(&mut place.newest);
+        let newest = Newest {
+            seq: newest.seq.max(tail),
+            ..newest
+        };
         let draft = self.draft(&place, spoken)?;
-        let (message, fresh) = self
-            .commit(&place.room, draft, tail.max(place.newest))
-            .await?;
+        let (message, fresh) = self.commit(&place.room, sender, draft, newest).await?;
         let frame = ServerFrame::Message {
             room: place.room.to_string(),
             said: said(&message),
@@ -129,6 +156,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let mut all: Vec<Rc<Member>> = Vec::new();
         loop {
             let page: Vec<_> = roll.members.into_iter().map(Rc::new).collect();
+            let is_there = |it: &Rc<Member>| {
+                head.as_ref()
+                    .is_none_or(|head| !head.barred.has(&it.id, None))
+            };
+            let page: Vec<_> = page.into_iter().filter(is_there).collect();
             all.extend_from_slice(&page);
             let others = page.into_iter().filter(|it| it.connection != *sender);
             // It fails only when nobody posts any more.
@@ -191,9 +223,12 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     }
 
     /// The beginning of a room, and the place of its newest message.
-    async fn look(&self, room: &Room) -> Result<(Roll, u64), Failure> {
+    async fn look(&self, room: &Room) -> Result<(Roll, Newest), Failure> {
         let roll = self.store.roll(room, None, self.clock.now());
-        Ok(try_join(roll, self.store.newest(room)).await?)
+        let newest = self.store.page(room, Part::Before(u64::MAX), 1);
+        let (roll, newest) = try_join(roll, newest).await?;
+        let newest = newest.into_iter().next().map(Newest::of);
+        Ok((roll, newest.unwrap_or_default()))
     }
 
     fn draft(&self, place: &Place, spoken: Spoken) -> Result<Message, Failure> {
@@ -207,26 +242,31 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             from: place.name.shown().to_owned(),
             text: spoken.text,
             at: Timestamp::default(),
+            pace: Pace::default(),
             expires: Timestamp::default(),
         })
     }
 
-    /// Gives a message its place, and tells whether it has it only now. `tail` is the newest one's.
+    /// Gives a message its place, after the newest one, and tells whether it has it only now.
     async fn commit(
         &self,
         room: &Room,
+        sender: &ConnectionId,
         mut message: Message,
-        tail: u64,
+        mut newest: Newest,
     ) -> Result<(Message, bool), Failure> {
-        message.seq = tail + 1;
-        self.stamp(&mut message);
+        self.place_after(&newest, &mut message, sender)?;
         if message.id.is_some() {
             let now = self.clock.now();
-            let claimed = self.store.claim(room, &message, tail, now).await?;
+            let claimed = self.store.claim(room, &message, newest.seq, now).await?;
             if let Some(floor) = claimed {
                 match self.search(room, &message, floor).await? {
                     Search::Found(first) => return Ok((first, false)),
-                    Search::Absent(newest) => message.seq = message.seq.max(newest + 1),
+                    Search::Absent(Some(newer)) if newer.seq > newest.seq => {
+                        newest = newer;
+                        self.place_after(&newest, &mut message, sender)?;
+                    }
+                    Search::Absent(_) => {}
                 }
             }
         }
@@ -240,19 +280,37 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                     let own = first.nonce == message.nonce;
                     return Ok((first, own));
                 }
-                Search::Absent(newest) => message.seq = newest + 1,
+                Search::Absent(Some(newer)) => newest = newer,
+                // Whatever had the place has gone.
+                Search::Absent(None) => {}
             }
             self.backoff(lost).await?;
-            self.stamp(&mut message);
+            self.place_after(&newest, &mut message, sender)?;
         }
         Err(lost_every_race("find a place for a message", TRIES).into())
     }
 
     /// A message's record outlives its visible time by more than a connection's lifetime, so that it
     /// is there until everyone who can send has come in after it, and recorded that it was.
-    fn stamp(&self, message: &mut Message) {
+    fn place_after(
+        &self,
+        newest: &Newest,
+        message: &mut Message,
+        sender: &ConnectionId,
+    ) -> Result<(), Refusal> {
+        message.seq = newest.seq + 1;
         message.at = self.clock.now();
+        if let Some(tempo) = self.tempo {
+            let pace = newest.pace.after(sender, message.at, tempo);
+            message.pace = pace.map_err(|wait| {
+                Refusal::too_fast(
+                    "you speak faster than anybody can read; wait a little",
+                    wait,
+                )
+            })?;
+        }
         message.expires = message.at.after(self.history + CONNECTION_TTL + MARGIN);
+        Ok(())
     }
 
     async fn search(&self, room: &Room, message: &Message, floor: u64) -> Result<Search, Failure> {
@@ -260,18 +318,19 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             it.nonce == message.nonce
                 || (it.id.is_some() && it.id == message.id && it.member == message.member)
         };
-        let mut newest = floor;
+        let mut newest = None;
         loop {
+            let after = newest.as_ref().map_or(floor, |it: &Newest| it.seq);
             let page = self
                 .store
-                .page(room, Part::After(newest), SEARCH_PAGE)
+                .page(room, Part::After(after), SEARCH_PAGE)
                 .await?;
             let full = page.len() == SEARCH_PAGE;
             for other in page {
                 if same(&other) {
                     return Ok(Search::Found(other));
                 }
-                newest = other.seq;
+                newest = Some(Newest::of(other));
             }
             if !full {
                 return Ok(Search::Absent(newest));

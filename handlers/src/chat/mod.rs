@@ -7,21 +7,27 @@
 //! - `entry.rs`: entering rooms and settling who has which name there; `identity.rs`: being the same
 //!   member on another connection.
 //! - `message.rs`: a message's place in the order, once; `history.rs`: what was said before.
+//! - `remove.rs`: putting somebody out of a room; `bar.rs`: who was, and does not come back.
+//! - `limits.rs`: what one connection, or all of them, may do how often; `pace.rs`: how fast one speaks.
 //! - `presence.rs`: who is there, and everybody's knowing it; `fan_out.rs`: one frame to many, of which
 //!   others may carry out a part, an `errand.rs`; `tally.rs`: what came of it, in numbers.
 //! - `code.rs`, `name.rs`, `room.rs`: the values.
 
+mod bar;
 mod code;
 mod entry;
 mod errand;
 mod fan_out;
 mod history;
 mod identity;
+mod limits;
 #[cfg(test)]
 pub(crate) mod memory;
 mod message;
 mod name;
+mod pace;
 mod presence;
+mod remove;
 mod room;
 mod tally;
 #[cfg(test)]
@@ -30,15 +36,19 @@ mod tests;
 use std::cell::Cell;
 use std::time::Duration;
 
+pub use bar::Barred;
 pub use code::RoomCode;
 pub use errand::Errand;
 pub use message::{ID_CHARS_MAX, TEXT_CHARS_MAX};
 pub use name::{NAME_CHARS_MAX, Name};
+pub use pace::{Pace, Tempo};
 pub use room::Room;
 pub use tally::Tally;
 
 use crate::log;
-use crate::ports::{Clock, Connection, ConnectionId, Member, Outbox, PortError, Randomness, Store};
+use crate::ports::{
+    Clock, Connection, ConnectionId, Identity, Member, Outbox, PortError, Randomness, Store, View,
+};
 use crate::protocol::{ClientFrame, Code, Refusal, ServerFrame};
 use entry::Return;
 use message::Spoken;
@@ -64,7 +74,7 @@ const BACKOFF_AFTER: u32 = 3;
 /// frame at its longest are less than 256 KB, for which an asynchronous invocation is one request.
 pub const SHARE_MAX: usize = 1_000;
 
-/// A connection was opened.
+/// A connection was opened, by who has signed in where people do.
 ///
 /// # Errors
 /// [`PortError`] when it could not be recorded; it is to be refused then.
@@ -72,8 +82,10 @@ pub async fn arrive(
     store: &impl Store,
     clock: &dyn Clock,
     id: &ConnectionId,
+    identity: Option<&Identity>,
 ) -> Result<(), PortError> {
-    store.open(id, clock.now().after(CONNECTION_TTL)).await
+    let expires = clock.now().after(CONNECTION_TTL);
+    store.open_as(id, identity, expires).await
 }
 
 /// What answers the frames of connections, and sees them go.
@@ -88,6 +100,7 @@ pub struct Chat<S, O> {
     randomness: Box<dyn Randomness>,
     history: Duration,
     share: usize,
+    tempo: Option<Tempo>,
     tally: Cell<Tally>,
 }
 
@@ -124,6 +137,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             randomness: Box::new(randomness),
             history,
             share: usize::MAX,
+            tempo: None,
             tally: Cell::default(),
         }
     }
@@ -136,6 +150,12 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             share: members.max(1),
             ..self
         }
+    }
+
+    /// Lets each connection speak so fast and no faster. By default nobody looks.
+    #[must_use]
+    pub fn with_tempo(self, tempo: Option<Tempo>) -> Self {
+        Self { tempo, ..self }
     }
 
     /// What was posted since the last time.
@@ -224,6 +244,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                     .await
             }
             ClientFrame::Leave => self.leave(sender).await,
+            ClientFrame::Remove { name } => self.remove(sender, &name).await,
             ClientFrame::Rename { name } => self.rename(sender, &name).await,
             ClientFrame::History { part, limit } => self.history(sender, part, limit).await,
             ClientFrame::Typing => self.typing(sender).await,
@@ -234,6 +255,12 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     async fn connection(&self, id: &ConnectionId) -> Result<Connection, Failure> {
         let connection = self.store.connection(id, self.clock.now()).await?;
         Ok(connection.ok_or_else(not_connected)?)
+    }
+
+    /// A room without those who were removed.
+    async fn view(&self, room: &Room) -> Result<View, PortError> {
+        let view = self.store.view(room, self.clock.now()).await?;
+        Ok(view.without_barred())
     }
 
     /// Waits after losing a race for so many times, longer and longer, and never as long as another.
@@ -264,10 +291,27 @@ fn no_such_room() -> Refusal {
     )
 }
 
+fn removed() -> Refusal {
+    Refusal::new(
+        Code::Removed,
+        "the room's creator has removed you from this room",
+    )
+}
+
 fn not_in_room(room: &Room) -> Refusal {
     Refusal::new(
         Code::NotInRoom,
         format!("this connection is in `{room}`; `join` the other room first"),
+    )
+}
+
+fn name_fixed(identity: &Identity) -> Refusal {
+    Refusal::new(
+        Code::NameFixed,
+        format!(
+            "who signs in is called what the account is called: `{}`; change it there and sign in again",
+            identity.name.shown()
+        ),
     )
 }
 

@@ -34,15 +34,35 @@ impl Name {
             "the name has control or invisible characters"
         } else {
             let key = fold(&shown);
-            if key.len() <= KEY_BYTES_MAX {
+            // Variation selectors alone, say.
+            if key.is_empty() {
+                "the name is empty"
+            } else if key.len() > KEY_BYTES_MAX {
+                "the name is too long"
+            } else {
                 return Ok(Self { shown, key });
             }
-            "the name is too long"
         };
         Err(Refusal::new(
             Code::BadName,
             format!("{problem}; send 1 to {NAME_CHARS_MAX} visible characters"),
         ))
+    }
+
+    /// The nearest name to what somebody is called elsewhere, where other rules hold: without what cannot be
+    /// seen, and its beginning where it is too long; `None` where nothing is left.
+    #[must_use]
+    pub fn near(text: &str) -> Option<Self> {
+        let seen = |it: char| if it.is_whitespace() { ' ' } else { it };
+        let visible = text.chars().map(seen).filter(|it| !is_unseen(*it));
+        let shown: String = visible.nfc().collect();
+        let words: Vec<_> = shown.split_whitespace().collect();
+        let shown = words.join(" ");
+        let most = shown.chars().count().min(NAME_CHARS_MAX);
+        // A few characters are many in their compatibility form.
+        let lengths = (1..=most).rev();
+        let mut beginnings = lengths.map(|it| shown.chars().take(it).collect::<String>());
+        beginnings.find_map(|it| Self::parse(&it).ok())
     }
 
     /// A name that was read before and kept.
@@ -112,7 +132,7 @@ fn fold(shown: &str) -> String {
 
 /// Control characters, and those that change how a name reads without being seen: soft hyphen, zero
 /// width and filling characters, line and paragraph separators, direction marks, the byte order mark,
-/// annotation and musical controls, tags.
+/// annotation, shorthand, hieroglyphic and musical controls, what stands for an object, tags.
 fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -130,7 +150,9 @@ fn is_unseen(character: char) -> bool {
                 | '\u{3164}'
                 | '\u{FEFF}'
                 | '\u{FFA0}'
-                | '\u{FFF0}'..='\u{FFFB}'
+                | '\u{FFF0}'..='\u{FFFC}'
+                | '\u{13430}'..='\u{1343F}'
+                | '\u{1BCA0}'..='\u{1BCA3}'
                 | '\u{1D173}'..='\u{1D17A}'
                 | '\u{E0000}'..='\u{E0FFF}'
         )
@@ -181,7 +203,21 @@ mod tests {
             "a\u{202e}b",
             "\u{feff}",
             "\u{2800}",
+            "\u{fe0f}",
+            "\u{fe00}\u{fe0f}",
+            "a\u{7f}b",
+            "a\u{85}b",
+            "a\u{61c}b",
+            "a\u{200e}b",
+            "a\u{2066}b",
+            "a\u{2069}b",
+            "a\u{ad}b",
+            "a\u{fffc}b",
+            "a\u{1bca0}b",
+            "a\u{13430}b",
+            "a\u{e0041}b",
             &too_long,
+            &"x".repeat(120_000),
         ] {
             assert_eq!(
                 Name::parse(sent).expect_err(sent).code,
@@ -190,6 +226,26 @@ mod tests {
             );
         }
         assert_eq!(name(&"é".repeat(32)).shown().chars().count(), 32);
+    }
+
+    #[test]
+    fn whatever_somebody_is_called_elsewhere_the_nearest_name_is_one() {
+        for (called, nearest) in [
+            ("Ann Lee", "Ann Lee"),
+            ("  Ann\t\nLee ", "Ann Lee"),
+            ("an\u{200d}n\u{202e}", "ann"),
+            ("Zoe\u{301}", "Zo\u{e9}"),
+            ("\u{fffd}", "\u{fffd}"),
+        ] {
+            assert_eq!(Name::near(called), Some(name(nearest)), "{called:?}");
+        }
+        let long = Name::near(&"x".repeat(200)).expect("its beginning");
+        assert_eq!(long.shown(), "x".repeat(32));
+        let wide = Name::near(&"\u{fdfa}".repeat(32)).expect("its beginning");
+        assert_eq!(Name::parse(wide.shown()).as_ref(), Ok(&wide));
+        for nothing in ["", " ", "\u{200b}\u{2800}", "\u{0}"] {
+            assert_eq!(Name::near(nothing), None, "{nothing:?}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::fan_out::Effort;
 use super::identity::hex;
 use super::{Chat, Failure, Name, Room, lost_every_race, name_needed, overtaken};
 use crate::log;
-use crate::ports::{ConnectionId, Frame, Head, Member, Outbox, PortError, Store, View};
+use crate::ports::{Connection, ConnectionId, Frame, Head, Member, Outbox, PortError, Store, View};
 use crate::protocol::{MEMBERS_LISTED_MAX, PresenceEvent, ServerFrame};
 
 /// In rooms with more members changes are announced together, and who is writing is not told.
@@ -173,7 +173,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             return Ok(view);
         }
         self.mourn(gone).await;
-        self.store.view(room, self.clock.now()).await
+        self.view(room).await
     }
 
     /// As [`Chat::tell`], where nobody asked: what fails is healed by the next one to read the room.
@@ -221,7 +221,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     ) -> Result<(View, Vec<(Room, News)>), PortError> {
         for lost in 0..TRIES {
             let now = self.clock.now();
-            let mut view = self.store.view(room, now).await?;
+            let mut view = self.view(room).await?;
             let names = names(&view);
             let (count, roster) = (names.len(), roster(&names));
             let Some(head) = &mut view.head else {
@@ -257,7 +257,10 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             room: room.to_string(),
             from: name.shown().to_owned(),
         };
-        let view = self.store.view(&room, self.clock.now()).await?;
+        let view = self.view(&room).await?;
+        if view.bars(&connection.member) {
+            return Err(self.turn_away(sender, &room, connection.member, name).await);
+        }
         let speaks = |it: &&Member| it.connection == *sender;
         if !view.members.iter().any(|it| speaks(&it)) {
             return Err(overtaken());
@@ -276,14 +279,19 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     /// Tells the newest message there is, so that one who missed it and hears nothing else learns of
     /// it. In a room, not in the lobby, what was not announced is announced.
     pub(super) async fn ping(&self, sender: &ConnectionId) -> Result<ServerFrame, Failure> {
-        let room = self.connection(sender).await?.room;
+        let Connection {
+            room, member, name, ..
+        } = self.connection(sender).await?;
         let now = self.clock.now();
         let newest = self.store.newest(&room);
         let (head, newest) = if room == Room::Lobby {
             futures_util::future::try_join(self.store.head(&room, now), newest).await?
         } else {
-            let view = self.store.view(&room, now);
+            let view = self.view(&room);
             let (mut view, newest) = futures_util::future::try_join(view, newest).await?;
+            if let Some(name) = name.filter(|_| view.bars(&member)) {
+                return Err(self.turn_away(sender, &room, member, name).await);
+            }
             if !is_announced(&view) {
                 self.heal(&room).await;
                 view.head = self.store.head(&room, now).await?;

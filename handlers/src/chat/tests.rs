@@ -6,14 +6,17 @@ use serde_json::{Value, json};
 
 use super::memory::{MemoryOutbox, MemoryStore, SetClock, Stuttering};
 use super::{CONNECTION_TTL, Chat, Name, TEXT_CHARS_MAX, arrive};
-use crate::ports::{Clock, Connection, ConnectionId, MemberId};
+use crate::ports::{Clock, Connection, ConnectionId, Identity, MemberId};
 
 const HISTORY: Duration = Duration::from_hours(24);
 
 mod guarantees;
 mod interleavings;
 mod large;
+mod limits;
 mod model;
+mod remove;
+mod signed_in;
 
 /// Numbers that repeat by their seed (xorshift64*).
 struct Dice(u64);
@@ -62,7 +65,20 @@ impl World {
 
     async fn connect(&self, id: &str) -> ConnectionId {
         let id = ConnectionId::new(id);
-        arrive(&self.store, &self.clock, &id)
+        arrive(&self.store, &self.clock, &id, None)
+            .await
+            .expect("the store works");
+        id
+    }
+
+    /// Connects somebody who has signed in.
+    async fn sign_in(&self, id: &str, subject: &str, name: &str) -> ConnectionId {
+        let id = ConnectionId::new(id);
+        let identity = Identity {
+            subject: subject.to_owned(),
+            name: Name::parse(name).expect("a name"),
+        };
+        arrive(&self.store, &self.clock, &id, Some(&identity))
             .await
             .expect("the store works");
         id
@@ -392,6 +408,7 @@ async fn a_join_that_another_frame_of_the_connection_overtakes_is_carried_out_af
         room: super::Room::Lobby,
         member: MemberId::of_connection(&bob),
         name: Some(Name::parse("bob").expect("a name")),
+        identity: None,
         expires: world.clock.now().after(CONNECTION_TTL),
     };
     world
@@ -477,6 +494,7 @@ async fn two_first_frames_at_once_settle_on_one_name() {
         room: super::Room::Lobby,
         member: MemberId::of_connection(&ann),
         name: Some(Name::parse("first").expect("a name")),
+        identity: None,
         expires: world.clock.now().after(CONNECTION_TTL),
     };
     world
@@ -529,7 +547,11 @@ async fn a_failing_store_is_told_without_its_inner_error_and_nothing_is_posted()
     assert_eq!(reply["code"], "try-again");
     assert!(!reply.to_string().contains("secret"), "{reply}");
     assert_eq!(world.receivers(), Vec::<String>::new());
-    assert!(arrive(&world.store, &world.clock, &ann).await.is_err());
+    assert!(
+        arrive(&world.store, &world.clock, &ann, None)
+            .await
+            .is_err()
+    );
     world.store.fail(false);
     let reply = world
         .send(

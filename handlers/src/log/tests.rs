@@ -9,6 +9,7 @@ use crate::chat::Chat;
 use crate::chat::memory::{MemoryOutbox, MemoryStore, SetClock, Stuttering};
 use crate::event::{ActionEvent, tests::event as event_of};
 use crate::event::{NoConnection, reply, status};
+use crate::origin::AllowedOrigins;
 use crate::ports::{PortError, Store, Timestamp};
 use crate::{connect, disconnect};
 
@@ -187,6 +188,7 @@ async fn what_is_refused_rightly_is_no_error_and_what_could_not_be_done_is() {
     for (response, level, outcome) in [
         (status(200), "info", "ok"),
         (status(400), "info", "bad-event"),
+        (status(403), "info", "forbidden"),
         (status(503), "error", "refused"),
     ] {
         let line = told_of(async { Ok(response) }).await;
@@ -391,7 +393,7 @@ async fn coming_and_going_are_counted_with_the_time_between() {
     let store = MemoryStore::default();
     let (connects, lines) = journal(Function::Connect, Some("chat-dev"));
     let (clock, begun) = (SetClock::default(), event_of("CONNECT"));
-    let work = connect::handle(&store, &clock, &begun);
+    let work = connect::handle(&store, &clock, &AllowedOrigins::Any, &begun);
     connects.invocation("r-1", work).await.expect("done");
     let line = only(&lines);
     assert_eq!(
@@ -400,7 +402,7 @@ async fn coming_and_going_are_counted_with_the_time_between() {
     );
 
     store.fail(true);
-    let work = connect::handle(&store, &clock, &begun);
+    let work = connect::handle(&store, &clock, &AllowedOrigins::Any, &begun);
     connects.invocation("r-2", work).await.expect("refused");
     let line = only(&lines);
     assert_eq!(

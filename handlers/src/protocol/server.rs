@@ -1,5 +1,7 @@
 //! What the server says.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// Names listed in a frame at most, so that it fits one 32 KB frame of API Gateway.
@@ -43,10 +45,18 @@ pub enum ServerFrame {
         messages: Vec<Said>,
         /// Whether there is more: newer ones of what was missed, else older ones.
         more: bool,
+        /// Whether it made the room, and so can remove others.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        creator: bool,
     },
     /// The connection is back in the lobby.
     Left {
         /// The room it left.
+        room: String,
+    },
+    /// The room's creator has removed the receiver, whose connection is over.
+    Removed {
+        /// From where.
         room: String,
     },
     /// The list of members has changed.
@@ -137,6 +147,7 @@ impl ServerFrame {
             Self::Message { room, .. }
             | Self::Joined { room, .. }
             | Self::Left { room }
+            | Self::Removed { room }
             | Self::Presence { room, .. }
             | Self::History { room, .. }
             | Self::Typing { room, .. }
@@ -163,6 +174,9 @@ pub struct Refusal {
     /// The `id` of the `message` that was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// After how many milliseconds it can be sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
 }
 
 impl Refusal {
@@ -172,6 +186,15 @@ impl Refusal {
             code,
             message: message.into(),
             id: None,
+            wait: None,
+        }
+    }
+
+    /// A refusal of what was sent too soon.
+    pub fn too_fast(message: impl Into<String>, wait: Duration) -> Self {
+        Self {
+            wait: u64::try_from(wait.as_millis()).ok(),
+            ..Self::new(Code::TooFast, message)
         }
     }
 }
@@ -194,19 +217,29 @@ pub enum Code {
     NoSuchRoom,
     /// Somebody in the room has this name.
     NameTaken,
+    /// Names are those of the accounts that people sign in with.
+    NameFixed,
     /// A first message in the lobby says not who speaks.
     NameNeeded,
     /// The connection is not in the room that a message is for.
     NotInRoom,
     /// The server has no record of the connection.
     NotConnected,
+    /// Whoever asks may not do that.
+    NotAllowed,
+    /// Nobody in the room has this name.
+    NoSuchMember,
+    /// The room's creator has removed this member.
+    Removed,
+    /// Sooner after the last ones than may be.
+    TooFast,
     /// It did not work just now.
     TryAgain,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::BadJson,
         Self::BadType,
         Self::BadField,
@@ -214,9 +247,14 @@ impl Code {
         Self::BadName,
         Self::NoSuchRoom,
         Self::NameTaken,
+        Self::NameFixed,
         Self::NameNeeded,
         Self::NotInRoom,
         Self::NotConnected,
+        Self::NotAllowed,
+        Self::NoSuchMember,
+        Self::Removed,
+        Self::TooFast,
         Self::TryAgain,
     ];
 }

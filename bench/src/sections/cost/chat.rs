@@ -77,8 +77,11 @@ async fn consumption(context: &Context, sizes: &[u32]) -> Result<(Vec<Message>, 
         path: "chatctl synth".into(),
         source,
     })?;
+    let mut parameters = e2e::stack::parameters();
+    // The first one speaks as fast as everybody has heard it.
+    parameters.insert("MessagesPerSecond".to_owned(), "0".to_owned());
     let options = Options {
-        parameters: e2e::stack::parameters(),
+        parameters,
         stack_name: "chat-dev".to_owned(),
         ..Options::new(&template, Code::new(program))
     };
@@ -152,6 +155,7 @@ impl Dev {
         }
         let spawned = command
             .args(["dev", "--release", "--reports", "--port", "0", "--json"])
+            .args(["--messages-per-second", "0"])
             .current_dir(checkout)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

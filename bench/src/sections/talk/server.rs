@@ -94,6 +94,8 @@ impl Kit {
             Peer::Chatctl => {
                 let mut chatctl = process::program(&self.chatctl);
                 chatctl.args(["dev", "--release", "--port", "0", "--json"]);
+                // A member speaks as fast as it is answered.
+                chatctl.args(["--messages-per-second", "0"]);
                 chatctl
             }
             Peer::Offline => {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::chat::{Name, Room, RoomCode};
+use crate::chat::{Barred, Name, Pace, Room, RoomCode};
 use crate::ports::{
-    Bookmark, Connection, ConnectionId, Head, Member, MemberId, Message, Timestamp,
+    Bookmark, Connection, ConnectionId, Head, Identity, Member, MemberId, Message, Timestamp,
 };
 
 const CONNECTION: &str = "CONNECTION";
+const COUNT: &str = "COUNT";
 const NAME_PREFIX: &str = "NAME#";
 const MESSAGE_PREFIX: &str = "MSG#";
 
@@ -23,8 +24,14 @@ pub(super) const ROOM_ATTRIBUTE: &str = "room";
 pub(super) const MEMBER_ATTRIBUTE: &str = "member";
 pub(super) const CONNECTION_ATTRIBUTE: &str = "connection";
 pub(super) const NAME_ATTRIBUTE: &str = "name";
+/// Whose connection it is, and what that account is called: never written again.
+const SUBJECT_ATTRIBUTE: &str = "subject";
+const CALLED_ATTRIBUTE: &str = "called";
 pub(super) const HOLDER_ATTRIBUTE: &str = "holder";
 pub(super) const FLOOR_ATTRIBUTE: &str = "floor";
+pub(super) const CREATOR_ATTRIBUTE: &str = "creator";
+pub(super) const BARRED_ATTRIBUTE: &str = "barred";
+const PACE_ATTRIBUTE: &str = "pace";
 pub(super) const EXPIRES_ATTRIBUTE: &str = "expires";
 
 /// An item's primary key.
@@ -89,6 +96,14 @@ impl Key {
         }
     }
 
+    /// How often something was done.
+    pub(super) fn count(what: &str) -> Self {
+        Self {
+            pk: format!("{COUNT}#{what}"),
+            sk: COUNT.to_owned(),
+        }
+    }
+
     pub(super) fn into_map(self) -> HashMap<String, AttributeValue> {
         HashMap::from([
             ("pk".to_owned(), text(self.pk)),
@@ -133,6 +148,22 @@ impl Item {
         self
     }
 
+    pub(super) fn with_identity(self, identity: Option<&Identity>) -> Self {
+        match identity {
+            Some(Identity { subject, name }) => self
+                .with(SUBJECT_ATTRIBUTE, subject)
+                .with(CALLED_ATTRIBUTE, name.shown()),
+            None => self,
+        }
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        Some(Identity {
+            subject: self.text(SUBJECT_ATTRIBUTE)?,
+            name: Name::recorded(self.text(CALLED_ATTRIBUTE)?),
+        })
+    }
+
     pub(super) fn of_message(room: &Room, message: &Message) -> Self {
         let item = Self::new(Key::message(room, message.seq), message.expires)
             .with(MEMBER_ATTRIBUTE, message.member.as_str())
@@ -140,6 +171,10 @@ impl Item {
             .with("from", &message.from)
             .with("text", &message.text)
             .with_number("at", message.at.millis());
+        let item = match message.pace.to_string() {
+            pace if pace.is_empty() => item,
+            pace => item.with(PACE_ATTRIBUTE, &pace),
+        };
         match &message.id {
             Some(id) => item.with("id", id),
             None => item,
@@ -173,6 +208,7 @@ impl Item {
             room: Room::parse(&self.text(ROOM_ATTRIBUTE)?)?,
             member: MemberId::new(self.text(MEMBER_ATTRIBUTE)?),
             name: self.name(),
+            identity: self.identity(),
             expires: self.expires(),
         })
     }
@@ -197,6 +233,8 @@ impl Item {
             tail: self.number("tail").unwrap_or(0),
             roster: self.text("roster").unwrap_or_default(),
             announced: Timestamp::from_millis(self.number("announced").unwrap_or(0)),
+            creator: self.text(CREATOR_ATTRIBUTE).map(MemberId::new),
+            barred: Barred::recorded(&self.text(BARRED_ATTRIBUTE).unwrap_or_default()),
         }
     }
 
@@ -214,6 +252,7 @@ impl Item {
             from: self.text("from")?,
             text: self.text("text")?,
             at: Timestamp::from_millis(self.number("at")?),
+            pace: Pace::recorded(&self.text(PACE_ATTRIBUTE).unwrap_or_default()),
             expires: self.expires(),
         })
     }

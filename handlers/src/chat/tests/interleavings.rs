@@ -10,32 +10,32 @@ use serde_json::{Value, json};
 use super::{Dice, World};
 use crate::ports::ConnectionId;
 
-type Task = Pin<Box<dyn Future<Output = Value>>>;
+pub(super) type Task = Pin<Box<dyn Future<Output = Value>>>;
 
 /// Whether one of the tasks may end in the middle.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Crash {
+pub(super) enum Crash {
     Never,
     Once,
 }
 
 /// How many of all the orders are run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Orders {
+pub(super) enum Orders {
     All,
     /// So many, by chance, where all are too many.
     Some(usize),
 }
 
 /// How one run went: what each task came to, `None` for one that crashed.
-struct Run {
-    world: Rc<World>,
-    replies: Vec<Option<Value>>,
+pub(super) struct Run {
+    pub(super) world: Rc<World>,
+    pub(super) replies: Vec<Option<Value>>,
 }
 
 /// Runs the tasks that `begin` makes in every order of their steps, each run in a new world. Gives
 /// the number of runs.
-async fn in_orders(
+pub(super) async fn in_orders(
     orders: Orders,
     crash: Crash,
     begin: impl AsyncFn() -> (Rc<World>, Vec<Task>),
@@ -128,7 +128,7 @@ impl Run {
     }
 
     /// The list of the greatest `rev` that `observer` heard of.
-    fn list_of(&self, observer: &str, joined: &Value) -> Value {
+    pub(super) fn list_of(&self, observer: &str, joined: &Value) -> Value {
         let heard = self.world.outbox.take().into_iter();
         let heard = heard.filter(|(id, _)| id.as_str() == observer);
         let frames = heard.map(|(_, frame)| serde_json::from_str(&frame).expect("JSON"));
@@ -139,12 +139,12 @@ impl Run {
     }
 }
 
-fn sends(world: &Rc<World>, from: &ConnectionId, frame: Value) -> Task {
+pub(super) fn sends(world: &Rc<World>, from: &ConnectionId, frame: Value) -> Task {
     let (world, from) = (Rc::clone(world), from.clone());
     Box::pin(async move { world.send(&from, frame).await })
 }
 
-fn departs(world: &Rc<World>, id: &ConnectionId) -> Task {
+pub(super) fn departs(world: &Rc<World>, id: &ConnectionId) -> Task {
     let (world, id) = (Rc::clone(world), id.clone());
     Box::pin(async move {
         world.chat.depart(&id).await.expect("the store works");
@@ -153,7 +153,7 @@ fn departs(world: &Rc<World>, id: &ConnectionId) -> Task {
 }
 
 /// A world with a room of two, `a` and `b`.
-async fn room_of_two() -> (Rc<World>, String, [ConnectionId; 2]) {
+pub(super) async fn room_of_two() -> (Rc<World>, String, [ConnectionId; 2]) {
     let world = Rc::new(World::new());
     let (ann, bob) = (world.connect("a").await, world.connect("b").await);
     let room = world.create(&ann, "ann").await;
@@ -161,7 +161,7 @@ async fn room_of_two() -> (Rc<World>, String, [ConnectionId; 2]) {
     (world, room, [ann, bob])
 }
 
-fn message(room: &str, id: &str, text: &str) -> Value {
+pub(super) fn message(room: &str, id: &str, text: &str) -> Value {
     json!({"type": "message", "room": room, "id": id, "text": text})
 }
 

@@ -1,0 +1,119 @@
+//! Who was removed from a room. It stands in the room's head, so it lives as long as the room does, and
+//! whoever reads the room reads it: from the one write on with which somebody is removed nobody counts
+//! it as a member, whatever else is there of it.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::identity::hex;
+use crate::ports::MemberId;
+
+/// How many a room remembers, of members and of people together: the head is read with each message, and
+/// so many are less than one read unit of 4 KB. The first ones are forgotten beyond that.
+const BARRED_MAX: usize = 100;
+
+/// Bytes of a person's digest.
+const SUBJECT_BYTES: usize = 16;
+
+/// Who was removed from a room, and does not come back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Barred(Vec<String>);
+
+impl Barred {
+    /// Reads what was kept.
+    #[must_use]
+    pub fn recorded(text: &str) -> Self {
+        Self(text.split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// With one more: this member and, where people sign in, the person that it is.
+    #[must_use]
+    pub fn with(&self, member: &MemberId, subject: Option<&str>) -> Self {
+        let mut all = self.0.clone();
+        let subject = subject.map(of_subject);
+        for one in [Some(member.as_str().to_owned()), subject]
+            .into_iter()
+            .flatten()
+        {
+            if !all.contains(&one) {
+                all.push(one);
+            }
+        }
+        all.drain(..all.len().saturating_sub(BARRED_MAX));
+        Self(all)
+    }
+
+    /// Whether this member was removed, or this person.
+    #[must_use]
+    pub fn has(&self, member: &MemberId, subject: Option<&str>) -> bool {
+        // Almost always nobody was.
+        !self.0.is_empty() && {
+            let subject = subject.map(of_subject);
+            let is_it = |it: &String| it == member.as_str() || Some(it) == subject.as_ref();
+            self.0.iter().any(is_it)
+        }
+    }
+}
+
+impl fmt::Display for Barred {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join(" "))
+    }
+}
+
+/// A person, by the provider's word. No member's id begins like this.
+fn of_subject(subject: &str) -> String {
+    let digest = Sha256::digest(subject.as_bytes());
+    format!("person-{}", hex(&digest[..SUBJECT_BYTES]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(number: usize) -> MemberId {
+        MemberId::new(format!("{number:032x}"))
+    }
+
+    #[test]
+    fn who_was_removed_is_known_by_member_and_by_person_and_reads_back() {
+        let one = Barred::default().with(&member(1), None);
+        let both = one.with(&member(2), Some("a person"));
+        for (barred, number, subject, expected) in [
+            (&Barred::default(), 1, None, false),
+            (&one, 1, None, true),
+            (&one, 2, None, false),
+            (&one, 2, Some("a person"), false),
+            (&both, 1, None, true),
+            (&both, 2, None, true),
+            (&both, 3, Some("a person"), true),
+            (&both, 3, Some("another"), false),
+        ] {
+            assert_eq!(
+                barred.has(&member(number), subject),
+                expected,
+                "{number} {subject:?}"
+            );
+            assert_eq!(Barred::recorded(&barred.to_string()), *barred);
+        }
+        assert_eq!(both.with(&member(2), Some("a person")), both);
+        assert!(!both.to_string().contains("a person"));
+    }
+
+    #[test]
+    fn the_first_ones_are_forgotten_and_all_fit_half_a_read_unit_less() {
+        let mut barred = Barred::default();
+        for number in 0..150 {
+            barred = barred.with(&member(number), Some(&format!("person {number}")));
+        }
+        assert!(!barred.has(&member(99), Some("person 99")));
+        assert!(barred.has(&member(100), None) && barred.has(&member(0), Some("person 100")));
+        assert!(barred.has(&member(149), None));
+        assert!(
+            barred.to_string().len() < 4_096,
+            "{}",
+            barred.to_string().len()
+        );
+    }
+}

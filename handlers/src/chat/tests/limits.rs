@@ -1,0 +1,149 @@
+//! What may be done how often.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{HISTORY, World};
+use crate::chat::memory::Stuttering;
+use crate::chat::{Chat, Tempo};
+use crate::ports::ConnectionId;
+
+/// A world where each connection may say five messages a second.
+fn with_tempo() -> World {
+    let world = World::new();
+    let chat = Chat::new(
+        world.store.clone(),
+        world.outbox.clone(),
+        world.clock.clone(),
+        Stuttering::default(),
+        HISTORY,
+    );
+    World {
+        chat: chat.with_tempo(Tempo::per_second(5)),
+        ..world
+    }
+}
+
+#[tokio::test]
+async fn who_speaks_too_fast_is_told_how_long_to_wait_and_the_others_are_not_hindered() {
+    let world = with_tempo();
+    let (ann, bob) = (world.connect("a").await, world.connect("b").await);
+    let room = world.create(&ann, "ann").await;
+    world.join(&bob, &room, "bob").await;
+    for number in 1..=20 {
+        assert_eq!(world.say(&ann, "a flood").await["seq"], number);
+    }
+    world.outbox.take();
+    let frame = json!({"type": "message", "room": room, "id": "one", "text": "too much"});
+    let refused = world.send(&ann, frame.clone()).await;
+    let told = (&refused["code"], &refused["wait"], &refused["id"]);
+    assert_eq!(
+        told,
+        (&json!("too-fast"), &json!(200), &json!("one")),
+        "{refused}"
+    );
+    assert_eq!(world.receivers(), [""; 0]);
+    assert_eq!(world.say(&bob, "what is that?").await["seq"], 21);
+    world.clock.advance(Duration::from_millis(200));
+    let taken = world.send(&ann, frame.clone()).await;
+    assert_eq!(
+        (&taken["seq"], &taken["text"]),
+        (&json!(22), &json!("too much"))
+    );
+    world.clock.advance(Duration::from_secs(5));
+    assert_eq!(
+        world.send(&ann, frame).await["seq"],
+        22,
+        "and sent again it is the same one"
+    );
+}
+
+#[tokio::test]
+async fn neither_another_room_nor_another_member_on_the_same_connection_is_faster_where_it_floods()
+{
+    let world = with_tempo();
+    let ann = world.connect("a").await;
+    let lobby = |text: &str| json!({"type": "message", "from": "ann", "text": text});
+    for _ in 0..20 {
+        assert_eq!(world.send(&ann, lobby("a flood")).await["type"], "message");
+    }
+    assert_eq!(world.send(&ann, lobby("more")).await["code"], "too-fast");
+    world.join(&ann, "lobby", "anna").await;
+    assert_eq!(world.send(&ann, lobby("more")).await["code"], "too-fast");
+    world.send(&ann, json!({"type": "leave"})).await;
+    assert_eq!(world.send(&ann, lobby("more")).await["code"], "too-fast");
+}
+
+#[tokio::test]
+async fn messages_at_the_same_time_are_counted_each() {
+    let world = with_tempo();
+    let ann = world.connect("a").await;
+    let room = world.create(&ann, "ann").await;
+    let frames = (0..60).map(|number| {
+        json!({"type": "message", "room": room, "id": format!("{number}"), "text": "at once"})
+    });
+    world.store.step(true);
+    let replies = futures_util::future::join_all(frames.map(|frame| world.send(&ann, frame))).await;
+    world.store.step(false);
+    let refused = replies.iter().filter(|it| it["code"] == "too-fast").count();
+    assert_eq!((refused, world.store.messages(&room).len()), (40, 20));
+}
+
+#[tokio::test]
+async fn rooms_are_made_so_often_a_minute_by_one_connection_and_by_all() {
+    let world = World::new();
+    let create = async |id: &ConnectionId| -> Value {
+        world
+            .send(id, json!({"type": "create", "name": "ann"}))
+            .await
+    };
+    world.clock.advance(Duration::from_secs(15));
+    let ann = world.connect("a").await;
+    for _ in 0..60 {
+        assert_eq!(create(&ann).await["type"], "joined");
+    }
+    let refused = create(&ann).await;
+    assert_eq!(refused["code"], "too-fast", "{refused}");
+    let wait = refused["wait"].as_u64().expect("a number");
+    assert!((1..=60_000).contains(&wait), "{refused}");
+    assert_eq!(create(&world.connect("b").await).await["type"], "joined");
+    world.clock.advance(Duration::from_millis(wait));
+    assert_eq!(create(&ann).await["type"], "joined", "in the next minute");
+
+    let mut made = 1;
+    for number in 0..25 {
+        let id = world.connect(&format!("many {number}")).await;
+        for _ in 0..60 {
+            made += u32::from(create(&id).await["type"] == "joined");
+        }
+    }
+    assert_eq!(made, 1_200);
+    world.clock.advance(Duration::from_mins(1));
+    assert_eq!(create(&ann).await["type"], "joined");
+}
+
+#[tokio::test]
+async fn many_wrong_codes_end_a_connection_and_a_few_do_not() {
+    let world = World::new();
+    let (ann, eve) = (world.connect("a").await, world.connect("e").await);
+    let room = world.create(&ann, "ann").await;
+    let guess = async |number: usize| {
+        let code = format!("{number:010}");
+        world.join(&eve, &code, "eve").await["code"].clone()
+    };
+    for number in 0..19 {
+        assert_eq!(guess(number).await, "no-such-room");
+    }
+    // What cannot be a code is no guess.
+    assert_eq!(world.join(&eve, "?", "eve").await["code"], "no-such-room");
+    assert_eq!(world.join(&eve, &room, "eve").await["type"], "joined");
+    assert_eq!(guess(19).await, "no-such-room");
+    assert_eq!(guess(20).await, "not-connected");
+    for code in [room.as_str(), "0000000000"] {
+        assert_eq!(world.join(&eve, code, "eve").await["code"], "not-connected");
+    }
+    assert_eq!(world.store.traces_of(&eve), [""; 0]);
+    let again = world.connect("again").await;
+    assert_eq!(world.join(&again, &room, "eve").await["type"], "joined");
+}
