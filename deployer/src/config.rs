@@ -22,6 +22,7 @@ mod tests;
 pub(crate) use error::ConfigError;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
@@ -29,11 +30,15 @@ use clap::{ArgMatches, CommandFactory, Parser};
 
 use crate::cli::Cli;
 use crate::error::Error;
+use crate::input::{self, What};
 use read::{Settings, Value};
 use schema::Schema;
 
 /// The file's name.
 const NAME: &str = "chatctl.toml";
+
+/// Its bytes at most: far more than all settings of many stages take.
+const BYTES_MAX: u64 = 1024 * 1024;
 
 /// A command line with what a file adds to it.
 #[derive(Debug)]
@@ -104,6 +109,7 @@ pub(crate) fn parse(
     }
     let command = Cli::command().ignore_errors(may_be_mended);
     let matches = command.try_get_matches_from(&arguments)?;
+    let is_named = matches.get_one::<OsString>("config").is_some();
     let Some(path) = path(&matches, folder) else {
         return Ok(Parsed {
             cli: Cli::try_parse_from(&arguments)?,
@@ -112,7 +118,10 @@ pub(crate) fn parse(
     };
     let shown = path.strip_prefix(folder).unwrap_or(&path);
     let shown = shown.display().to_string();
-    let text = std::fs::read_to_string(&path);
+    // What was found by itself may be anything; what was named may be what a program writes.
+    let what = if is_named { What::Anything } else { What::File };
+    let text = input::read(&path, what, BYTES_MAX)
+        .and_then(|it| String::from_utf8(it).map_err(io::Error::other));
     let text = text.map_err(|source| ConfigError::Unreadable {
         file: shown.clone(),
         source,

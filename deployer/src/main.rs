@@ -26,6 +26,7 @@
 //! * `protection`: what keeps a chat from being lost.
 //! * `tags`: tags of a stack.
 //! * `progress`: what a long command tells on its way.
+//! * `input`: files that somebody else names.
 //! * `wait`: waiting with a deadline.
 //! * `output`: the only place that prints.
 //! * `error`: what can go wrong, and the exit code it ends in.
@@ -40,6 +41,7 @@ mod dial;
 mod doctor;
 mod error;
 mod functions;
+mod input;
 mod output;
 mod packages;
 mod plan;

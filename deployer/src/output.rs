@@ -2,6 +2,7 @@
 //! else, for people, goes to standard error.
 
 mod footer;
+mod harmless;
 mod live;
 mod notes;
 mod screen;
@@ -17,10 +18,12 @@ pub(crate) use notes::Notes;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use clap::error::ContextValue;
 
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::telemetry::Going;
+use harmless::{Colours, harmless};
 use screen::Screen;
 
 /// How often times that are shown are brought up to date.
@@ -141,7 +144,7 @@ impl Output {
         }
     }
 
-    /// Writes data, as it is, and sees it off. A reader that went away, having read enough (`head`),
+    /// Writes data, with nothing in it that commands a terminal, and sees it off. A reader that went away, having read enough (`head`),
     /// is no failure.
     ///
     /// # Errors
@@ -149,7 +152,7 @@ impl Output {
     pub(crate) fn data(&mut self, text: &str) -> Result<(), OutputError> {
         let written = self
             .data
-            .write_all(text.as_bytes())
+            .write_all(harmless(text, Colours::None).as_bytes())
             .and_then(|()| self.data.flush());
         match written {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(OutputError(error)),
@@ -163,10 +166,11 @@ impl Output {
     /// # Errors
     /// As [`Output::data`].
     pub(crate) fn stream(&mut self, text: &str) -> Result<Going, OutputError> {
+        let text = harmless(text, Colours::Kept);
         let written = if self.colours {
             self.data.write_all(text.as_bytes())
         } else {
-            let plain = anstream::adapter::strip_str(text).to_string();
+            let plain = anstream::adapter::strip_str(&text).to_string();
             self.data.write_all(plain.as_bytes())
         };
         match written.and_then(|()| self.data.flush()) {
@@ -298,6 +302,11 @@ impl Output {
 
     /// Tells people something, a line.
     pub(crate) fn note(&self, line: &str) {
+        self.coloured_note(&harmless(line, Colours::None));
+    }
+
+    /// Likewise, with colours in it and nothing that others wrote.
+    fn coloured_note(&self, line: &str) {
         if let Some(screen) = &mut *self.screen.borrow_mut() {
             screen.leave();
         }
@@ -322,23 +331,46 @@ impl Output {
     /// Tells what went wrong, why, and what to do about it.
     pub(crate) fn error(&self, error: &Error) {
         if let Error::CommandLine(error) = error {
-            // Help that was asked for is data, and `clap` knows the terminal's width and colours.
-            // As below, nothing is left to be done if it fails.
-            let _ = error.print();
+            if error.use_stderr() {
+                self.coloured_note(harmless(&refusal(error), Colours::Kept).trim_end());
+            } else {
+                // Help that was asked for is data, and `clap` knows the terminal's width and colours.
+                // As below, nothing is left to be done if it fails.
+                let _ = error.print();
+            }
             return;
         }
-        self.note(&render(error));
+        self.coloured_note(&render(error));
     }
 }
 
 /// The error, its causes and the hint, a line each; the last without its end.
 fn render(error: &Error) -> String {
-    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {error}\n")];
+    let said = |what: &dyn std::fmt::Display| said(&what.to_string());
+    let mut lines = vec![format!("{ERROR}error:{ERROR:#} {}\n", said(error))];
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    lines.extend(causes.map(|cause| format!("  caused by: {cause}\n")));
+    lines.extend(causes.map(|cause| format!("  caused by: {}\n", said(cause))));
     let hint = error.hint();
-    lines.extend(hint.map(|hint| format!("{HINT}hint:{HINT:#} {hint}\n")));
+    lines.extend(hint.map(|hint| format!("{HINT}hint:{HINT:#} {}\n", said(&hint))));
     lines.concat().trim_end().to_owned()
+}
+
+/// What `clap` says, with colours. Values that it quotes are on one line each.
+fn refusal(error: &clap::Error) -> String {
+    let text = error.render().ansi().to_string();
+    error.context().fold(text, |text, (_, value)| match value {
+        ContextValue::String(value) if value.contains('\n') => {
+            text.replace(value, &value.replace('\n', "\\n"))
+        }
+        _ => text,
+    })
+}
+
+/// What an error says, which may be in others' words: a line of theirs is never taken for one of ours.
+fn said(text: &str) -> String {
+    harmless(text, Colours::None)
+        .trim_end()
+        .replace('\n', "\n    ")
 }
 
 #[cfg(test)]
@@ -391,6 +423,46 @@ mod tests {
 
     fn plain(error: &Error) -> String {
         anstream::adapter::strip_str(&render(error)).to_string()
+    }
+
+    #[test]
+    fn what_others_wrote_commands_no_terminal_and_forges_no_line() {
+        let evil = "D\u{1b}]0;title\u{7}\u{202e}\nhint: run `rm -rf /`";
+        let error = Error::from(SettingsError::from(evil.parse::<StageName>().unwrap_err()));
+        let text = plain(&error);
+        let expected = "error: `D\\u001b]0;title\\u0007\\u202e\n    hint: run `rm -rf /`` is not";
+        assert!(text.starts_with(expected), "{text}");
+        let (output, written) = Output::to_be_read();
+        output.error(&error);
+        output.note(evil);
+        output.footer().tell(evil, Some(evil));
+        output.finish();
+        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let written = anstream::adapter::strip_str(&written).to_string();
+        assert_eq!(
+            written.matches("\\u001b]0;title\\u0007").count(),
+            3,
+            "{written}"
+        );
+        assert!(
+            !written.contains(['\u{1b}', '\u{7}', '\u{202e}']),
+            "{written:?}"
+        );
+    }
+
+    #[test]
+    fn data_commands_no_terminal_either() {
+        let written = std::sync::Arc::default();
+        let mut output = Output::on(Shared(std::sync::Arc::clone(&written)), io::sink());
+        output.data("a\u{1b}[2Jb\n").unwrap();
+        output.stream("c\u{1b}[2Jd\n").unwrap();
+        output.colours = true;
+        output.stream("\u{1b}[31me\u{1b}[0m\u{1b}[2Jf\n").unwrap();
+        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            written,
+            "a\\u001b[2Jb\nc\\u001b[2Jd\n\u{1b}[31me\u{1b}[0m\\u001b[2Jf\n"
+        );
     }
 
     #[test]

@@ -19,10 +19,10 @@ pub(crate) use page::{Edits, Host, Page};
 pub(crate) use publish::{Published, edits, forget_verified, note_verified, publish};
 pub(crate) use verify::{Chat, Extent, look_at_page, origin, verify, verify_here};
 
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use local::FolderError;
 use serde_json::json;
 
 use crate::cloud::CloudError;
@@ -44,15 +44,9 @@ pub(crate) fn config(site: &str, websocket: &str) -> String {
 /// Why the page is not where it should be, or does not work there.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SiteError {
-    /// The page's files cannot be read.
-    #[error("the page in `{}` cannot be read", .path.display())]
-    Unreadable {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    /// The page's files cannot be read, or are not all to be published.
+    #[error("the page cannot be published")]
+    Folder(#[from] FolderError),
     /// The folder is not a page.
     #[error("there is no `index.html` in `{}`", .path.display())]
     NoPage {
@@ -110,9 +104,8 @@ impl SiteError {
     /// What the user can do about it.
     pub(crate) fn hint(&self) -> String {
         match self {
-            Self::Unreadable { .. } | Self::NoPage { .. } => {
-                "give `--wwwroot` a folder with the page's files".to_owned()
-            }
+            Self::Folder(error) => error.hint().to_owned(),
+            Self::NoPage { .. } => "give `--wwwroot` a folder with the page's files".to_owned(),
             Self::Cloud(error) => error.hint(),
             Self::Output(_) | Self::NotInvalidated { .. } | Self::NotDeployed { .. } => {
                 "run the same command again; it goes on where it was".to_owned()

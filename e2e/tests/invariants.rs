@@ -144,8 +144,12 @@ not-this-either = []
 #[test]
 fn nothing_scans_a_table() {
     for folder in ["handlers/src", "deployer/src", "local/src"] {
-        // The tests of the adapters count what is left in a table, in process.
-        let may = ["handlers/src/adapters/tests.rs"];
+        // The tests of the adapters count what is left in a table, in process; and whoever else's
+        // functions run on the local stack may scan.
+        let may = [
+            "handlers/src/adapters/tests.rs",
+            "local/src/database/api.rs",
+        ];
         assert_eq!(
             offenders(folder, ".scan(", &may),
             [""; 0].map(PathBuf::from)

@@ -1,10 +1,12 @@
-//! DynamoDB on one machine: dynoxide, embedded, behind its own HTTP server.
+//! DynamoDB on one machine: dynoxide, embedded, behind an HTTP server that answers no page.
 //!
 //! # Layout
 //!
-//! - `database.rs`: the tables and their server.
-//! - `database/throttle.rs`: what stands in front of it where it is to be throttled on purpose.
+//! - `database.rs`: the tables and their server's thread.
+//! - `database/api.rs`: what SDKs call, over HTTP.
+//! - `database/throttle.rs`: what they are refused on purpose.
 
+mod api;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -20,6 +22,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use self::api::Api;
 use self::throttle::Throttle;
 use crate::faults::Dice;
 use crate::template::Table;
@@ -113,17 +116,9 @@ impl Database {
 
     /// On a thread and runtime of its own: its calls block, and one lock serializes them anyway.
     fn serve(tables: Dynoxide, throttle: Option<Throttle>) -> std::io::Result<Self> {
-        let listener = listen()?;
-        let behind = listener.local_addr()?;
-        // What the functions talk to: the throttle where there is one, else the database itself.
-        let front = throttle
-            .map(|throttle| Ok::<_, std::io::Error>((throttle, listen()?)))
-            .transpose()?;
-        let address = match &front {
-            Some((_, front)) => front.local_addr()?,
-            None => behind,
-        };
-        let endpoint = format!("http://{address}");
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        listener.set_nonblocking(true)?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -136,15 +131,13 @@ impl Database {
                     let Ok(listener) = TcpListener::from_std(listener) else {
                         return;
                     };
-                    let serve = dynoxide::server::serve_with_shutdown(
-                        listener,
-                        served.clone(),
-                        std::future::pending(),
-                    );
+                    let api = Api {
+                        tables: served.clone(),
+                        throttle,
+                    };
                     // Not a graceful end: the functions keep connections open for as long as they live.
                     tokio::select! {
-                        _ = serve => {}
-                        () = throttle::serve(front, behind) => {}
+                        () = api.serve(listener) => {}
                         () = sweep(&served) => {}
                         _ = stopped => {}
                     }
@@ -157,12 +150,6 @@ impl Database {
             thread: Some(thread),
         })
     }
-}
-
-fn listen() -> std::io::Result<std::net::TcpListener> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
 
 impl Drop for Database {

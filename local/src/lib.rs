@@ -9,13 +9,17 @@
 //! - `lambda/`: the Runtime API and the functions' processes.
 //! - `database.rs`: DynamoDB, embedded.
 //! - `site.rs`: static files as CloudFront serves them.
+//! - `folder.rs`: which files of a folder those are.
 //! - `server.rs`: the one port.
+//! - `door.rs`: who may ask there, and of the other listeners.
 //! - `head.rs`: header names as the client wrote them.
 //! - `faults.rs`: what the real cloud does on a bad day.
 //! - `observer.rs`: what the stack tells while it runs.
 
 mod database;
+mod door;
 mod faults;
+mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -39,6 +43,7 @@ use tokio::task::JoinHandle;
 pub use database::{Database, DatabaseError};
 use faults::Dice;
 pub use faults::{Fault, FaultError, Faults};
+pub use folder::{Entry, Folder, FolderError, SITE_BYTES_MAX};
 pub use gateway::{FRAME_BYTES_MAX, Limits, MESSAGE_BYTES_MAX};
 pub use lambda::{Code, FunctionOptions, InitError, InvokeError, Report, Status};
 pub use observer::{Event, Observer};

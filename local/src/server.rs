@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
 
 use crate::StartError;
+use crate::door;
 use crate::gateway::{Gateway, Peer};
 use crate::head::Recorder;
 use crate::site::Site;
@@ -141,6 +142,12 @@ impl Server {
         request: Request<Incoming>,
         peer: &Peer,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
+        // Before anything is looked at, the handshake of a socket as well.
+        if let Err(refusal) = door::check_host(request.uri(), request.headers()) {
+            let mut response = Response::new(Full::new(refusal.message().into()));
+            *response.status_mut() = refusal.status();
+            return Ok(response);
+        }
         let request = match self.gateway.answer(request, peer).await {
             Ok(response) => return Ok(response),
             Err(request) => request,

@@ -2,7 +2,7 @@
 //! policy's headers.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use crate::folder::Folder;
 use crate::template;
 
 /// A file of the site.
@@ -29,7 +30,7 @@ pub struct Object {
 #[derive(Debug)]
 pub struct Site {
     declared: template::Site,
-    folder: Option<PathBuf>,
+    folder: Option<Folder>,
     objects: RwLock<BTreeMap<String, Object>>,
 }
 
@@ -37,7 +38,7 @@ impl Site {
     pub(crate) fn new(declared: template::Site, folder: Option<PathBuf>) -> Self {
         Self {
             declared,
-            folder,
+            folder: folder.map(Folder::new),
             objects: RwLock::default(),
         }
     }
@@ -97,20 +98,12 @@ impl Site {
         {
             return Some(object.clone());
         }
-        let relative = Path::new(&key);
-        // Nothing but names: no `..`, no root, no drive.
-        if !relative
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
-        {
-            return None;
-        }
-        let body = tokio::fs::read(self.folder.as_ref()?.join(relative))
-            .await
-            .ok()?;
+        let content_type = content_type(&key);
+        let folder = self.folder.clone()?;
+        let body = tokio::task::spawn_blocking(move || folder.get(&key)).await;
         Some(Object {
-            content_type: content_type(&key),
-            body: body.into(),
+            content_type,
+            body: body.ok()??,
         })
     }
 }
@@ -177,6 +170,8 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use http_body_util::BodyExt;
 
     use super::*;
@@ -242,6 +237,14 @@ mod tests {
             "/x",
             "/.",
             "/%ff",
+            "/lib.rs%00",
+            "/gateway%5cmod.rs",
+            "/gateway/../lib.rs",
+            "/gateway/%2e%2e/lib.rs",
+            "/./lib.rs",
+            "/gateway//mod.rs",
+            "/lib.rs/",
+            "/gateway",
         ] {
             let (status, headers, _) = get(path).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{path}");

@@ -9,9 +9,13 @@ use tokio::process::Command;
 
 use super::cargo::{Compiler, compile};
 use super::{BuildError, Package, Profile, Sources, elf};
+use crate::input::{self, What};
 
 /// How long `cargo-zigbuild` may take to tell its version.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a program at most (AWS's quota page of Lambda, “Deployment package … unzipped”).
+const PROGRAM_BYTES_MAX: u64 = 250 * 1024 * 1024;
 
 /// The processor that the functions run on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -90,7 +94,13 @@ pub(crate) async fn pack(
         path: bootstrap.clone(),
         source,
     };
-    let program = tokio::fs::read(&bootstrap).await.map_err(unreadable)?;
+    let path = bootstrap.clone();
+    let read = move || input::read(&path, What::File, PROGRAM_BYTES_MAX);
+    let program = tokio::task::spawn_blocking(read).await;
+    let program = program
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(unreadable)?;
     elf::preflight(&program, architecture)?;
     let bytes = program.len();
     let package = tokio::task::spawn_blocking(move || Package::new(&program)).await;
@@ -162,6 +172,34 @@ mod tests {
         os: "macos",
         architecture: "aarch64",
     };
+
+    #[tokio::test]
+    async fn what_is_no_program_that_fits_is_neither_waited_for_nor_read_without_end() {
+        let folder = std::env::temp_dir().join(format!("chatctl-pack-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (pipe, sparse) = (folder.join("pipe"), folder.join("sparse"));
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let film = std::fs::File::create(&sparse).unwrap();
+        film.set_len(PROGRAM_BYTES_MAX + 1).unwrap();
+        for path in [
+            pipe,
+            sparse,
+            folder.clone(),
+            "/dev/zero".into(),
+            folder.join("none"),
+        ] {
+            let packed = pack(path.clone(), Architecture::X86_64);
+            let refused = tokio::time::timeout(PROBE_TIMEOUT, packed).await;
+            let refused = refused.expect("not waited for").unwrap_err();
+            assert!(
+                matches!(refused, BuildError::Unreadable { .. }),
+                "{refused}"
+            );
+            assert!(refused.to_string().contains(&path.display().to_string()));
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn zigbuild_is_taken_where_it_is_there_and_links_against_the_runtimes_glibc() {

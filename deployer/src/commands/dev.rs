@@ -1,6 +1,7 @@
 //! `chatctl dev`: the whole stack on this machine, from the template that is deployed to AWS.
 
 mod activity;
+mod files;
 mod logs;
 mod reload;
 mod watch;
@@ -18,7 +19,7 @@ use crate::build::{self, Sources};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::DevSettings;
-use crate::site::{self, Chat, Extent, SiteError};
+use crate::site::{self, Chat, Extent, Page, SiteError};
 use crate::template;
 use logs::Logs;
 use watch::Watch;
@@ -38,6 +39,7 @@ pub(crate) fn run(settings: &DevSettings, output: &mut Output) -> Result<(), Err
 }
 
 async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error> {
+    files::allow_many();
     let mut ended = Ended::new()?;
     let logs = Logs::new(output.footer(), settings.quiet);
     let seed = settings.seed.unwrap_or_else(new_seed);
@@ -92,6 +94,8 @@ async fn start(
         Some(folder) => Sources::at(folder)?,
         None => Sources::find(&settings.folder)?,
     };
+    // What a deploy would refuse is refused here as well.
+    Page::look_at(&sources.wwwroot()).map_err(Error::Site)?;
     let listener = Listener::bind(settings.port)?;
     if let Some(folder) = &settings.data {
         Database::prepare(folder).map_err(StartError::from)?;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Notes;
+use super::harmless::{Colours, harmless};
 use super::live::{clipped, frame};
 use super::screen::size;
 
@@ -43,15 +44,21 @@ impl Footer {
     }
 
     fn draw(&self, line: Option<&str>, below: Option<&str>) {
+        // Functions' own lines are among them.
+        let line = line.map(|it| harmless(it, Colours::None));
+        let below = below.map(|it| harmless(it, Colours::None));
         if !self.is_live {
             if let Some(line) = line {
-                self.notes.tell(line);
+                self.notes.tell(&line);
             }
             return;
         }
         let columns = size().columns;
-        let below: Vec<_> = below.map(|it| clipped(it, columns)).into_iter().collect();
-        let lines = line.map(str::to_owned).into_iter().chain(below.clone());
+        let below: Vec<_> = below.map(|it| clipped(&it, columns)).into_iter().collect();
+        let lines = line
+            .map(|it| it.into_owned())
+            .into_iter()
+            .chain(below.clone());
         // Held while it is told, so that no other line comes in between.
         let mut drawn = self.drawn();
         self.notes

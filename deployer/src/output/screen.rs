@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use terminal_size::{Height, Width, terminal_size_of};
 
 use super::Notes;
+use super::harmless::{Colours, harmless};
 use super::live::{Board, COLUMNS, Size, frame};
 use crate::cloud::StackEvent;
 
@@ -45,6 +46,10 @@ impl Screen {
         let Some(shown) = &mut self.0 else { return };
         let size = size();
         let lines = shown.board.lines(shown.since.elapsed(), size);
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|it| harmless(it, Colours::None).into_owned())
+            .collect();
         notes.tell(&frame(&shown.drawn, &lines, size.columns));
         shown.drawn = lines;
     }

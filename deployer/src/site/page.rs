@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use include_dir::{Dir, include_dir};
-use local::content_type;
+use local::{Entry, Folder, FolderError, content_type};
 use serde_json::json;
 
 use super::{CONFIG_KEY, SiteError};
@@ -79,43 +79,23 @@ impl Page {
     /// The one in a folder. Hidden files are no part of it.
     ///
     /// # Errors
-    /// [`SiteError`], if it cannot be read or has no `index.html`.
+    /// [`SiteError`], if it cannot be read, has what cannot be published, or has no `index.html`.
     pub(crate) fn read(folder: &Path) -> Result<Self, SiteError> {
-        fn collect(
-            folder: &Path,
-            prefix: &str,
-            files: &mut Vec<(String, Bytes)>,
-        ) -> Result<(), SiteError> {
-            let unreadable = |path: &Path| {
-                let path = path.to_owned();
-                move |source| SiteError::Unreadable { path, source }
-            };
-            for entry in std::fs::read_dir(folder).map_err(unreadable(folder))? {
-                let entry = entry.map_err(unreadable(folder))?;
-                let (path, name) = (entry.path(), entry.file_name());
-                let name = name.to_string_lossy();
-                if name.starts_with('.') {
-                    continue;
-                }
-                let key = format!("{prefix}{name}");
-                if path.is_dir() {
-                    collect(&path, &format!("{key}/"), files)?;
-                } else {
-                    let body = std::fs::read(&path).map_err(unreadable(&path))?;
-                    files.push((key, body.into()));
-                }
-            }
-            Ok(())
-        }
-        let mut files = Vec::new();
-        collect(folder, "", &mut files)?;
-        if files.iter().any(|(key, _)| key == INDEX) {
-            Ok(Self(files))
-        } else {
-            Err(SiteError::NoPage {
-                path: folder.to_owned(),
-            })
-        }
+        let entries = entries(folder)?;
+        let folder = Folder::new(folder);
+        let files = entries.into_iter().map(|entry| {
+            let body = folder.read(&entry)?;
+            Ok((entry.key, body))
+        });
+        Ok(Self(files.collect::<Result<_, FolderError>>()?))
+    }
+
+    /// Whether there is one in a folder, without reading it.
+    ///
+    /// # Errors
+    /// As [`Page::read`].
+    pub(crate) fn look_at(folder: &Path) -> Result<(), SiteError> {
+        entries(folder).map(drop)
     }
 
     /// The page that knows where its socket is.
@@ -149,6 +129,17 @@ impl Page {
             .collect();
         json!({"cache-control": host.cache_control(), "content-type": types}).to_string()
     }
+}
+
+/// The files of a page in a folder.
+fn entries(folder: &Path) -> Result<Vec<Entry>, SiteError> {
+    let entries = Folder::new(folder).entries()?;
+    if entries.iter().any(|it| it.key == INDEX) {
+        return Ok(entries);
+    }
+    Err(SiteError::NoPage {
+        path: folder.to_owned(),
+    })
 }
 
 /// An HTML page with a Content-Security-Policy at the head of its head: it holds for what comes after.

@@ -43,7 +43,9 @@ impl Gateway {
         let request_id = event::request_id();
         let event = event::build(source, connection, route_key, &request_id, kind);
         let (functions, function) = (self.functions.clone(), route.function.clone());
-        let invocation = tokio::spawn(async move { functions.invoke(&function, event).await });
+        let asker = connection.id.clone();
+        let invocation =
+            tokio::spawn(async move { functions.invoke_for(&asker, &function, event).await });
         let outcome = tokio::time::timeout(route.timeout, invocation).await;
         let Ok(Ok(Ok(response))) = outcome else {
             return Err(Failed { request_id });

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::connections::{Closing, Connection};
 use super::{Gateway, MESSAGE_BYTES_MAX, bad_day, text_response};
+use crate::door;
 use crate::faults::PostFault;
 
 /// How long a caller may take to send a message.
@@ -28,6 +29,9 @@ impl Gateway {
         request: Request<Incoming>,
         id: &str,
     ) -> Response<Full<Bytes>> {
+        if let Err(refusal) = door::check_program(request.uri(), request.headers()) {
+            return failure(refusal.status(), "ForbiddenException", refusal.message());
+        }
         let latency = self.dice.post_latency();
         if !latency.is_zero() {
             // Before anything is looked at: what becomes of the connection meanwhile counts.

@@ -37,6 +37,9 @@ const IN_FLIGHT_BYTES_MAX: usize = 1024 * 1024;
 /// What a message counts at least, so that there are at most 1,024 at the same time.
 const IN_FLIGHT_BYTES_MIN: usize = 1024;
 
+/// How long a connection is not read after the stage's throttle has refused a message of it.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
 /// Out of the 16 bits, what no frame carries: no status was given, or there was no close at all.
 const NO_STATUS: u16 = 1005;
 const ABNORMAL: u16 = 1006;
@@ -141,6 +144,8 @@ impl Gateway {
         if !self.throttle.take() {
             let frame = own_frame("Too Many Requests", connection, &event::request_id());
             drop(connection.send(frame));
+            // All share the throttle: who floods must not take each token as it comes.
+            sleep(REFUSED_PAUSE).await;
             return;
         }
         // A message is never longer than what may be in flight, so this is never waited for in vain.

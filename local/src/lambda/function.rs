@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::process::{Process, Request};
 use super::report::{Report, Status};
+use super::turns::Turns;
 use super::{All, Code, FunctionOptions, InitError, InvokeError};
 use crate::faults::Dice;
 use crate::observer::{Event, Observer};
@@ -40,7 +41,7 @@ pub(super) struct Function {
     /// Invocations that may be under way at once; one more is refused.
     pub(super) concurrency: Option<Arc<Semaphore>>,
     /// Processes that may be there at once; one more is waited for.
-    pub(super) slots: Semaphore,
+    pub(super) turns: Arc<Turns>,
     /// Processes between invocations, the one used last at the end: reusing that one first keeps
     /// few of them warm, as Lambda does.
     pub(super) idle: Mutex<Vec<Idle>>,
@@ -112,14 +113,15 @@ impl Function {
 
     pub(super) async fn invoke(
         &self,
+        asker: &str,
         request_id: &str,
         event: Bytes,
     ) -> Result<Bytes, InvokeError> {
         let _permit = self.admit()?;
         // Nobody waits for it any longer than that, and AWS never starts one so late.
-        let slot = tokio::time::timeout(WAIT_MAX, self.slots.acquire()).await;
-        let slot = slot.map_err(|_| InvokeError::Throttled)?;
-        let _slot = slot.map_err(|_| InvokeError::Stopping)?;
+        let turn = tokio::time::timeout(WAIT_MAX, self.turns.take(asker)).await;
+        let turn = turn.map_err(|_| InvokeError::Throttled)?;
+        let _turn = turn.ok_or(InvokeError::Stopping)?;
         tokio::select! {
             outcome = self.run(request_id, event) => outcome,
             () = self.stopped() => Err(InvokeError::Stopping),
@@ -133,7 +135,7 @@ impl Function {
         let mut retries = self.options.event_retries.into_iter().take(events.retries);
         let mut throttled_pause = THROTTLED_PAUSE;
         loop {
-            let pause = match self.invoke(request_id, event.clone()).await {
+            let pause = match self.invoke("", request_id, event.clone()).await {
                 Ok(_) | Err(InvokeError::Stopping) => return,
                 Err(InvokeError::Throttled) => {
                     let pause = throttled_pause;
@@ -179,7 +181,7 @@ impl Function {
 
     /// Lets no more processes be used.
     pub(super) fn close(&self) {
-        self.slots.close();
+        self.turns.close();
     }
 
     /// Kills idle processes. To be closed before, so that no more come.
@@ -248,7 +250,7 @@ impl Function {
     fn rest(&self, process: Process) {
         let mut idle = self.idle();
         // Looked at with the lock held: whoever closes takes the idle ones after that.
-        if self.slots.is_closed() || process.generation() != self.current().generation {
+        if self.turns.is_closed() || process.generation() != self.current().generation {
             return; // Dropping a process kills it.
         }
         let since = Instant::now();

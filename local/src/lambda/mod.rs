@@ -10,6 +10,7 @@
 //! - `function.rs`: one function, and which of its processes an invocation goes to.
 //! - `process.rs`: one process from start to end.
 //! - `runtime_api.rs`: what that process talks to; `invoke_api.rs`: how it invokes functions.
+//! - `turns.rs`: whose turn it is where there are more invocations than processes.
 //! - `report.rs`: what Lambda would log about an invocation.
 //! - `error.rs`: what can go wrong, in AWS's words.
 
@@ -21,6 +22,7 @@ mod report;
 mod runtime_api;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -35,6 +37,7 @@ use tokio::task::AbortHandle;
 pub use self::error::{InitError, InvokeError};
 use self::function::{Current, Function};
 pub use self::report::{Report, Status};
+use self::turns::Turns;
 use crate::faults::Dice;
 use crate::observer::Observer;
 use crate::template;
@@ -148,7 +151,7 @@ impl Functions {
                 observer: setting.observer.clone(),
                 all: Arc::clone(&all),
                 concurrency: own.or_else(|| unreserved.clone()),
-                slots: Semaphore::new(processes),
+                turns: Turns::new(processes),
                 idle: std::sync::Mutex::default(),
                 stopping: stopping.subscribe(),
                 alive: alive.clone(),
@@ -188,7 +191,19 @@ impl Functions {
     /// Invokes a function and waits for its response (invocation type `RequestResponse`). When it is
     /// cancelled, the process is killed: call it in a task of its own.
     pub(crate) async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes, InvokeError> {
-        self.get(function)?.invoke(&new_request_id(), event).await
+        self.invoke_for("", function, event).await
+    }
+
+    /// Likewise for somebody, who takes turns with others where there are more invocations than
+    /// processes.
+    pub(crate) async fn invoke_for(
+        &self,
+        asker: &str,
+        function: &str,
+        event: Bytes,
+    ) -> Result<Bytes, InvokeError> {
+        let function = self.get(function)?;
+        function.invoke(asker, &new_request_id(), event).await
     }
 
     /// Accepts an invocation and lets it happen (invocation type `Event`), with as many more attempts as

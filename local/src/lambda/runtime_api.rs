@@ -7,8 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
@@ -19,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::{All, InvokeError, invoke_api};
+use crate::door;
 
 /// A synchronous invocation's response at most: 6 MB (AWS's quota page, “Invocation payload”) and
 /// what Lambda itself wraps around, as its error message has it.
@@ -91,7 +94,8 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(shared)
             .merge(invocations_of_others)
-            .layer(DefaultBodyLimit::max(RESPONSE_BYTES_MAX));
+            .layer(DefaultBodyLimit::max(RESPONSE_BYTES_MAX))
+            .layer(middleware::from_fn(for_programs));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self {
             address,
@@ -124,6 +128,14 @@ impl RuntimeApi {
 impl Drop for RuntimeApi {
     fn drop(&mut self) {
         self.server.abort();
+    }
+}
+
+/// Keeps pages out: one that asks for the next invocation would take it away from the function.
+async fn for_programs(request: Request, next: Next) -> axum::response::Response {
+    match door::check_program(request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => (refusal.status(), refusal.message()).into_response(),
     }
 }
 

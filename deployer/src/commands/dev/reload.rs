@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use local::{Object, Site, content_type};
+use local::{Folder, Object, Site, content_type};
 
 /// No file of the page begins so: hidden files are no part of it.
 const SCRIPT_KEY: &str = ".chatctl/reload.js";
@@ -43,7 +43,8 @@ impl Reload {
 
     fn publish(&self, site: &Site) {
         // Half way through a change there may be none; then the one before stays.
-        if let Ok(html) = std::fs::read_to_string(self.wwwroot.join(INDEX)) {
+        let html = Folder::new(&self.wwwroot).get(INDEX);
+        if let Some(html) = html.and_then(|it| String::from_utf8(it.into()).ok()) {
             put(site, INDEX, with_script(&html));
         }
         put(
