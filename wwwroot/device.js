@@ -1,4 +1,4 @@
-// What the browser offers beside the page, as far as it does: storage, clipboard, sharing, notifications, files.
+// What the browser offers beside the page: storage, clipboard, sharing, notifications, files.
 
 import { canonical } from './words.js';
 
@@ -7,11 +7,11 @@ const CONFIG_MS = 15_000;
 const NAME = 'chat-name';
 const ROOM = 'chat-room';
 
-// ---- storage: the name for good, each room of this tab for a reload
+// ---- storage: the name for good, rooms for a reload
 
 const session = (code) => `${ROOM}-${canonical(code)}`;
 
-/** What was remembered of the room in the address or, without one, of the last. */
+/** What is known of the room in the address, else of the last. */
 export function recall(code) {
   const name = read('localStorage', NAME) ?? '';
   try {
@@ -22,7 +22,7 @@ export function recall(code) {
   }
 }
 
-/** A function that stores what it is given, where something changed. */
+/** A function that stores what has changed. */
 export function createMemory() {
   const last = new Map();
   let room = null;
@@ -44,10 +44,7 @@ export function createMemory() {
   };
 }
 
-/**
- * Whether the session is this page's alone. After a reload the old page is gone in a moment; a tab that was
- * duplicated has a twin that goes on, and must not take its place.
- */
+/** Whether the session is this page's alone: a duplicated tab has a twin that goes on, after a reload nobody does. */
 export function claim({ token }) {
   if (!navigator.locks || !token) return true;
   return new Promise((resolve) => {
@@ -78,7 +75,7 @@ function write(area, key, value) {
 
 // ---- telling others, being told
 
-/** Whether it worked; pages without a secure context have the old way alone. */
+/** Whether it worked. Without a secure context there is the old way alone. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -107,7 +104,6 @@ function copyBySelection(text) {
 
 export const canShare = () => typeof navigator.share === 'function';
 
-/** Who changes their mind has not failed. */
 export const share = (url) => navigator.share({ url }).catch(() => {});
 
 export const canNotify = () => typeof Notification === 'function';
@@ -128,17 +124,20 @@ export function notify(title, body) {
 
 // ---- config.json
 
-/** The server's address. An error says in words what is wrong with the file. */
-export async function loadServer(origin) {
-  let response;
-  try {
-    response = await fetch(CONFIG, { cache: 'no-cache', signal: AbortSignal.timeout(CONFIG_MS) });
-  } catch {
-    throw new Error(`${CONFIG} could not be fetched. Check your connection.`);
-  }
+/** The server's address, and how to sign in; or an error in words. */
+export async function loadConfig(origin) {
+  const response = await got(CONFIG, fetch(CONFIG, { cache: 'no-cache', signal: AbortSignal.timeout(CONFIG_MS) }));
   if (!response.ok) throw new Error(`${CONFIG} is missing here (status ${response.status}).`);
-  return serverFrom(await response.text(), origin);
+  const text = await response.text();
+  return { server: serverFrom(text, origin), signIn: JSON.parse(text).signIn };
 }
+
+export const loadSignIn = () => got('sign-in.js', import('./sign-in.js'));
+
+const got = (file, coming) =>
+  coming.catch(() => {
+    throw new Error(`${file} could not be fetched. Check your connection.`);
+  });
 
 /** Pure. A path is of the page's own origin. */
 export function serverFrom(text, origin) {
@@ -150,11 +149,8 @@ export function serverFrom(text, origin) {
     throw new Error(`${CONFIG} is not JSON.`);
   }
   const protocol = typeof server === 'string' && URL.canParse(server) && new URL(server).protocol;
-  if (protocol !== 'ws:' && protocol !== 'wss:') {
-    throw new Error(`${CONFIG} has no “server” that is a WebSocket address (wss://… or ws://…).`);
-  }
-  if (protocol === 'ws:' && origin.startsWith('https:')) {
-    throw new Error(`The “server” in ${CONFIG} is ws://…, but a page served over https needs wss://….`);
+  if (protocol !== 'wss:' && (protocol !== 'ws:' || origin.startsWith('https:'))) {
+    throw new Error(`${CONFIG} has no “server” that is a WebSocket address (wss:…, or ws:… for a page over http).`);
   }
   return server;
 }

@@ -1,4 +1,4 @@
-// Wires the page: events go into the state, the state goes to the view, its effects into the world.
+// Wires the page: events into the state, the state into the view, its effects into the world.
 
 import * as device from './device.js';
 import { createRoomView, NEAR_TOP_PX } from './room-view.js';
@@ -9,11 +9,12 @@ import { codeFrom } from './words.js';
 
 const NEAR_BOTTOM_PX = 48;
 const TICK_MIN_MS = 50;
-const TICK_MAX_MS = 60 * 60_000; // a timer's delay has an upper limit; waking once too often is harmless
-const AT_LEISURE = ['frame', 'near-top', 'scrolled']; // come in bursts, and are drawn with the next frame
+const TICK_MAX_MS = 3_600_000; // a timer's delay has a limit
+const AT_LEISURE = ['frame', 'near-top', 'scrolled']; // come in bursts
 
 let state = initial();
 let server = null;
+let account = null; // where one has to sign in
 let timer = null;
 let frameRequested = false;
 
@@ -22,7 +23,7 @@ const view = createView(document, roomView);
 const remember = device.createMemory();
 const socket = createSocket((event) => dispatch(event));
 
-/** Events run one after another, also those that an effect of an earlier one brings. */
+/** Events run one after another, those that an effect brings too. */
 const queue = [];
 let running = false;
 function dispatch(event) {
@@ -48,6 +49,7 @@ function step(event) {
 
 function render() {
   frameRequested = false;
+  account?.render(state);
   view.render(state);
 }
 
@@ -55,7 +57,7 @@ const linkTo = (address) => `${location.origin}${location.pathname}${location.se
 
 const effects = {
   send: ({ frame }) => socket.send(frame),
-  connect: () => socket.connect(server),
+  connect,
   drop: () => socket.drop(),
   address: ({ address }) => history.replaceState(null, '', linkTo(address)),
   copy: async ({ what, text }) => dispatch({ type: 'copied', what, ok: await device.copy(what === 'link' ? linkTo(text) : text) }),
@@ -65,17 +67,28 @@ const effects = {
   'load-config': configure,
 };
 
+function connect() {
+  const protocols = account?.protocols();
+  if (protocols === null) dispatch({ type: 'signed-out' });
+  else socket.connect(server, protocols);
+}
+
 async function configure() {
-  const code = codeInAddress();
-  const { name, session } = device.recall(code);
   try {
-    server = await device.loadServer(location.origin);
+    const config = await device.loadConfig(location.origin);
+    server = config.server;
+    if (config.signIn) account = await (await device.loadSignIn()).openAccount(config.signIn);
   } catch (error) {
     dispatch({ type: 'misconfigured', reason: error.message });
     return;
   }
+  if (account?.protocols() === null) {
+    dispatch({ type: 'signed-out' });
+    return;
+  }
+  const { name, session } = device.recall(codeInAddress());
   const ours = session && (await device.claim(session));
-  dispatch({ type: 'configured', name, session: ours ? session : null, code: codeInAddress(), online: navigator.onLine });
+  dispatch({ type: 'configured', name, session: ours ? { ...session, ...account?.identity } : null, code: codeInAddress(), online: navigator.onLine, ...account?.identity });
 }
 
 function codeInAddress() {
@@ -86,7 +99,7 @@ function codeInAddress() {
   }
 }
 
-/** What people do, as events; it changes nothing itself. */
+/** What people do, as events. */
 function listen() {
   document.addEventListener('click', ({ target }) => {
     const button = target.closest?.('button[data-action]');

@@ -1,4 +1,4 @@
-// Draws the room: who is here, what was said, the composer. A new message costs a new node, whatever stands above it.
+// Draws the room. A new message costs a new node, whatever stands above it.
 
 import { hasOlder, unsentCount } from './room.js';
 import { make, set, setAttribute, setText, written } from './view.js';
@@ -132,7 +132,7 @@ function createMessageList(scroller, list, dispatch) {
   const top = scroller.querySelector('[data-top]');
   const drawn = new Map(); // key -> {node, entry, before}
   let last = {};
-  let keys = []; // of the entries on the page, in order
+  let keys = [];
   let sticks = true;
 
   new ResizeObserver(() => sticks && toBottom()).observe(scroller);
@@ -147,7 +147,7 @@ function createMessageList(scroller, list, dispatch) {
     if (hasOlder(room) && !room.wantsOlder && scroller.scrollTop < NEAR_TOP_PX) dispatch({ type: 'near-top' });
   }
 
-  /** Who reads at the bottom stays there; who reads above keeps the line they read where it is. */
+  /** Who reads above keeps the line they read where it is. */
   function redraw(entries, atBottom) {
     const mark = atBottom ? null : markOf();
     place(entries);
@@ -164,7 +164,7 @@ function createMessageList(scroller, list, dispatch) {
     return null;
   }
 
-  /** Brings the nodes into order. Orders are compared as arrays; only what differs touches the DOM. */
+  /** Brings the nodes into order; only what differs touches the DOM. */
   function place(entries) {
     const wanted = entries.map(({ key }) => key);
     const kept = new Set(wanted);
@@ -186,8 +186,7 @@ function createMessageList(scroller, list, dispatch) {
     return drawn.get(entry.key).node;
   }
 
-  /** Brings what changed in an entry, or before it, onto its node. */
-  function paint(entry, before) {
+    function paint(entry, before) {
     const was = drawn.get(entry.key);
     if (was.entry === entry && was.before === before) return;
     if (entry.kind === 'message') drawMessage(was.node, entry, before);

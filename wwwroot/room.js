@@ -1,4 +1,4 @@
-// One room as its member sees it, pure: the order of what was said, what is missing, what is to be sent, who is here.
+// One room as its member sees it, pure.
 //
 // `messages` is sorted by `seq`. Everything from `base` + 1 to `tail` is there, or gone by its age; what the
 // server has beyond `tail` is missing and asked for. A notice stands half a step behind a message.
@@ -15,7 +15,7 @@ const JUMP = 1_000; // who missed more begins at the newest
 const TRIES_MAX = 5;
 const CAUGHT_UP_MS = 3_000;
 
-/** Milliseconds to wait before try number `attempt` (from 0): 1 to 2 s, doubling, at most 30 s. */
+/** Before try number `attempt` (from 0): 1 to 2 s, doubling, at most 30 s. */
 export const backoffMs = (attempt, random) => Math.round((Math.min(30_000, 2_000 * 2 ** attempt) / 2) * (1 + random));
 
 /** status: `in`; `rejoining` after a drop or a reload; `shut` when the server refused to take us back. */

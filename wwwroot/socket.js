@@ -1,17 +1,14 @@
-// The one module that touches the socket. It opens, sends, closes and reports; it decides nothing.
+// The one module that touches the socket. It decides nothing.
 
-/**
- * `report` gets `{type: 'opened'}`, `{type: 'frame', frame}` and `{type: 'closed'}`, and of the newest
- * socket only: one that was dropped is never heard of again.
- */
+/** `report` hears what happens to the newest socket alone, as events of the state. */
 export function createSocket(report) {
   let socket = null;
 
-  function connect(server) {
+  function connect(server, protocols) {
     drop();
     let mine;
     try {
-      mine = new WebSocket(server);
+      mine = new WebSocket(server, protocols);
     } catch {
       report({ type: 'closed' });
       return;

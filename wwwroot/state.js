@@ -1,15 +1,14 @@
-// The whole page as a value, pure: (state, event) -> state. No DOM, no socket, no clock, no storage.
+// The whole page as a value, pure: (state, event) -> state.
 //
 // Every event carries `now` (ms) and `random` (0 to 1). What it asks of the world stands in `effects`. At most one
-// frame awaits its answer: most do not say what they are for, so whatever `error` comes is for that one.
+// frame awaits its answer, for reasons that ARCHITECTURE.md has.
 
 import * as rooms from './room.js';
 import { addressOf, canonical, codeFrom, LOBBY, placeName, sentence } from './words.js';
 
-// API Gateway closes after 10 minutes of silence. A ping costs about $2.60 a million (two messages, an
-// invocation, three reads): an hour of silence $0.00004 in sight, half of that in the background.
+// API Gateway closes after 10 minutes of silence; what pings cost is in ARCHITECTURE.md.
 const PING_MS = { true: 4 * 60_000, false: 8 * 60_000 };
-// It ends every connection after 2 hours. Ours is renewed before that, each at a moment of its own.
+// It ends every connection after 2 hours; each is renewed before, at a moment of its own.
 const RENEW_MS = 110 * 60_000;
 const RENEW_SPREAD_MS = 8 * 60_000;
 const CONNECT_MS = 15_000;
@@ -22,13 +21,13 @@ const HEARD_MAX = 50;
 const PASSING = ['name-taken', 'try-again'];
 
 export const initial = () => ({
-  view: 'loading', // loading | broken | welcome | room
+  view: 'loading', // loading | broken | signed-out | welcome | room
   broken: null, // why there is no chat, a sentence
   online: true,
   visible: true,
   notify: 'off', // off | on | refused
   form: { name: '', code: '', invited: false, error: null },
-  link: { phase: 'idle', attempt: 0, everOpen: false }, // `connecting`, `open`, or `waiting` for the next try
+  link: { phase: 'idle', attempt: 0, everOpen: false }, // `connecting`, `open`, `waiting` for the next try, `signed-out`
   // What is asked of the server beside talking, until it answers: {kind: create | join | leave | rename, …}.
   // `ghost`: an earlier connection of ours may have had it granted, and still hold our name.
   wish: null,
@@ -83,7 +82,7 @@ const handlers = {
 
   misconfigured: (state, { reason }) => ({ ...state, view: 'broken', broken: reason }),
 
-  /** `session` is what `remembered` gave before a reload; the link's `code` goes first if they differ. */
+  /** `session`: what `remembered` gave before a reload; a link's other `code` goes first. */
   configured(state, { name, code, session, online, now }) {
     const resumes = session !== null && (code === '' || canonical(code) === canonical(session.room));
     const form = { ...state.form, name: session?.name ?? name, code, invited: code !== '' && !resumes };
@@ -170,6 +169,13 @@ const handlers = {
   },
 
   closed: (state, event) => lose(state, event),
+
+  /** One has to sign in first. The room stays, to be read and written in. */
+  'signed-out'(state, event) {
+    const next = lose(state, event);
+    return { ...next, view: state.room ? 'room' : 'signed-out', wish: null, link: { ...next.link, phase: 'signed-out' } };
+  },
+
   reconnect: (state, { now }) => connectNow(state, now),
   online: (state, { now }) =>
     connectNow({ ...state, online: true, link: woke(state.link, now) }, now, { restart: true }),
@@ -221,7 +227,7 @@ function expired(state, event) {
   const { now } = event;
   const next = state.copied && now >= state.copied.until ? { ...state, copied: null } : state;
   if (now < (next.wish?.giveUpBy ?? Infinity)) return next;
-  // A late answer would move us without anyone knowing: a fresh connection starts outside of every room.
+  // A late answer would move us unnoticed: a fresh connection starts outside of every room.
   const clean = next.awaiting?.wish ? drop(next, event) : next;
   return formError(clean, 'form', 'The server did not answer. Check your connection and try again.');
 }
@@ -331,7 +337,7 @@ function messageRefused(state, { key }, { code, text }, event) {
   return rejoining(inRoom(state, (room) => rooms.postponed(room, key, text, event)));
 }
 
-/** Going back into a room was refused: try again for a while if that can help, else say so. */
+/** Going back into a room was refused: try again if that can help, else say so. */
 function retried(state, { code, text }, { now, random }) {
   const { wish } = state;
   const tries = wish.tries + 1;
@@ -391,7 +397,7 @@ const heard = (link, now) => ({ ...link, attempt: 0, heardAt: now });
 
 const spoke = (link, now, visible) => ({ ...link, pingAt: now + PING_MS[visible] });
 
-/** The tab or the network came back: check now whether the connection still lives, and what was missed. */
+/** The tab or the network came back: does the connection still live, and what was missed? */
 const woke = (link, now) =>
   link.phase === 'open' && now - link.heardAt > STALE_MS ? { ...link, pingAt: now } : link;
 
@@ -409,6 +415,7 @@ const linkWakeAt = ({ phase, connectBy, pingAt, renewAt, retryAt, retryInS }) =>
     connecting: connectBy,
     open: Math.min(pingAt, renewAt),
     waiting: retryAt - (retryInS - 1) * 1000,
+    'signed-out': Infinity,
   })[phase];
 
 const effect = (state, wanted) => ({ ...state, effects: [...state.effects, wanted] });
@@ -441,16 +448,16 @@ function pump(state, event) {
 const connect = (state, now) =>
   effect({ ...state, link: connecting(state.link, now) }, { type: 'connect' });
 
-/** Does not wait for the next try. `restart`: does not trust one that is under way either. */
+/** Does not wait for the next try. `restart`: nor trust one that is under way. */
 function connectNow(state, now, { restart = false } = {}) {
   const { phase } = state.link;
-  if (phase === 'waiting') return connect(state, now);
+  if (phase === 'waiting' || phase === 'signed-out') return connect(state, now);
   return restart && phase === 'connecting' ? connect(effect(state, { type: 'drop' }), now) : state;
 }
 
 const drop = (state, event) => effect(lose(state, event), { type: 'drop' });
 
-/** A new connection before the old one ends by its age; nothing is wrong, so nothing is said. */
+/** A new connection before the old one ends by its age: nothing is wrong, or said. */
 const renewed = (state, event) =>
   inRoom(connect(drop(state, event), event.now), (room) => ({ ...room, lostAt: null }));
 

@@ -1,4 +1,4 @@
-// Draws the state: the line of the connection, the welcome screen, which view is shown. Idempotent.
+// Draws the state: the connection, the welcome screen, which view is shown. Idempotent.
 
 import { busyAction } from './state.js';
 import { codeFrom, connectionMood, connectionNews, connectionWords, messages, placeName } from './words.js';
@@ -38,7 +38,7 @@ export function createView(document, room) {
     set(find('[data-action="reconnect"]'), { hidden: state.link.phase !== 'waiting' });
   }
 
-  /** New messages are read out, a few in full, many as a number; what is loaded from before is not. */
+  /** New messages are read out, a few in full, many as a number. */
   function announce({ copied, room: current }) {
     const fresh = (current?.news ?? 0) - news;
     news = current?.news ?? 0;
@@ -55,15 +55,15 @@ export function createView(document, room) {
     const { invited, code, error } = form;
     const parts = ['.create', '.or', '.join'].map(find);
     const first = parts[invited ? 2 : 0];
-    // What people most likely came for stands first, for the eye and for the Tab key.
+    // What people came for stands first, for the Tab key too.
     if (first.parentElement.firstElementChild !== first) first.parentElement.append(...(invited ? parts.reverse() : parts));
     find('[data-action="create"]').classList.toggle('primary', !invited);
     find('[data-action="join"]').classList.toggle('primary', invited);
     set(find('[data-or]'), { textContent: invited ? 'or start your own' : 'or join one' });
     set(find('[data-welcome-heading]'), { textContent: invited ? 'You are invited' : 'Come in and talk' });
     const lead = invited
-      ? `Someone shared the room ${codeFrom(code)} with you. Say who you are and join.`
-      : 'Make a room and share its code. Whoever has the code can join, no account needed.';
+      ? `Someone shared the room ${codeFrom(code)} with you.`
+      : 'Make a room and share its code. Whoever has the code can join.';
     set(find('[data-welcome-lead]'), { textContent: lead });
     for (const [action, [idle, busy]] of Object.entries(LABELS)) {
       const button = find(`[data-action="${action}"]`);
@@ -81,7 +81,7 @@ export function createView(document, room) {
     errorShown = error;
   }
 
-  /** Puts the focus where the new view begins; on a touch screen without opening the keyboard. */
+  /** Focuses where the new view begins; on a touch screen without opening the keyboard. */
   function enter({ view, form }) {
     if (shown === null || view === 'loading') return;
     const field = { welcome: form.name ? fields.code : fields.name, room: find('[data-field="draft"]') }[view];
@@ -108,7 +108,7 @@ export const setAttribute = (element, name, value) => {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 };
 
-/** A text that is hidden when there is none. */
+/** Hidden when empty. */
 export const setText = (element, text) => set(element, { textContent: text, hidden: text === '' });
 
 export function make(tag, className, data = {}, ...children) {
@@ -119,7 +119,7 @@ export function make(tag, className, data = {}, ...children) {
   return node;
 }
 
-/** Pieces of a sentence: plain text, {name}s set apart from it, {text, href} as links. */
+/** A sentence's pieces: text, {name}s, {text, href} as links. */
 export const written = (pieces) =>
   pieces.map((piece) => {
     if (piece.name !== undefined) return make('bdi', '', {}, piece.name);

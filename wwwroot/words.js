@@ -1,4 +1,4 @@
-// What is written and how it is read, pure: codes, names, links, sentences.
+// What is written and how it is read, pure.
 
 export const LOBBY = 'lobby';
 export const TEXT_MAX = 4_000;
@@ -6,7 +6,7 @@ const GROUP_MS = 5 * 60_000;
 const BIG_MAX = 12; // characters; an emoji may have several
 const TONES = 6;
 
-/** Characters as the server counts them: an emoji outside the basic plane is one, not two. */
+/** Characters as the server counts them: an emoji is one, not two. */
 export function lengthOf(text) {
   let length = 0;
   for (const _ of text) length += 1;
@@ -15,13 +15,13 @@ export function lengthOf(text) {
 
 // ---- codes
 
-/** The code in what someone typed or pasted: the code itself, or a link that ends in `#room=<code>`. */
+/** The code in what someone typed or pasted, a link perhaps. */
 export const codeFrom = (text) => text.slice(text.lastIndexOf('#') + 1).replace(/^room=/, '').trim();
 
 /** What stands after the `#` of the page's address in this room. */
 export const addressOf = (code) => (code === LOBBY ? '' : `room=${code}`);
 
-/** The one way to write a code, read as leniently as the server does (Crockford's base32). */
+/** The one way to write a code, read as leniently as by the server. */
 export const canonical = (code) =>
   code.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1');
 
@@ -33,7 +33,7 @@ export const placeName = ({ code }) => (code === LOBBY ? 'Lobby' : code);
 export function piecesOf(text) {
   const pieces = [];
   let end = 0;
-  // No address goes on over what cannot be seen or turns the direction of reading.
+  // No address goes on over what cannot be seen.
   for (const { 0: found, index } of text.matchAll(/https?:\/\/[^\s<>"'`\p{Cf}]+/giu)) {
     const address = withoutTail(found);
     if (!URL.canParse(address)) continue;
@@ -43,7 +43,7 @@ export function piecesOf(text) {
   return [...pieces, text.slice(end)].filter((piece) => piece !== '');
 }
 
-/** Without what ends the sentence and not the address: marks, and brackets that were opened before it. */
+/** Without marks that end the sentence, and brackets that were opened before. */
 function withoutTail(address) {
   const rest = address.replace(/[.,:;!?…]$/, '');
   const isClosed = rest.endsWith(')') && rest.split(')').length > rest.split('(').length;
@@ -55,7 +55,7 @@ function withoutTail(address) {
 export const isBig = (text) =>
   lengthOf(text) <= BIG_MAX && /^[\p{Extended_Pictographic}\p{RI}\p{Emoji_Modifier}\u200d\ufe0f ]+$/u.test(text);
 
-/** Whether a message goes on where the one before it ended: same speaker, soon after. */
+/** Same speaker, soon after. */
 export const isGrouped = (entry, before) =>
   before?.kind === 'message' && before.from === entry.from && entry.at - before.at < GROUP_MS;
 
@@ -68,9 +68,9 @@ export function toneOf(name) {
   return `tone-${sum % TONES}`;
 }
 
-// ---- sentences. In those of several pieces, names stand as {name}.
+// ---- sentences; in pieces, names stand as {name}
 
-/** A server's message as a sentence for people: quotes for backticks, a capital, a full stop. */
+/** A server's message as a sentence for people. */
 export function sentence(message) {
   if (typeof message !== 'string' || message.trim() === '') return 'The server refused this without a reason.';
   const text = message.trim().replace(/`([^`]*)`/g, '“$1”');
@@ -111,6 +111,7 @@ export function topWords({ arrived, base, oldest, wantsOlder, messages: { length
 
 /** As one word, for styles and tests. */
 export function connectionMood({ link, online, room }) {
+  if (link.phase === 'signed-out') return link.phase;
   if (link.phase === 'waiting') return online ? 'waiting' : 'offline';
   if (link.phase !== 'open') return link.everOpen ? 'returning' : 'connecting';
   if (room?.status === 'shut') return 'shut';
@@ -122,12 +123,13 @@ export function connectionMood({ link, online, room }) {
 export const connectionWords = (state) =>
   connectionNews(state) + (state.link.phase === 'waiting' ? ` Next try in ${state.link.retryInS} s.` : '');
 
-/** The same without the countdown, for screen readers: said once for each change. */
+/** Without the countdown, for screen readers: said once for each change. */
 export function connectionNews(state) {
   const { phase, everOpen } = state.link;
   const kept = state.room ? ' What you write is kept and sent later.' : '';
   return {
     offline: `You are offline.${kept}`,
+    'signed-out': `You have to sign in again.${kept}`,
     waiting: everOpen ? `Connection lost.${kept}` : 'The server cannot be reached.',
     connecting: 'Connecting…',
     returning: phase === 'open' ? 'Catching up…' : 'Reconnecting…',

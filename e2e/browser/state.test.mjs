@@ -885,6 +885,61 @@ describe('the connection', () => {
   });
 });
 
+describe('signing in', () => {
+  test('before anybody has, the entrance says so, and nothing is tried', () => {
+    const page = new Page().do('load').do('signed-out');
+    assert.equal(page.state.view, 'signed-out');
+    page.asked();
+    assert.deepEqual(page.passes(60 * MINUTE).asked(), []);
+  });
+
+  test('when it has ended, the room stays to be read and written in, and nothing is tried', () => {
+    const page = inRoom('ann', { seq: 1, messages: said(1, 1) }).types('draft', 'half a').do('closed').passes(1_000).do('signed-out');
+    page.asked();
+    page.types('draft', 'later').do('send').types('draft', 'and mo');
+    assert.deepEqual(page.passes(10 * 60 * MINUTE).asked(), []);
+    assert.deepEqual([page.state.view, page.texts, page.statuses], ['room', ['m1', 'later'], ['sent', 'queued']]);
+    assert.equal(connectionWords(page.state), 'You have to sign in again. What you write is kept and sent later.');
+    const { session } = page.memory();
+    assert.deepEqual([session.room, session.resume, session.draft, session.unsent.length], [ROOM, SECRET, 'and mo', 1]);
+  });
+
+  test('after it, the page that comes back takes its place and sends what was kept', () => {
+    const { session } = inRoom().says('before').do('closed').do('signed-out').types('draft', 'half a').memory();
+    const page = loaded({ session }).do('opened');
+    assert.deepEqual(page.frames(), [{ type: 'join', room: ROOM, name: 'ann', resume: SECRET }]);
+    page.hears(joined());
+    assert.deepEqual(page.frames().map(({ text }) => text), ['before']);
+    assert.equal(page.state.room.draft, 'half a');
+  });
+
+  test('a connection that is renewed by its age needs it too, and what was not answered is kept', () => {
+    const page = inRoom();
+    for (let ends = page.now + 120 * MINUTE; !page.asked().some(({ type }) => type === 'connect'); ) {
+      assert.ok(page.now < ends);
+      page.passes(MINUTE);
+      if (page.inFlight?.type === 'ping') page.hears(pong());
+    }
+    page.do('signed-out').says('kept');
+    assert.deepEqual([page.state.link.phase, page.state.room.status, page.statuses], ['signed-out', 'rejoining', ['queued']]);
+  });
+
+  test('who wants into a room without it is shown the way, and the button works again afterwards', () => {
+    const page = inRoom().do('closed').do('signed-out').do('leave');
+    assert.equal(page.state.view, 'welcome');
+    page.asked();
+    assert.deepEqual(page.do('create').asked(), [{ type: 'connect' }]);
+    page.do('signed-out');
+    assert.deepEqual([page.state.view, busyAction(page.state)], ['signed-out', null]);
+  });
+
+  test('a network that returns asks for a connection, which finds out whether one has signed in', () => {
+    const page = inRoom().do('closed').do('signed-out');
+    page.asked();
+    assert.deepEqual(page.do('online').asked(), [{ type: 'connect' }]);
+  });
+});
+
 describe('a reload', () => {
   const reloaded = (page, code = '') => {
     const { name, session } = page.memory();
@@ -975,6 +1030,7 @@ describe('whatever happens', () => {
     { weight: 2, arbitrary: fc.record({ type: fc.constant('breaks'), who, told: fc.boolean(), noticed: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant('reloads'), who }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant('renames'), who }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant('expires'), who }) },
     {
       weight: 2,
       arbitrary: fc.record({
@@ -1012,6 +1068,11 @@ describe('whatever happens', () => {
       world.does(person, 'rename');
       world.does(person, 'rename-typed', { text: `${person.name}${i}` });
       world.does(person, 'take-name');
+    },
+    /** The connection is lost, and for the next one somebody has to sign in first. */
+    expires(world, person) {
+      world.breaks(person, { told: true, noticed: true });
+      world.does(person, 'signed-out');
     },
     does: (world, person, { what }) => world.does(person, what),
   };

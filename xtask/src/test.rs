@@ -36,14 +36,14 @@ pub(crate) fn all() -> Outcome {
     step("template lint", || lint_template(&tools, &chatctl))?;
     audit::templates(&tools.scanners, &tools.target, &chatctl)?;
     step("the page's rules", || {
-        run(page_tests().args(["state.test.mjs", "page.test.mjs"]))
+        run(page_tests().args(["state.test.mjs", "page.test.mjs", "sign-in-rules.test.mjs"]))
     })?;
     step("the page in the browser", || {
         let screenshots = tools.target.join("screenshots");
         make_folder(&screenshots)?;
         let mut tests = page_tests();
         tests
-            .arg("chat.test.mjs")
+            .args(["chat.test.mjs", "sign-in.test.mjs"])
             .env("CHATCTL", &chatctl)
             .env("CHROMIUM", tools.browser.path())
             .env("SCREENSHOTS", screenshots);
@@ -93,7 +93,9 @@ fn page_tests() -> Command {
     // The page's modules lie in a folder without a package.json, which Node would remark on.
     node.current_dir(checkout().join("e2e/browser"))
         .args(["--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", "--test"])
-        .args(["--test-reporter", "spec"]);
+        .args(["--test-reporter", "spec"])
+        // One file after the other: some tests measure time.
+        .arg("--test-concurrency=1");
     node
 }
 
