@@ -46,6 +46,7 @@ const VARIANTS: [Variant; 4] = [
             ),
             ("AccessLogs", "on"),
             ("AlarmEmail", "ann@example.com"),
+            ("AllowedOrigins", "https://www.example.org"),
         ],
     },
     Variant {
