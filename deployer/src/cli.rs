@@ -11,7 +11,7 @@ mod operations;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-pub(crate) use access::AccessArgs;
+pub(crate) use access::{AccessArgs, Auth};
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
@@ -324,7 +324,7 @@ pub(crate) struct DeployArgs {
         conflicts_with_all = [
             "wwwroot", "cdn", "domain", "certificate_arn", "history_days", "messages_per_second", "protect", "tag", "express",
             "role_arn", "allow_replacement", "memory", "throttle_rate", "throttle_burst", "log_retention",
-            "metrics", "dashboard", "alarms", "alarm_email", "alarm_topic", "access_logs", "allowed_origins"
+            "metrics", "dashboard", "alarms", "alarm_email", "alarm_topic", "access_logs", "allowed_origins", "auth", "issuer", "audience"
         ]
     )]
     pub(crate) hotswap: bool,

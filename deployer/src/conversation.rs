@@ -23,5 +23,5 @@ mod transcript;
 pub(crate) use check::{Check, Outcome, Verdict, not_tried, reasons, try_check, try_two_ways};
 pub(crate) use checks::pass_both_ways;
 pub(crate) use fault::Fault;
-pub(crate) use scene::{Scene, Server};
+pub(crate) use scene::{Scene, Server, refuses_strangers};
 pub(crate) use transcript::Transcript;

@@ -13,6 +13,7 @@ use crate::functions::FunctionError;
 use crate::output::OutputError;
 use crate::releases::ReleaseError;
 use crate::settings::SettingsError;
+use crate::sign_in::SignInError;
 use crate::site::SiteError;
 use crate::stack::StackError;
 use crate::telemetry::TelemetryError;
@@ -76,6 +77,9 @@ pub(crate) enum Error {
     /// There is nothing to go back to.
     #[error(transparent)]
     Release(#[from] ReleaseError),
+    /// Nobody could sign in.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
     /// A chat does not tell of itself what was asked for.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -242,6 +246,7 @@ impl Error {
             | Self::BadDeploy(_)
             | Self::Release(_)
             | Self::Telemetry(_)
+            | Self::SignIn(_)
             | Self::NoStack { .. }
             | Self::NotSwappable { .. }
             | Self::OtherArchitecture { .. }
@@ -274,6 +279,7 @@ impl Error {
             Self::BadDeploy(error) => Some(error.hint()),
             Self::Release(error) => Some(error.hint()),
             Self::Telemetry(error) => error.hint(),
+            Self::SignIn(error) => Some(error.hint()),
             Self::NotSwappable { .. } => {
                 Some("run `chatctl deploy` without `--hotswap` first".to_owned())
             }

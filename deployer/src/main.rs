@@ -50,6 +50,7 @@ mod progress;
 mod protection;
 mod releases;
 mod settings;
+mod sign_in;
 mod site;
 mod stack;
 mod tags;

@@ -221,7 +221,7 @@ const API: Grant = Grant::new(
     ],
 );
 
-static KINDS: [Kind; 21] = [
+static KINDS: [Kind; 22] = [
     Kind {
         name: "AWS::ApiGatewayV2::Api",
         grants: &[
@@ -233,6 +233,10 @@ static KINDS: [Kind; 21] = [
                 &["arn:aws:iam::*:role/aws-service-role/ops.apigateway.amazonaws.com/*"],
             ),
         ],
+    },
+    Kind {
+        name: "AWS::ApiGatewayV2::Authorizer",
+        grants: &[API],
     },
     Kind {
         name: "AWS::ApiGatewayV2::Integration",

@@ -12,7 +12,7 @@ mod operations;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use access::Access;
+pub(crate) use access::{Access, Where};
 use local::{FaultError, Faults, Limits};
 pub(crate) use operations::{Operations, log_retention};
 
@@ -26,6 +26,7 @@ use crate::cloud::aws::Account;
 use crate::plan::{Load, LoadError, Region, RegionError};
 use crate::policy::Principal;
 use crate::releases::Which;
+use crate::sign_in::SignInError;
 use crate::stack::Losses;
 use crate::tags::{self, TagsError};
 use crate::template::{
@@ -63,6 +64,25 @@ pub(crate) enum SettingsError {
     /// `--allowed-origins`.
     #[error("`{0}` is not the origin of a page")]
     AllowedOrigin(String),
+    /// `--auth oidc` without another flag.
+    #[error("with `--auth oidc`, `{0}` has to be given as well")]
+    SignIn(&'static str),
+    /// `--issuer` or `--audience` without `--auth`.
+    #[error(
+        "nobody has to sign in without `--auth oidc`, whatever `--issuer` and `--audience` say"
+    )]
+    NoAuth,
+    /// `--issuer`.
+    #[error("`{0}` is not the address of a provider that a chat could trust")]
+    Issuer(String),
+    /// `--audience`.
+    #[error("`{0}` is not a client id")]
+    Audience(String),
+    /// `--auth oidc` with `--cdn off`.
+    #[error(
+        "nobody can sign in with `--cdn off`: the page comes over HTTP, where browsers have no cryptography"
+    )]
+    SignInWithoutCdn,
     /// `--alarm-email`.
     #[error("`{0}` is not an e-mail address")]
     AlarmEmail(String),
@@ -130,6 +150,14 @@ impl SettingsError {
                  origins without a path, such as `https://www.example.org,https://example.org:8443`"
                     .to_owned()
             }
+            Self::SignIn(_) | Self::Audience(_) => "set `--issuer` to the provider's address and `--audience` to the \
+                 chat's client id there; docs/sign-in.md says how to get both"
+                .to_owned(),
+            Self::NoAuth => "give `--auth oidc` as well, or neither of them".to_owned(),
+            Self::Issuer(_) => "set `--issuer` or `CHATCTL_ISSUER` to an address that begins with `https://`, \
+                 such as `https://login.example.org`; `chatctl dev` takes `http://127.0.0.1:3000` as well"
+                .to_owned(),
+            Self::SignInWithoutCdn => "leave out `--cdn off`, or `--auth oidc`".to_owned(),
             Self::AlarmEmail(_) => {
                 "set `--alarm-email` or `CHATCTL_ALARM_EMAIL` to an address such as \
                  `me@example.org`"
@@ -242,7 +270,7 @@ impl DevSettings {
             data: args.data.clone(),
             history_days: args.history_days,
             messages_per_second: args.messages_per_second,
-            access: Access::new(&args.access)?,
+            access: Access::new(&args.access, Where::Anywhere)?,
             profile: if args.release {
                 Profile::Lambda
             } else {
@@ -338,6 +366,17 @@ impl DeploySettings {
         }
     }
 
+    /// The same, with what the provider that people sign in with says of itself.
+    ///
+    /// # Errors
+    /// [`SignInError`], if nobody could sign in there.
+    pub(crate) async fn discovered(&self) -> Result<Self, SignInError> {
+        Ok(Self {
+            access: self.access.discovered().await?,
+            ..self.clone()
+        })
+    }
+
     /// What says what is deployed, and where, if nothing else is asked for.
     fn of(cloud: &CloudArgs, source: &SourceArgs) -> Result<Self, SettingsError> {
         Ok(Self {
@@ -350,7 +389,7 @@ impl DeploySettings {
             domain: domain(source)?,
             history_days: source.history_days,
             messages_per_second: source.messages_per_second,
-            access: Access::new(&source.access)?,
+            access: Access::new(&source.access, Where::Cloud(source.cdn))?,
             protect: source.protect,
             tags: tags::all(&source.tag)?,
             operations: Operations::new(&source.operations)?,
@@ -673,7 +712,7 @@ impl SynthSettings {
         Ok(Self {
             template: template_settings(&args.stage)?,
             protect: args.protect,
-            access: Access::new(&args.access)?,
+            access: Access::new(&args.access, Where::Anywhere)?,
             format: args.format,
             policy: principal(args)?,
             access_logs_role: args.access_logs_role,
@@ -748,6 +787,9 @@ mod tests {
             protect: Protection::Off,
             access: cli::AccessArgs {
                 allowed_origins: "any".to_owned(),
+                auth: cli::Auth::None,
+                issuer: None,
+                audience: None,
             },
             deployer_policy: false,
             role_arn: None,

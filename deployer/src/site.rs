@@ -17,13 +17,13 @@ pub(crate) use domain::{Record, tell_of_domain};
 pub(crate) use edges::until_deployed;
 pub(crate) use page::{Edits, Host, Page};
 pub(crate) use publish::{Published, edits, forget_verified, note_verified, publish};
-pub(crate) use verify::{Chat, Extent, look_at_page, origin, verify, verify_here};
+pub(crate) use verify::{Chat, Extent, SignIn, look_at_page, origin, verify, verify_here};
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use local::FolderError;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cloud::CloudError;
 use crate::output::OutputError;
@@ -39,6 +39,19 @@ pub(crate) fn config(site: &str, websocket: &str) -> String {
     let path = websocket.strip_prefix(&own);
     let server = path.filter(|it| it.starts_with('/')).unwrap_or(websocket);
     json!({ "server": server }).to_string()
+}
+
+/// The same for a page where people sign in, with what it is told of that.
+pub(crate) fn config_with(site: &str, websocket: &str, sign_in: Option<&str>) -> String {
+    let config = config(site, websocket);
+    let sign_in: Option<Value> = sign_in.and_then(|it| serde_json::from_str(it).ok());
+    match (serde_json::from_str::<Value>(&config), sign_in) {
+        (Ok(mut config), Some(sign_in)) => {
+            config["signIn"] = sign_in;
+            config.to_string()
+        }
+        _ => config,
+    }
 }
 
 /// Why the page is not where it should be, or does not work there.

@@ -23,6 +23,15 @@ pub const METRICS: &str = "METRICS";
 /// `any`, or the origins of the pages whose sockets are let in, with commas in between. Set by the template,
 /// for the connect function.
 pub const ALLOWED_ORIGINS: &str = "ALLOWED_ORIGINS";
+/// `on` or `off`: whether only those are let in who have signed in. Set by the template, for the connect
+/// function, which then refuses whoever the authorizer has not vouched for, should it ever not be asked.
+pub const SIGN_IN: &str = "SIGN_IN";
+/// The provider's issuer identifier. Set by the template, for the authorizer.
+pub const ISSUER: &str = "ISSUER";
+/// The client's id at the provider. Set by the template, for the authorizer.
+pub const AUDIENCE: &str = "AUDIENCE";
+/// Where the provider's keys are. Set by the template, for the authorizer.
+pub const JWKS_URI: &str = "JWKS_URI";
 /// Members of a room that one invocation posts to; the others are handed over. Set by the template.
 pub const SHARE_MEMBERS: &str = "SHARE_MEMBERS";
 /// How many messages a second one connection may send; 0 is no limit. Set by the template.
@@ -75,11 +84,32 @@ pub enum Function {
     Disconnect,
     /// Route `$default`.
     Action,
+    /// What `$connect` is asked with first, where people sign in.
+    Authorize,
 }
 
 impl Function {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Connect, Self::Disconnect, Self::Action];
+    pub const ALL: [Self; 4] = [
+        Self::Connect,
+        Self::Disconnect,
+        Self::Action,
+        Self::Authorize,
+    ];
+
+    /// Reads which one this is.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
+        let handler = required(environment, HANDLER)?;
+        let function = Self::ALL.into_iter().find(|it| it.handler() == handler);
+        function.ok_or(ConfigError::Invalid {
+            name: HANDLER,
+            value: handler,
+            expected: "`connect`, `disconnect`, `action` or `authorize`",
+        })
+    }
 
     /// The function's `Handler` in the template.
     #[must_use]
@@ -88,6 +118,7 @@ impl Function {
             Self::Connect => "connect",
             Self::Disconnect => "disconnect",
             Self::Action => "action",
+            Self::Authorize => "authorize",
         }
     }
 
@@ -95,7 +126,14 @@ impl Function {
     #[must_use]
     pub const fn template_variables(self) -> &'static [&'static str] {
         match self {
-            Self::Connect => &[TABLE_NAME, ALLOWED_ORIGINS, STACK_NAME, STACK_ID, METRICS],
+            Self::Connect => &[
+                TABLE_NAME,
+                ALLOWED_ORIGINS,
+                SIGN_IN,
+                STACK_NAME,
+                STACK_ID,
+                METRICS,
+            ],
             Self::Disconnect => &[
                 TABLE_NAME,
                 MANAGEMENT_ENDPOINT,
@@ -114,11 +152,12 @@ impl Function {
                 STACK_ID,
                 METRICS,
             ],
+            Self::Authorize => &[ISSUER, AUDIENCE, JWKS_URI, STACK_NAME, STACK_ID, METRICS],
         }
     }
 }
 
-/// What every function needs.
+/// What every function of the chat needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which function this is.
@@ -180,6 +219,8 @@ pub struct ChatSettings {
 pub struct ConnectSettings {
     /// Which pages' sockets are let in.
     pub origins: AllowedOrigins,
+    /// Whether only those are let in who have signed in.
+    pub sign_in: bool,
 }
 
 impl ConnectSettings {
@@ -196,7 +237,38 @@ impl ConnectSettings {
                 expected: "`any`, or origins such as `https://chat.example` with commas in between",
             })?,
         };
-        Ok(Self { origins })
+        Ok(Self {
+            origins,
+            sign_in: optional(environment, SIGN_IN).is_some_and(|it| it == "on"),
+        })
+    }
+}
+
+/// What the authorizer needs.
+#[derive(Clone, Debug)]
+pub struct SignInSettings {
+    /// Whose tokens count, letter by letter.
+    pub issuer: String,
+    /// For whom they have to be.
+    pub audience: String,
+    /// Where the keys are.
+    pub jwks_uri: String,
+    /// Whose certificates are trusted.
+    pub authorities: Authorities,
+}
+
+impl SignInSettings {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the variable.
+    pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            issuer: required(environment, ISSUER)?,
+            audience: required(environment, AUDIENCE)?,
+            jwks_uri: required(environment, JWKS_URI)?,
+            authorities: Authorities::read(environment),
+        })
     }
 }
 
@@ -269,21 +341,13 @@ pub enum ConfigError {
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Settings {
-    /// Reads what every function needs.
+    /// Reads what every function of the chat needs.
     ///
     /// # Errors
     /// [`ConfigError`] names the variable.
     pub fn read(environment: Environment<'_>) -> Result<Self, ConfigError> {
-        let handler = required(environment, HANDLER)?;
-        let function = Function::ALL
-            .into_iter()
-            .find(|function| function.handler() == handler);
         Ok(Self {
-            function: function.ok_or(ConfigError::Invalid {
-                name: HANDLER,
-                value: handler,
-                expected: "`connect`, `disconnect` or `action`",
-            })?,
+            function: Function::read(environment)?,
             table_name: required(environment, TABLE_NAME)?,
             region: required(environment, REGION)?,
             credentials: Credentials {
@@ -568,8 +632,7 @@ mod tests {
     fn what_is_no_list_of_origins_is_refused_rather_than_letting_anybody_in() {
         let read = |value: Option<&'static str>| {
             ConnectSettings::read(&move |name: &str| {
-                assert_eq!(name, ALLOWED_ORIGINS);
-                value.map(str::to_owned)
+                value.filter(|_| name == ALLOWED_ORIGINS).map(str::to_owned)
             })
         };
         let origins = |value| read(value).map(|it| it.origins);

@@ -1,10 +1,11 @@
-//! The chat: what runs in the three Lambda functions, and nothing about how they get there.
+//! The chat: what runs in the Lambda functions, and nothing about how they get there.
 //!
 //! # Layout
 //!
 //! - `main.rs`: the `bootstrap` binary; `_HANDLER` picks the function.
-//! - [`connect`], [`disconnect`], [`action`]: one API Gateway event in, one response out.
+//! - [`connect`], [`disconnect`], [`action`], [`authorize`]: one API Gateway event in, one response out.
 //! - [`origin`]: which pages' sockets are let in.
+//! - [`sign_in`]: whose token is good.
 //! - [`protocol`]: the frames on the wire (`PROTOCOL.md`).
 //! - [`chat`]: the rules. They know [`ports`] and no SDK or Lambda type.
 //! - [`ports`]: what the rules need from outside: a store, an outbox, a clock, randomness.
@@ -13,6 +14,7 @@
 
 pub mod action;
 pub mod adapters;
+pub mod authorize;
 pub mod chat;
 pub mod config;
 pub mod connect;
@@ -22,3 +24,4 @@ pub mod log;
 pub mod origin;
 pub mod ports;
 pub mod protocol;
+pub mod sign_in;

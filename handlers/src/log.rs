@@ -203,6 +203,11 @@ pub fn answered(frame: &ServerFrame) {
     }
 }
 
+/// Notes that somebody is not let in, and the constant word for why.
+pub fn forbidden(why: &'static str) {
+    note(|record| record.outcome = Some(why.to_owned()));
+}
+
 /// Notes what was posted to others.
 pub fn posted(tally: Tally) {
     if tally != Tally::default() {

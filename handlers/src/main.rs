@@ -1,14 +1,18 @@
-//! The `bootstrap` of all three Lambda functions; `_HANDLER` picks the one.
+//! The `bootstrap` of all Lambda functions; `_HANDLER` picks the one.
 
-use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use handlers::adapters::{self, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
+use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use handlers::adapters::{
+    self, DynamoStore, HttpKeys, ManagementOutbox, OsRandomness, SystemClock,
+};
+use handlers::authorize::AuthorizeEvent;
 use handlers::chat::Chat;
 use handlers::config::{
-    self, ChatSettings, ConnectSettings, Function, Helper, LogSettings, Settings,
+    self, ChatSettings, ConnectSettings, Function, Helper, LogSettings, Settings, SignInSettings,
 };
 use handlers::event::ActionEvent;
 use handlers::log::{self, Journal};
-use handlers::{action, connect, disconnect};
+use handlers::sign_in::Verifier;
+use handlers::{action, authorize, connect, disconnect};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 
 type Event = LambdaEvent<ApiGatewayWebsocketProxyRequest>;
@@ -32,15 +36,20 @@ fn main() -> std::process::ExitCode {
 
 async fn serve() -> Result<(), Error> {
     let environment = |name: &str| std::env::var(name).ok();
-    let settings = Settings::read(&environment)?;
+    let function = Function::read(&environment)?;
     let logs = LogSettings::read(&environment);
-    let journal = &Journal::new(settings.function, logs, log::to_stdout);
-    match settings.function {
+    let journal = &Journal::new(function, logs, log::to_stdout);
+    if function == Function::Authorize {
+        return authorize(&environment, journal).await;
+    }
+    let settings = Settings::read(&environment)?;
+    match function {
+        Function::Authorize => Ok(()),
         Function::Connect => {
-            let ConnectSettings { origins } = &ConnectSettings::read(&environment)?;
+            let more = &ConnectSettings::read(&environment)?;
             let store = &DynamoStore::new(&adapters::aws_config(&settings, &[])?, &settings);
             let serving = run(service_fn(|event: Event| async move {
-                let work = connect::handle(store, &SystemClock, origins, &event.payload);
+                let work = connect::handle(store, &SystemClock, more, &event.payload);
                 journal.invocation(&event.context.request_id, work).await
             }));
             Box::pin(serving).await
@@ -63,6 +72,28 @@ async fn serve() -> Result<(), Error> {
             .await
         }
     }
+}
+
+/// Where people sign in: nothing of the chat is needed, and nothing of it can be reached.
+async fn authorize(
+    environment: config::Environment<'_>,
+    journal: &Journal<impl Fn(&str)>,
+) -> Result<(), Error> {
+    let settings = SignInSettings::read(environment)?;
+    let keys = HttpKeys::new(&settings.authorities, settings.jwks_uri)?;
+    let verifier = &Verifier::new(settings.issuer, settings.audience, keys, SystemClock);
+    let serving = run(service_fn(
+        |event: LambdaEvent<AuthorizeEvent>| async move {
+            let mut answer = None;
+            let work = async {
+                answer = Some(authorize::handle(verifier, &event.payload).await?);
+                Ok(ApiGatewayProxyResponse::default())
+            };
+            let told = journal.invocation(&event.context.request_id, work).await;
+            told.map(|_| answer)
+        },
+    ));
+    Box::pin(serving).await
 }
 
 fn chat(

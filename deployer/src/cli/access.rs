@@ -1,6 +1,16 @@
 //! Who is let in, as flags. Each is a parameter of the template.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+/// How people sign in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Auth {
+    /// Nobody has to
+    #[default]
+    None,
+    /// At an OpenID Connect provider
+    Oidc,
+}
 
 /// Who is let in.
 #[derive(Debug, Clone, Args)]
@@ -16,4 +26,22 @@ pub(crate) struct AccessArgs {
         value_name = "ORIGINS"
     )]
     pub(crate) allowed_origins: String,
+
+    /// Whether people have to sign in, and how: with oidc, at an OpenID Connect provider
+    #[arg(
+        long,
+        env = "CHATCTL_AUTH",
+        value_enum,
+        default_value_t,
+        value_name = "HOW"
+    )]
+    pub(crate) auth: Auth,
+
+    /// The provider that people sign in with, such as `https://login.example.org`
+    #[arg(long, env = "CHATCTL_ISSUER", value_name = "URL")]
+    pub(crate) issuer: Option<String>,
+
+    /// The chat's client id at the provider
+    #[arg(long, env = "CHATCTL_AUDIENCE", value_name = "ID")]
+    pub(crate) audience: Option<String>,
 }

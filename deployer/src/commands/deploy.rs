@@ -29,6 +29,9 @@ pub(super) const FUNCTIONS: [&str; 3] = [
     "ActionFunctionName",
 ];
 
+/// And of the one that is there where people sign in.
+pub(super) const AUTHORIZER: &str = "AuthorizeFunctionName";
+
 /// Deploys a chat. Whatever state an earlier try has left, this goes on from there.
 ///
 /// # Errors
@@ -56,6 +59,7 @@ async fn deploy(
     let stage = &settings.template.stage;
     let name = stage.stack_name();
     output.step(&format!("deploying `{name}` to {region}"))?;
+    let settings = &settings.discovered().await?;
     let page = page(settings)?;
     let (mut found, package) = while_building(look(cloud, &name), settings, output).await?;
     if settings.bootstrap.is_none() {
@@ -248,7 +252,9 @@ async fn put_functions_right(
 
 pub(super) fn function_names(stage: &StageName, stack: &StackView) -> Result<Vec<String>, Error> {
     let names = FUNCTIONS.into_iter();
-    names.map(|it| required(stage, stack, it)).collect()
+    let names = names.map(|it| required(stage, stack, it));
+    let authorizer = stack.output(AUTHORIZER).map(|it| Ok(it.to_owned()));
+    names.chain(authorizer).collect()
 }
 
 pub(super) fn listed(names: &[String]) -> String {
@@ -331,7 +337,7 @@ pub(super) async fn publish(
 ) -> Result<Published, Error> {
     let bucket = required(stage, stack, "SiteBucketName")?;
     let host = host(stage, stack)?;
-    let page = page.with_config(site::config(&urls.site, &urls.websocket));
+    let page = page.with_config(urls.config());
     Ok(site::publish(cloud, &bucket, &host, page, output).await?)
 }
 

@@ -18,8 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::build::{self, Sources};
 use crate::error::Error;
 use crate::output::Output;
-use crate::settings::DevSettings;
-use crate::site::{self, Chat, Extent, Page, SiteError};
+use crate::settings::{Access, DevSettings};
+use crate::site::{self, Chat, Extent, Page, SignIn, SiteError};
 use crate::template;
 use logs::Logs;
 use watch::Watch;
@@ -89,6 +89,7 @@ async fn start(
     logs: &Arc<Logs>,
     output: &Output,
 ) -> Result<(Stack, Option<Watch>), Error> {
+    let access = &settings.access.discovered().await?;
     let document = template::synthesize(&settings.template)?;
     let sources = match &settings.checkout {
         Some(folder) => Sources::at(folder)?,
@@ -114,6 +115,7 @@ async fn start(
     }
     let stack = local(
         settings,
+        access,
         &sources,
         Options {
             seed,
@@ -137,6 +139,7 @@ async fn start(
 
 async fn local(
     settings: &DevSettings,
+    access: &Access,
     sources: &Sources,
     options: Options<'_>,
 ) -> Result<Stack, StartError> {
@@ -153,7 +156,7 @@ async fn local(
     let options = Options {
         parameters: parameters
             .into_iter()
-            .chain(settings.access.parameters())
+            .chain(access.parameters())
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         stack_name: settings.template.stage.stack_name(),
@@ -180,10 +183,15 @@ fn urls(stack: &Stack) -> (String, String) {
     )
 }
 
+/// What the page is told of signing in, where people do.
+fn sign_in(stack: &Stack) -> Option<&str> {
+    stack.template().outputs.get("SignIn").map(String::as_str)
+}
+
 fn publish(stack: &Stack) {
     if let Some(site) = stack.site() {
         let (page, websocket) = urls(stack);
-        let body = site::config(&page, &websocket).into();
+        let body = site::config_with(&page, &websocket, sign_in(stack)).into();
         let content_type = content_type(site::CONFIG_KEY);
         site.put(site::CONFIG_KEY, Object { content_type, body });
     }
@@ -198,7 +206,11 @@ async fn verify(settings: &DevSettings, stack: &Stack) -> Result<(), SiteError> 
         Extent::Page
     };
     let (site, websocket) = urls(stack);
-    site::verify_here(Chat::at(&site, &websocket), extent).await
+    let chat = Chat {
+        sign_in: sign_in(stack).map_or(SignIn::Nobody, SignIn::Everybody),
+        ..Chat::at(&site, &websocket)
+    };
+    site::verify_here(chat, extent).await
 }
 
 fn announce(settings: &DevSettings, stack: &Stack, output: &mut Output) -> Result<(), Error> {

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::deploy::{FUNCTIONS, code, function_names, host, look, page, wanted, while_building};
+use super::deploy::{
+    AUTHORIZER, FUNCTIONS, code, function_names, host, look, page, wanted, while_building,
+};
 use super::until_interrupted;
 use super::urls::Urls;
 use crate::cloud::aws::Aws;
@@ -126,8 +128,9 @@ async fn swapped(
     };
     let outdated = functions::outdated(cloud, &names, code).await?;
     let outputs = stack.outputs.iter();
-    let outputs = outputs
-        .filter(|(output, value)| FUNCTIONS.contains(&output.as_str()) && outdated.contains(value));
+    let outputs = outputs.filter(|(output, value)| {
+        (FUNCTIONS.contains(&output.as_str()) || output == AUTHORIZER) && outdated.contains(value)
+    });
     let changes = outputs.map(|(output, _)| Change {
         action: Action::Modify,
         resource: output.trim_end_matches("Name").to_owned(),
@@ -150,7 +153,7 @@ pub(super) async fn edits(
     let host = stack.and_then(|it| host(stage, it).ok());
     match (urls, bucket, host) {
         (Some(urls), Some(bucket), Some(host)) if host.cdn() == settings.cdn => {
-            let page = page.with_config(site::config(&urls.site, &urls.websocket));
+            let page = page.with_config(urls.config());
             Ok(site::edits(cloud, bucket, &host, page).await?)
         }
         // Another host wants other headers of each object, so all are sent again.

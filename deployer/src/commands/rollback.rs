@@ -101,7 +101,7 @@ impl Here {
                 // One that cannot be read is none that runs.
                 match releases::page(cloud, &self.bucket, stage, release).await {
                     Ok(page) => {
-                        let page = page.with_config(site::config(&urls.site, &urls.websocket));
+                        let page = page.with_config(urls.config());
                         site::edits(cloud, &bucket, &host, page).await?.is_none()
                     }
                     Err(Error::Release(_)) => false,

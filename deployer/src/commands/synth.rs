@@ -4,7 +4,7 @@ use crate::cli::TemplateFormat;
 use crate::error::Error;
 use crate::output::Output;
 use crate::policy;
-use crate::settings::SynthSettings;
+use crate::settings::{Access, SynthSettings};
 use crate::template;
 
 /// Prints the template of a stage, the policy of whoever deploys it, or the template of the role for access
@@ -18,7 +18,8 @@ pub(crate) fn run(settings: &SynthSettings, output: &mut Output) -> Result<(), E
         return Ok(());
     }
     let document = template::synthesize_protected(&settings.template, settings.protect)?;
-    let document = template::with_defaults(document, &settings.access.parameters())?;
+    let access = discovered(&settings.access)?;
+    let document = template::with_defaults(document, &access.parameters())?;
     if let Some(principal) = &settings.policy {
         let policy = policy::policy(&settings.template.stage, &document, principal);
         output.data(&format!("{policy:#}\n"))?;
@@ -30,4 +31,9 @@ pub(crate) fn run(settings: &SynthSettings, output: &mut Output) -> Result<(), E
     };
     output.data(&text)?;
     Ok(())
+}
+
+/// Where people sign in, the provider has to be asked; nobody else ever is.
+fn discovered(access: &Access) -> Result<Access, Error> {
+    super::until_interrupted(async { Ok(access.discovered().await?) })
 }

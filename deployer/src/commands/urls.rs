@@ -8,7 +8,7 @@ use crate::cloud::{StackView, Stacks};
 use crate::error::Error;
 use crate::output::{Output, OutputError};
 use crate::settings::UrlsSettings;
-use crate::site::{self, Chat, Record};
+use crate::site::{self, Chat, Record, SignIn};
 use crate::stack;
 use crate::template::StageName;
 
@@ -53,6 +53,8 @@ pub(super) struct Urls {
     pub(super) direct: String,
     /// What leads a domain of one's own there.
     pub(super) record: Option<Record>,
+    /// What the page is told of signing in, where people do.
+    pub(super) sign_in: Option<String>,
     /// Page and socket at CloudFront's own name, which works whatever DNS knows of a domain.
     own: [String; 2],
 }
@@ -78,8 +80,20 @@ impl Urls {
             site,
             websocket,
             record,
+            sign_in: stack.output("SignIn").map(str::to_owned),
             own,
         })
+    }
+
+    /// What the page is to be told.
+    pub(super) fn config(&self) -> String {
+        site::config_with(&self.site, &self.websocket, self.sign_in.as_deref())
+    }
+
+    fn sign_in(&self) -> SignIn<'_> {
+        self.sign_in
+            .as_deref()
+            .map_or(SignIn::Nobody, SignIn::Everybody)
     }
 
     /// To be looked at.
@@ -90,12 +104,16 @@ impl Urls {
             websocket,
             direct: &self.direct,
             origin: site::origin(&self.site),
+            sign_in: self.sign_in(),
         }
     }
 
     /// To be looked at by its domain, if it has one.
     pub(super) fn by_domain(&self) -> Option<(&Record, Chat<'_>)> {
-        let chat = Chat::at(&self.site, &self.websocket);
+        let chat = Chat {
+            sign_in: self.sign_in(),
+            ..Chat::at(&self.site, &self.websocket)
+        };
         Some((self.record.as_ref()?, chat))
     }
 

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
 
-use hyper::header::{HeaderValue, ORIGIN};
+use hyper::header::{HeaderValue, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::fault::Fault;
@@ -96,7 +97,43 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Whether nobody comes in who has not signed in.
+///
+/// # Errors
+/// [`Fault`], if somebody does, or nobody says no.
+pub(crate) async fn refuses_strangers(server: Server<'_>) -> Result<(), Fault> {
+    for (who, offered) in STRANGERS {
+        match dial_offering(server, offered).await {
+            Ok(_) => return Err(Fault::Broken(format!("`{}` lets in {who}", server.url))),
+            Err(Fault::NotOpened { source, .. }) if is_refusal(&source) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
+}
+
+/// Who has not signed in, and what they offer: a token that says that nobody has signed it is the oldest trick.
+const STRANGERS: [(&str, Option<&str>); 3] = [
+    ("who has no token", None),
+    ("who has no token, but the protocol", Some("chatctl")),
+    (
+        "whose token nobody has signed",
+        Some("chatctl, bearer.eyJhbGciOiJub25lIn0.eyJzdWIiOiJzdHJhbmdlciJ9."),
+    ),
+];
+
+fn is_refusal(error: &tungstenite::Error) -> bool {
+    let tungstenite::Error::Http(response) = error else {
+        return false;
+    };
+    [401, 403].contains(&response.status().as_u16())
+}
+
 async fn dial(server: Server<'_>) -> Result<Socket, Fault> {
+    dial_offering(server, None).await
+}
+
+async fn dial_offering(server: Server<'_>, offered: Option<&'static str>) -> Result<Socket, Fault> {
     let mut request = server.url.into_client_request().map_err(peer::broken)?;
     let unreachable = |source| Fault::Unreachable {
         url: server.url.to_owned(),
@@ -108,6 +145,12 @@ async fn dial(server: Server<'_>) -> Result<Socket, Fault> {
         let origin = HeaderValue::from_str(origin).map_err(io::Error::other);
         let headers = request.headers_mut();
         headers.insert(ORIGIN, origin.map_err(unreachable)?);
+    }
+    if let Some(offered) = offered {
+        let offered = HeaderValue::from_static(offered);
+        request
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, offered);
     }
     let opened = tokio_tungstenite::client_async(request, stream).await;
     let refused = |source| Fault::NotOpened {

@@ -9,8 +9,9 @@ use hyper::body::Bytes;
 use hyper::header::{HOST, PROXY_AUTHORIZATION};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 
-use super::{CONFIG_KEY, SiteError, config};
+use super::{CONFIG_KEY, SiteError, config, config_with};
 use crate::conversation::{self, Scene, Server};
 use crate::dial::{Dialer, Line};
 use crate::output::Output;
@@ -76,6 +77,19 @@ pub(crate) struct Chat<'a> {
     pub(crate) direct: &'a str,
     /// What a browser says that the page is from.
     pub(crate) origin: &'a str,
+    /// Whether people sign in.
+    pub(crate) sign_in: SignIn<'a>,
+}
+
+/// Whether people sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignIn<'a> {
+    /// Nobody does.
+    Nobody,
+    /// Everybody does; what the page is told of it.
+    Everybody(&'a str),
+    /// It is somebody else's chat.
+    Unknown,
 }
 
 impl<'a> Chat<'a> {
@@ -86,6 +100,7 @@ impl<'a> Chat<'a> {
             websocket,
             direct: websocket,
             origin: origin(site),
+            sign_in: SignIn::Nobody,
         }
     }
 }
@@ -186,7 +201,7 @@ async fn look(
     now.set("the page's configuration");
     let config_url = format!("{}{CONFIG_KEY}", chat.site);
     let found = get(dialer, &config_url).await?;
-    if found != config(chat.site, chat.websocket).as_bytes() {
+    if !is_config(&found, chat) {
         return Err(Fault::Answer {
             url: config_url,
             answer: "with another chat's configuration".to_owned(),
@@ -201,10 +216,32 @@ async fn look(
         url: chat.websocket,
         origin: Some(chat.origin),
     };
+    if let SignIn::Everybody(_) = chat.sign_in {
+        // Nobody here can sign in: what can be seen is that strangers stay out, on both ways.
+        for url in [chat.websocket, chat.direct] {
+            conversation::refuses_strangers(Server { url, ..server }).await?;
+        }
+        return Ok(None);
+    }
     let scene = Scene::new(server, tokio::time::Instant::now(), CHAT_LIMIT);
     let passed = Box::pin(conversation::pass_both_ways(&scene, chat.direct)).await;
     scene.end().await;
     Ok(Some(passed?))
+}
+
+/// Whether it is the configuration of this chat.
+fn is_config(found: &[u8], chat: Chat<'_>) -> bool {
+    let (site, websocket) = (chat.site, chat.websocket);
+    match chat.sign_in {
+        SignIn::Nobody => found == config(site, websocket).as_bytes(),
+        SignIn::Everybody(word) => found == config_with(site, websocket, Some(word)).as_bytes(),
+        SignIn::Unknown => {
+            let read =
+                |text: &[u8]| Some(serde_json::from_slice::<Value>(text).ok()?["server"].clone());
+            let server = read(found);
+            server.is_some() && server == read(config(site, websocket).as_bytes())
+        }
+    }
 }
 
 /// Looks once whether the page is there, and leads to the chat.

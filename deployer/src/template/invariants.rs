@@ -21,8 +21,9 @@ use super::{Document, StageName, TemplateSettings, synthesize};
 
 /// How the logical ids of each type end. A type that is not here is refused, so that whoever adds
 /// one decides on its name, and on what the local stack does with it.
-const KINDS: [(&str, &str); 21] = [
+const KINDS: [(&str, &str); 22] = [
     ("AWS::ApiGatewayV2::Api", "Api"),
+    ("AWS::ApiGatewayV2::Authorizer", "Authorizer"),
     ("AWS::ApiGatewayV2::Integration", "Integration"),
     ("AWS::ApiGatewayV2::Route", "Route"),
     ("AWS::ApiGatewayV2::RouteResponse", "RouteResponse"),
@@ -126,7 +127,7 @@ fn logical_ids_are_pascal_case_and_end_in_their_kind() {
 fn every_function_has_its_own_role_log_group_and_permission() {
     let document = document();
     let functions = resources(&document, "AWS::Lambda::Function");
-    assert_eq!(functions.len(), 3);
+    assert_eq!(functions.len(), 4);
     for (id, properties) in &functions {
         let stem = id.strip_suffix("Function").unwrap();
         let (role, group) = (format!("{stem}Role"), format!("{stem}LogGroup"));

@@ -3,6 +3,7 @@
 
 mod dynamodb;
 mod http;
+mod keys;
 mod management;
 mod signed;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 
 pub use dynamodb::DynamoStore;
 pub use http::AuthorityError;
+pub use keys::HttpKeys;
 pub use management::ManagementOutbox;
 
 use crate::config::Settings;

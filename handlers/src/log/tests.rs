@@ -7,6 +7,7 @@ use super::*;
 use crate::action;
 use crate::chat::Chat;
 use crate::chat::memory::{MemoryOutbox, MemoryStore, SetClock, Stuttering};
+use crate::config::ConnectSettings;
 use crate::event::{ActionEvent, tests::event as event_of};
 use crate::event::{NoConnection, reply, status};
 use crate::origin::AllowedOrigins;
@@ -393,7 +394,11 @@ async fn coming_and_going_are_counted_with_the_time_between() {
     let store = MemoryStore::default();
     let (connects, lines) = journal(Function::Connect, Some("chat-dev"));
     let (clock, begun) = (SetClock::default(), event_of("CONNECT"));
-    let work = connect::handle(&store, &clock, &AllowedOrigins::Any, &begun);
+    let open = ConnectSettings {
+        origins: AllowedOrigins::Any,
+        sign_in: false,
+    };
+    let work = connect::handle(&store, &clock, &open, &begun);
     connects.invocation("r-1", work).await.expect("done");
     let line = only(&lines);
     assert_eq!(
@@ -402,7 +407,7 @@ async fn coming_and_going_are_counted_with_the_time_between() {
     );
 
     store.fail(true);
-    let work = connect::handle(&store, &clock, &AllowedOrigins::Any, &begun);
+    let work = connect::handle(&store, &clock, &open, &begun);
     connects.invocation("r-2", work).await.expect("refused");
     let line = only(&lines);
     assert_eq!(

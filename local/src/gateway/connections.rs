@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -25,6 +26,8 @@ const MESSAGE_OVERHEAD_BYTES: usize = 64;
 pub(crate) struct Connection {
     pub(super) id: String,
     pub(super) client: Client,
+    /// What the authorizer said of it, if there is one and it was asked.
+    pub(super) authorizer: OnceLock<Map<String, Value>>,
     pub(super) connected_at: SystemTime,
     /// The same moment on the clock that never jumps.
     pub(super) opened: Instant,
@@ -67,6 +70,7 @@ impl Connection {
         let connection = Self {
             id,
             client,
+            authorizer: OnceLock::new(),
             connected_at: SystemTime::now(),
             opened: Instant::now(),
             active_ms: AtomicU64::new(0),

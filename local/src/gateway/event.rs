@@ -30,6 +30,18 @@ pub(crate) struct Handshake<'a> {
     pub(crate) query: Option<&'a str>,
 }
 
+impl Handshake<'_> {
+    /// The last value of a name in the query string.
+    pub(crate) fn query_value(&self, name: &str) -> Option<String> {
+        let pairs = self.query.unwrap_or_default().split('&');
+        let named = pairs.filter_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(key) == name).then(|| decoded(value))
+        });
+        named.last()
+    }
+}
+
 /// The API that sends the event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
@@ -79,6 +91,9 @@ pub(crate) fn build(
         }
     };
     context.insert("eventType".to_owned(), event_type.into());
+    if let Some(authorizer) = connection.authorizer.get() {
+        context.insert("authorizer".to_owned(), authorizer.clone().into());
+    }
     add_context(&mut context, source, connection, request_id);
     event.insert("requestContext".to_owned(), context.into());
     if let Kind::Message { body } = kind {

@@ -125,6 +125,10 @@ impl Gateway {
         let Some(route) = self.api.routes.get(route_key) else {
             return Ok(None);
         };
+        if let Some(context) = self.authorize(route, handshake, connection).await? {
+            // Nobody else sets it.
+            let _ = connection.authorizer.set(context);
+        }
         let kind = Kind::Connect(handshake);
         match self.integrate(route_key, route, connection, kind).await {
             Ok(reply) if (200..300).contains(&reply.status) => Ok(reply.protocol),

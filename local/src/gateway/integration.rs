@@ -26,6 +26,15 @@ pub(super) struct Failed {
 }
 
 impl Gateway {
+    /// Who sends events.
+    pub(super) fn source(&self) -> event::Source<'_> {
+        event::Source {
+            api_id: &self.api.id,
+            stage: &self.api.stage,
+            authority: &self.authority,
+        }
+    }
+
     /// Invokes a route's function. The invocation goes on to its end even when nobody waits for it
     /// any longer.
     pub(super) async fn integrate(
@@ -35,13 +44,8 @@ impl Gateway {
         connection: &Connection,
         kind: Kind<'_>,
     ) -> Result<Reply, Failed> {
-        let source = event::Source {
-            api_id: &self.api.id,
-            stage: &self.api.stage,
-            authority: &self.authority,
-        };
         let request_id = event::request_id();
-        let event = event::build(source, connection, route_key, &request_id, kind);
+        let event = event::build(self.source(), connection, route_key, &request_id, kind);
         let (functions, function) = (self.functions.clone(), route.function.clone());
         let asker = connection.id.clone();
         let invocation =

@@ -4,6 +4,7 @@
 //!
 //! - `mod.rs`: the API as a whole, and which request is for what.
 //! - `handshake.rs`: from an HTTP request to an open connection, by way of `$connect`.
+//! - `authorize.rs`: who is asked before that.
 //! - `socket.rs`: one open connection: frames in, frames out, its end.
 //! - `connections.rs`: the connections that are open, and what is queued for them.
 //! - `management.rs`: `@connections`.
@@ -13,6 +14,7 @@
 //! - `throttle.rs`: the stage's token bucket.
 //! - `bad_day.rs`: faults on purpose.
 
+mod authorize;
 mod bad_day;
 pub(crate) mod connections;
 pub(crate) mod event;

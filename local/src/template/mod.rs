@@ -6,11 +6,13 @@
 //!
 //! - `mod.rs`: the model, and reading it.
 //! - `resolve.rs`: `Ref`, `Fn::GetAtt`, `Fn::Sub` and the like.
+//! - `authorizer.rs`: who is asked whether a connection may open.
 //! - `properties.rs`: the resource types, property by property.
 //! - `headers.rs`: CloudFront's headers policy as HTTP headers.
 //! - `edge.rs`: CloudFront in front of the API.
 //! - `error.rs`: why a template does not run here.
 
+mod authorizer;
 mod edge;
 mod error;
 mod headers;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use authorizer::{Authorizer, IdentitySource};
 pub use error::TemplateError;
 use resolve::Resolver;
 pub use resolve::{ACCOUNT_ID, REGION};
@@ -113,6 +116,8 @@ pub struct Api {
 /// A route to a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
+    /// Who is asked first; only `$connect` can have one.
+    pub authorizer: Option<Authorizer>,
     /// The function's logical id.
     pub function: String,
     /// Whether what the function returns goes back to the client: the route has a response selection
@@ -275,6 +280,7 @@ struct Reader {
     routes: Vec<(String, properties::Route)>,
     route_responses: Vec<properties::RouteResponse>,
     integrations: BTreeMap<String, properties::Integration>,
+    authorizers: BTreeMap<String, properties::Authorizer>,
     buckets: Vec<String>,
     distributions: Vec<(String, properties::Distribution)>,
     headers: BTreeMap<String, Vec<(String, String)>>,
@@ -337,6 +343,9 @@ impl Reader {
             "AWS::ApiGatewayV2::Integration" => {
                 self.integrations.insert(id.to_owned(), typed(id, given)?);
             }
+            "AWS::ApiGatewayV2::Authorizer" => {
+                self.authorizers.insert(id.to_owned(), typed(id, given)?);
+            }
             "AWS::S3::Bucket" => {
                 typed::<properties::Bucket>(id, given)?;
                 self.buckets.push(id.to_owned());
@@ -372,7 +381,11 @@ impl Reader {
         }
         let api = self.api(resolver)?;
         let site = self.site(resolver, &api)?;
-        let routed = |id: &String| api.routes.values().any(|route| route.function == *id);
+        let leads_to = |route: &Route, id: &String| {
+            let authorizer = route.authorizer.as_ref();
+            route.function == *id || authorizer.is_some_and(|it| it.function == *id)
+        };
+        let routed = |id: &String| api.routes.values().any(|route| leads_to(route, id));
         if let Some(function) = self.functions.keys().find(|id| !routed(id)) {
             return Err(TemplateError::Unrouted {
                 function: function.clone(),
@@ -437,12 +450,7 @@ impl Reader {
         id: &str,
         route: &properties::Route,
     ) -> Result<(String, Route), TemplateError> {
-        if route.authorization_type.as_deref().unwrap_or("NONE") != "NONE" {
-            return Err(TemplateError::unsupported(
-                format!("{id}.AuthorizationType"),
-                "authorizers do not run here",
-            ));
-        }
+        let authorizer = self.authorizer(resolver, id, route)?;
         let target = route
             .target
             .strip_prefix("integrations/")
@@ -470,12 +478,7 @@ impl Reader {
                 format!("`{strategy}` does not run here"),
             ));
         }
-        let invokes = |function: &str| {
-            let arn = format!(":function:{}", resolver.physical_id(function));
-            let uri = integration.integration_uri.split('/');
-            uri.into_iter().any(|segment| segment.ends_with(&arn))
-        };
-        let function = self.functions.keys().find(|function| invokes(function));
+        let function = self.invoked_by(resolver, &integration.integration_uri);
         let has_response = self
             .route_responses
             .iter()
@@ -487,6 +490,7 @@ impl Reader {
         Ok((
             route.route_key.clone(),
             Route {
+                authorizer,
                 function: function
                     .ok_or_else(|| dangling(&integration.integration_uri))?
                     .clone(),
@@ -494,6 +498,15 @@ impl Reader {
                 timeout: timeout.min(INTEGRATION_TIMEOUT_MAX),
             },
         ))
+    }
+
+    /// The function that a URI of API Gateway's leads to.
+    fn invoked_by(&self, resolver: &Resolver<'_>, uri: &str) -> Option<&String> {
+        let invokes = |function: &str| {
+            let arn = format!(":function:{}", resolver.physical_id(function));
+            uri.split('/').any(|segment| segment.ends_with(&arn))
+        };
+        self.functions.keys().find(|function| invokes(function))
     }
 
     fn site(&self, resolver: &Resolver<'_>, api: &Api) -> Result<Option<Site>, TemplateError> {

@@ -132,6 +132,7 @@ pub(super) struct Route {
     pub(super) route_response_selection_expression: Option<String>,
     #[serde(default)]
     pub(super) authorization_type: Option<String>,
+    pub(super) authorizer_id: Option<String>,
     #[serde(rename = "ApiId")]
     _api_id: Ignored,
     #[serde(rename = "OperationName")]
@@ -146,6 +147,20 @@ pub(super) struct RouteResponse {
     pub(super) route_response_key: String,
     #[serde(rename = "ApiId")]
     _api_id: Ignored,
+}
+
+/// `AWS::ApiGatewayV2::Authorizer`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct Authorizer {
+    pub(super) authorizer_type: String,
+    pub(super) authorizer_uri: String,
+    #[serde(default)]
+    pub(super) identity_source: Vec<String>,
+    #[serde(rename = "ApiId")]
+    _api_id: Ignored,
+    #[serde(rename = "Name")]
+    _name: Ignored,
 }
 
 /// `AWS::ApiGatewayV2::Integration`.

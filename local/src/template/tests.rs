@@ -116,6 +116,7 @@ fn refusal(template: &Value) -> String {
 fn a_minimal_template_runs_with_awss_defaults() {
     let template = read(&minimal()).expect("it runs");
     let route = Route {
+        authorizer: None,
         function: "ActionFunction".to_owned(),
         replies: false,
         timeout: Duration::from_secs(29),

@@ -83,6 +83,19 @@ fn each_route_may_invoke_only_the_function_that_it_leads_to() {
         );
         needed.insert((source, function.to_owned()));
     }
+    let mut authorizers = BTreeSet::new();
+    for (id, authorizer) in resources(&document, "AWS::ApiGatewayV2::Authorizer") {
+        let uri = text(&authorizer["AuthorizerUri"]);
+        let function = variables(&uri)
+            .find_map(|name| name.strip_suffix(".Arn"))
+            .unwrap();
+        let source = format!(
+            "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{WebSocketApi}}/authorizers/${{{id}}}"
+        );
+        authorizers.insert((source, function.to_owned()));
+    }
+    assert_eq!(authorizers.len(), 1);
+    needed.append(&mut authorizers);
     assert_eq!(allowed, needed);
 }
 
