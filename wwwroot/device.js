@@ -106,6 +106,8 @@ export const canShare = () => typeof navigator.share === 'function';
 
 export const share = (url) => navigator.share({ url }).catch(() => {});
 
+export const asks = (question) => window.confirm(question);
+
 export const canNotify = () => typeof Notification === 'function';
 
 export const askToNotify = async () => (await Notification.requestPermission()) === 'granted';

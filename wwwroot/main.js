@@ -64,6 +64,7 @@ const effects = {
   share: ({ address }) => device.share(linkTo(address)),
   notify: ({ title, text }) => device.notify(title, text),
   'ask-notify': async () => dispatch({ type: 'notify-answered', ok: await device.askToNotify() }),
+  'ask-remove': ({ name }) => device.asks(`Remove ${name}? Who is removed does not come back as the same person.`) && dispatch({ type: 'remove-anyway', name }),
   'load-config': configure,
 };
 

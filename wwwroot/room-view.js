@@ -54,12 +54,17 @@ export function createRoomView(root, device, dispatch) {
     find('#people').classList.toggle('open', panel);
   }
 
-  function renderPeople({ members, count, name: own }) {
-    if (people?.members === members && people.own === own) return;
-    people = { members, own };
+  function renderPeople({ members, count, name: own, creator }) {
+    if (people?.members === members && people.own === own && people.creator === creator) return;
+    people = { members, own, creator };
     const nodes = members.map((name) => {
       const node = make('li', `person ${words.toneOf(name)}`, { member: name, initial: words.initialOf(name) }, make('bdi', '', {}, name));
       if (name === own) node.append(make('span', 'muted', {}, ' (you)'));
+      else if (creator) {
+        const remove = button('Remove', 'remove', name);
+        setAttribute(remove, 'aria-label', `Remove ${name}`);
+        node.append(remove);
+      }
       return node;
     });
     if (count > members.length) nodes.push(make('li', 'muted', {}, `and ${(count - members.length).toLocaleString()} more`));

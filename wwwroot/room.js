@@ -26,6 +26,7 @@ export const openRoom = ({ code, asked, name = asked, status = 'in', draft = '',
   names: kept.names ?? [], // all that we had here
   status,
   resume: kept.resume ?? null, // proves that it is us again
+  creator: false, // can remove others
   token: kept.token, // begins the ids of our messages
   nextId: kept.nextId ?? 1,
   arrived: false, // on this page
@@ -90,6 +91,8 @@ export function postponed(room, key, reason, { now, random }) {
   return withOutboxEntry(room, key, { status: 'queued', tries: tries + 1, notBefore: now + backoffMs(tries, random) });
 }
 
+export const delayed = (room, key, notBefore) => withOutboxEntry(room, key, { status: 'queued', notBefore });
+
 export const discarded = (room, key) => ({
   ...room,
   outbox: room.outbox.filter((entry) => entry.key !== key || entry.status === 'sending'),
@@ -125,7 +128,7 @@ export function arrived(room, frame, after, now) {
   const { name, seq = 0, oldest = 1, messages = [], members, count = members.length } = frame;
   const again = room.arrived && after <= seq; // else it is another room of this name, begun anew
   const jumps = again && seq - room.tail > JUMP;
-  let next = { ...room, ...named(room, name), resume: frame.resume ?? room.resume };
+  let next = { ...room, ...named(room, name), resume: frame.resume ?? room.resume, creator: frame.creator === true };
   Object.assign(next, { status: 'in', trouble: null, arrived: true, oldest, historyAt: null, historyTries: 0 });
   if (jumps || !again) {
     // What overtook this frame is of the same room, unless that began anew.

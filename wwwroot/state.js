@@ -149,6 +149,10 @@ const handlers = {
   'leave-anyway': (state) => left(state),
   stay: (state) => inRoom(state, (room) => ({ ...room, leaveAsked: false })),
 
+  remove: (state, { key: name }) => effect(state, { type: 'ask-remove', name }),
+  'remove-anyway': (state, { name }) =>
+    state.room?.status === 'in' && !state.wish ? { ...state, wish: { kind: 'remove', name } } : state,
+
   // ---- telling others, being told
 
   copy(state, { what }) {
@@ -267,13 +271,19 @@ const answers = new Map(Object.entries({
     return effect(heard.reduce((all, early) => answered(all, early, event), opened), { type: 'address', address: addressOf(code) });
   },
 
+  removed(state, { room: code }, event) {
+    const text = 'Who made this room has removed you from it.';
+    return inRoom(drop(state, event), (room) => (room.code === code ? rooms.shut(room, { code: 'removed', text }) : room));
+  },
+
   left: (state) => placeAnswered(state, ['leave']).next,
 
   presence(state, frame, { now }) {
     if (state.room?.code !== frame.room) return early(state, frame);
     const { awaiting, wish } = state;
     const renamed = frame.event === 'rename' && frame.was === state.room.name;
-    const next = renamed && awaiting?.kind === 'rename' ? { ...state, awaiting: null, wish: awaiting.wish === wish ? null : wish } : state;
+    const removed = frame.event === 'leave' && awaiting?.kind === 'remove' && frame.name === awaiting.wish.name;
+    const next = removed || (renamed && awaiting?.kind === 'rename') ? { ...state, awaiting: null, wish: awaiting.wish === wish ? null : wish } : state;
     return inRoom(next, (room) => rooms.present(room, frame, now));
   },
 
@@ -299,10 +309,10 @@ const answers = new Map(Object.entries({
     return Number.isInteger(seq) ? inRoom(next, (room) => rooms.newest(room, seq, now)) : next;
   },
 
-  error(state, { code, message, id }, event) {
+  error(state, { code, message, id, wait }, event) {
     if (code === 'not-connected') return drop(state, event);
     if (id !== undefined && id !== state.awaiting?.id) return state;
-    return refused(state, { code, text: sentence(message) }, event);
+    return refused(state, { code, text: sentence(message), wait }, event);
   },
 }));
 
@@ -323,6 +333,7 @@ function refused(state, error, event) {
   }
   if (!awaiting?.wish || awaiting.wish !== wish) return next;
   if (wish.kind === 'leave') return drop(state, event);
+  if (wish.kind === 'remove') return { ...next, wish: null };
   if (wish.kind === 'rename') {
     const told = { ...next, wish: null, room: { ...next.room, renaming: { text: wish.name, error: error.text } } };
     return error.code === 'try-again' ? rejoining(told) : told; // which name we have now, `joined` says
@@ -331,8 +342,9 @@ function refused(state, error, event) {
   return formError(next, fieldOf(error.code), error.text);
 }
 
-function messageRefused(state, { key }, { code, text }, event) {
-  if (code === 'try-again') return inRoom(state, (room) => rooms.postponed(room, key, text, event));
+function messageRefused(state, { key }, { code, text, wait }, event) {
+  if (wait) return inRoom(state, (room) => rooms.delayed(room, key, event.now + wait));
+  if (code === 'try-again' || code === 'too-fast') return inRoom(state, (room) => rooms.postponed(room, key, text, event));
   if (code !== 'not-in-room') return inRoom(state, (room) => rooms.notSent(room, key, text));
   return rejoining(inRoom(state, (room) => rooms.postponed(room, key, text, event)));
 }

@@ -60,6 +60,30 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     return { ann, bob, code };
   }
 
+  behaviour('who made a room puts somebody out of it, who is told and does not come back', async () => {
+    const { ann, bob } = await twoInARoom();
+    const remove = ann.page.getByRole('button', { name: 'Remove bob', exact: true });
+    const answers = (act) => ann.page.once('dialog', (dialog) => dialog[act]());
+    assert.equal(await bob.page.getByRole('button', { name: 'Remove' }).count(), 0);
+    await ann.says('before');
+    await bob.hears('before');
+    answers('dismiss');
+    await remove.click();
+    await ann.says('after all');
+    await bob.hears('after all');
+    answers('accept');
+    await remove.click();
+    await bob.sees('trouble', 'Who made this room has removed you from it.');
+    await ann.all('member="bob"').waitFor({ state: 'detached' });
+    await bob.press('rejoin');
+    await bob.sees('trouble', "The room's creator has removed you from this room.");
+    await bob.hears('before');
+    await ann.page.reload();
+    const cat = await arrive();
+    await cat.joinRoom(await ann.all('room-code').textContent(), 'cat');
+    await ann.page.getByRole('button', { name: 'Remove cat', exact: true }).waitFor();
+  });
+
   behaviour('two windows create a room, join it by its code and talk both ways', async () => {
     const { ann, bob, code } = await twoInARoom();
     await bob.sees('notice="here"', '2 are here');

@@ -52,6 +52,92 @@ const stored = (page, seq, fields = {}) => {
   return page.hears(message(page.state.room.name, text, seq, { id, ...fields }));
 };
 
+describe('removing somebody', () => {
+  const maker = () => inRoom('ann', { members: ['ann', 'bob'], count: 2, creator: true });
+
+  test('who made the room is asked, and then asks the server, once', () => {
+    const page = maker();
+    assert.equal(page.state.room.creator, true);
+    page.do('remove', { key: 'bob' });
+    assert.deepEqual(page.asked(), [{ type: 'ask-remove', name: 'bob' }]);
+    page.do('remove-anyway', { name: 'bob' }).do('remove-anyway', { name: 'bob' });
+    assert.deepEqual(page.frames(), [{ type: 'remove', name: 'bob' }]);
+    page.hears(presence('join', ['ann', 'bob', 'cem'], 2, { name: 'cem' }));
+    assert.equal(page.inFlight.type, 'remove', 'somebody else came');
+    page.hears(presence('leave', ['ann', 'cem'], 3, { name: 'bob' }));
+    assert.deepEqual([page.inFlight, page.state.wish], [null, null]);
+    assert.deepEqual(page.state.room.members, ['ann', 'cem']);
+  });
+
+  for (const code of ['no-such-member', 'not-allowed', 'try-again']) {
+    test(`a removal that is refused with ${code} leaves the room as it is`, () => {
+      const page = maker().do('remove-anyway', { name: 'bob' }).hears(error(code));
+      assert.deepEqual([page.inFlight, page.state.wish, page.state.room.status], [null, null, 'in']);
+      page.asked();
+      assert.deepEqual(page.do('remove-anyway', { name: 'bob' }).frames(), [{ type: 'remove', name: 'bob' }]);
+    });
+  }
+
+  test('a removal whose connection breaks is not asked for again by itself', () => {
+    const page = maker().do('remove-anyway', { name: 'bob' }).do('closed').passes(2_000).do('opened');
+    assert.deepEqual(page.frames().map(({ type }) => type), ['remove', 'join']);
+    page.hears(joined('ann', { members: ['ann', 'bob'], count: 2, rev: 2, creator: true }));
+    assert.equal(page.state.wish, null);
+  });
+
+  test('others are no creators, and one who comes back still is', () => {
+    assert.equal(inRoom().state.room.creator, false);
+    const page = maker().do('closed').passes(2_000).do('opened').hears(joined('ann', { rev: 2, creator: true }));
+    assert.equal(page.state.room.creator, true);
+  });
+
+  test('who is removed is told, keeps what was read and written, and does not come back by itself', () => {
+    const page = inRoom('bob').hears(message('ann', 'out with you', 1)).types('draft', 'but');
+    page.asked();
+    page.hears({ type: 'removed', room: ROOM });
+    assert.deepEqual(page.asked(), [{ type: 'drop' }]);
+    const { status, trouble, draft } = page.state.room;
+    assert.deepEqual([status, trouble.text, draft], ['shut', 'Who made this room has removed you from it.', 'but']);
+    page.passes(5_000).do('opened').passes(MINUTE);
+    assert.deepEqual(page.frames(), []);
+    assert.deepEqual(page.texts, ['out with you']);
+    page.do('rejoin');
+    assert.deepEqual(page.frames().map(({ resume }) => resume), [SECRET]);
+    page.hears(error('removed', "the room's creator has removed you from this room"));
+    assert.equal(page.state.room.trouble.text, "The room's creator has removed you from this room.");
+  });
+
+  test('who missed being told learns it on coming back', () => {
+    const page = inRoom('bob').hears(error('not-connected')).passes(2_000).do('opened').hears(error('removed', 'removed'));
+    assert.deepEqual([page.state.room.status, page.state.room.trouble.code], ['shut', 'removed']);
+  });
+});
+
+describe('speaking too fast', () => {
+  test('a message that was too fast waits for as long as it was told to, in its order, and is not given up', () => {
+    const page = inRoom();
+    page.says('one').says('two');
+    page.asked();
+    for (let times = 0; times < 20; times += 1) {
+      page.hears(error('too-fast', 'wait', { id: page.inFlight.id, wait: 300 }));
+      page.passes(299);
+      assert.deepEqual(page.frames(), []);
+      page.passes(1);
+      assert.deepEqual(page.frames().map(({ text }) => text), ['one']);
+    }
+    assert.deepEqual(page.statuses, ['sending', 'queued']);
+    stored(page, 1);
+    assert.deepEqual(page.frames().map(({ text }) => text), ['two']);
+  });
+
+  test('one that does not say how long waits as after any other refusal', () => {
+    const page = inRoom().says('one');
+    page.hears(error('too-fast', 'wait', { id: page.inFlight.id })).asked();
+    page.passes(2_000);
+    assert.deepEqual(page.frames().map(({ text }) => text), ['one']);
+  });
+});
+
 describe('loading', () => {
   test('a page that loads asks for its configuration, then connects', () => {
     const page = new Page().do('load');

@@ -122,6 +122,14 @@ pub struct Connection {
     pub expires: Timestamp,
 }
 
+impl Connection {
+    /// The account of who has signed in.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.identity.as_ref().map(|it| it.subject.as_str())
+    }
+}
+
 /// A member as its room lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -131,6 +139,8 @@ pub struct Member {
     pub connection: ConnectionId,
     /// What it is called in this room.
     pub name: Option<Name>,
+    /// The account of who has signed in.
+    pub subject: Option<String>,
     /// When its record stops counting.
     pub expires: Timestamp,
 }
@@ -160,6 +170,14 @@ pub struct Head {
     pub barred: Barred,
 }
 
+impl Head {
+    /// Whether a member was removed, whose record is there still.
+    #[must_use]
+    pub fn bars(&self, member: &Member) -> bool {
+        self.barred.has(&member.id, member.subject.as_deref())
+    }
+}
+
 /// A room, as of the last write to each of its records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
@@ -174,17 +192,16 @@ impl View {
     #[must_use]
     pub fn without_barred(mut self) -> Self {
         if let Some(head) = &self.head {
-            self.members.retain(|it| !head.barred.has(&it.id, None));
+            self.members.retain(|it| !head.bars(it));
         }
         self
     }
 
-    /// Whether somebody was removed.
+    /// Whether somebody was removed: as this member, or as the person whose connection it is.
     #[must_use]
-    pub fn bars(&self, member: &MemberId) -> bool {
-        self.head
-            .as_ref()
-            .is_some_and(|it| it.barred.has(member, None))
+    pub fn bars(&self, member: &MemberId, connection: &Connection) -> bool {
+        let head = self.head.as_ref();
+        head.is_some_and(|it| it.barred.has(member, connection.subject()))
     }
 }
 

@@ -344,7 +344,7 @@ mod tests {
             "{\"type\":\"message\",\"text\":\"a\nb\"}",
             "{\"type\":\"message\",\"text\":\"a\u{0}b\"}",
             "\u{feff}{\"type\":\"ping\"}",
-            r#"{'type':'ping'}"#,
+            r"{'type':'ping'}",
             r#"{"type":"ping",}"#,
             r#"{"type":"ping","x":NaN}"#,
         ] {

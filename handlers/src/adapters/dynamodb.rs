@@ -6,7 +6,7 @@
 //! | --- | --- | --- | --- |
 //! | `CONNECTION#<id>` | `CONNECTION` | an open connection | `room`, `member`, `name`; who has signed in: `subject`, `called` |
 //! | `ROOM#<room>` | `ROOM` | the room's head | `rev`, `tail`, `roster`, `announced`, `creator`, `barred` |
-//! | `ROOM#<room>` | `ROOM#MEMBER#<member>` | a member | `connection`, `name` |
+//! | `ROOM#<room>` | `ROOM#MEMBER#<member>` | a member | `connection`, `name`, `subject` |
 //! | `ROOM#<room>` | `NAME#<name key>` | a name held in the room | `holder`, `member` |
 //! | `ROOM#<room>` | `MSG#<seq>` | a message | `member`, `id`, `nonce`, `from`, `text`, `at`, `pace` |
 //! | `ROOM#<room>` | `SENT#<member>#<id>` | that a message of this id was sent | `floor` |

@@ -261,6 +261,32 @@ async fn who_has_signed_in_stays_in_the_record_wherever_the_connection_goes(stor
     assert_eq!(ann.and_then(|it| it.identity), Some(identity));
 }
 
+async fn a_rooms_member_has_the_account_of_who_has_signed_in(store: &impl Store) {
+    let identity = Identity {
+        subject: "sub#1".to_owned(),
+        name: name("Ann"),
+    };
+    let signed = store.open_as(&id("a"), Some(&identity), LATER).await;
+    signed.expect("opened");
+    opened(store, "b").await;
+    for (connection, subject) in [("a", Some("sub#1")), ("b", None)] {
+        let it = read(store, connection).await.expect("there");
+        assert_eq!(
+            enter(store, &it, &room(1), Some(connection)).await,
+            Entry::Done
+        );
+        let member = MemberId::new(format!("member {connection}"));
+        let member = store.member(&room(1), &member, NOW).await.expect("read");
+        assert_eq!(member.expect("there").subject.as_deref(), subject);
+        let view = store.view(&room(1), NOW).await.expect("read");
+        let listed = view
+            .members
+            .iter()
+            .find(|it| it.connection == id(connection));
+        assert_eq!(listed.expect("there").subject.as_deref(), subject);
+    }
+}
+
 async fn a_taken_name_tells_its_holder_and_changes_nothing(store: &impl Store) {
     let (ann, bob) = (opened(store, "a").await, opened(store, "b").await);
     enter(store, &ann, &room(1), Some("Ann")).await;
@@ -671,6 +697,8 @@ contract! {
     members_and_names_are_listed_over_all_pages,
     who_was_removed_is_recorded_by_the_first_of_two_and_outlives_other_writes,
     no_more_are_counted_than_may_be,
+    who_has_signed_in_stays_in_the_record_wherever_the_connection_goes,
+    a_rooms_member_has_the_account_of_who_has_signed_in,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -935,6 +963,7 @@ async fn an_errand_is_an_asynchronous_invocation_of_its_own() {
         id: MemberId::new("m"),
         connection: id("a="),
         name: Some(name("ann")),
+        subject: None,
         expires: LATER,
     };
     let errand = Errand::new(&room(1), "{}".to_owned(), [&member]);

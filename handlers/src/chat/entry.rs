@@ -67,7 +67,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         name: &str,
         back: Return,
     ) -> Result<ServerFrame, Failure> {
-        let name = called(&self.connection(sender).await?, name)?;
+        let connection = self.connection(sender).await?;
+        let name = called(&connection, name)?;
         let room = Room::parse(room).ok_or_else(no_such_room)?;
         if let Err(failure) = self.keep(&room).await {
             return Err(self.after_a_wrong_code(sender, failure).await);
@@ -78,7 +79,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             Some(known) => known,
             None => Resume::random(&*self.randomness)?,
         };
-        if returns && self.is_barred(&room, &resume.member()).await? {
+        let may_be_barred = returns || connection.identity.is_some();
+        if may_be_barred && self.is_barred(&room, &resume.member(), &connection).await? {
             return Err(removed().into());
         }
         let newcomer = Newcomer {
@@ -149,7 +151,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         }
         let moved = settled?;
         let view = self.tell_of(&moved, room).await?;
-        if view.bars(&member) {
+        if view.bars(&member, &moved.from) {
             // It was removed after it was let in.
             return Err(self.turn_away(sender, room, member, moved.name).await);
         }
@@ -324,7 +326,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 None => News::joined(&name),
             };
             let view = self.tell(&room, &news, Some(sender)).await?;
-            if view.bars(&connection.member) {
+            if view.bars(&connection.member, &connection) {
                 return Err(self.turn_away(sender, &room, connection.member, name).await);
             }
             return Ok(news.frame(&room, &view));
@@ -407,6 +409,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             id: member,
             connection: holder.clone(),
             name: Some(name.clone()),
+            subject: None,
             expires: self.clock.now(),
         };
         match self.free_from(room, name, &holder, gone).await? {

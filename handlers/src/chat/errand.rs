@@ -84,6 +84,7 @@ impl Errand {
             id: MemberId::new(id),
             connection: ConnectionId::new(connection),
             name: name.map(Name::recorded),
+            subject: None,
             expires: Timestamp::from_seconds(expires),
         });
         Some((room, self.frame, members.collect()))
@@ -108,6 +109,7 @@ mod tests {
             id,
             connection,
             name,
+            subject: None,
             expires: Timestamp::from_seconds(1_800_000_000 + u64::from(number)),
         }
     }

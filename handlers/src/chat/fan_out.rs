@@ -357,6 +357,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 id: record.member,
                 connection: record.id,
                 name: record.name,
+                subject: None,
                 expires: record.expires,
             };
             left.extend(self.take_out(&record.room, &member).await?);

@@ -2,7 +2,7 @@
 
 use super::message::said;
 use super::{Chat, Failure, Room};
-use crate::ports::{Connection, ConnectionId, Outbox, Part, PortError, Store, Timestamp};
+use crate::ports::{ConnectionId, Outbox, Part, PortError, Store, Timestamp};
 use crate::protocol::{FRAME_BYTES_MAX, Said, ServerFrame};
 
 /// Messages in a frame when a client does not say how many.
@@ -62,12 +62,14 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         part: Option<Part>,
         limit: Option<u64>,
     ) -> Result<ServerFrame, Failure> {
-        let Connection {
-            room, member, name, ..
-        } = self.connection(sender).await?;
+        let connection = self.connection(sender).await?;
+        let room = connection.room.clone();
         let head = self.store.head(&room, self.clock.now()).await?;
-        let is_barred = head.as_ref().is_some_and(|it| it.barred.has(&member, None));
-        if let Some(name) = name.filter(|_| is_barred) {
+        let barred = head.as_ref().map(|head| &head.barred);
+        if barred.is_some_and(|it| it.has(&connection.member, connection.subject()))
+            && let Some(name) = connection.name
+        {
+            let member = connection.member;
             return Err(self.turn_away(sender, &room, member, name).await);
         }
         let tail = head.map_or(0, |head| head.tail);

@@ -25,7 +25,7 @@ pub(crate) struct MemoryStore(Rc<State>);
 struct State {
     connections: RefCell<BTreeMap<ConnectionId, Connection>>,
     heads: RefCell<BTreeMap<String, (Head, Timestamp)>>,
-    members: InRooms<MemberId, (ConnectionId, Option<Name>)>,
+    members: InRooms<MemberId, (ConnectionId, Option<Name>, Option<String>)>,
     names: InRooms<String, (ConnectionId, MemberId)>,
     messages: RefCell<BTreeMap<(String, u64), Message>>,
     claims: InRooms<(MemberId, String), u64>,
@@ -92,7 +92,7 @@ impl MemoryStore {
         self.0
             .members
             .borrow_mut()
-            .retain(|_, ((it, _), _)| it != id);
+            .retain(|_, ((it, ..), _)| it != id);
         self.0.names.borrow_mut().retain(|_, ((it, _), _)| it != id);
     }
 
@@ -100,7 +100,11 @@ impl MemoryStore {
     pub(crate) fn overwrite(&self, connection: Connection) {
         let id = connection.id.clone();
         let key = (connection.room.to_string(), connection.member.clone());
-        let value = ((id.clone(), connection.name.clone()), connection.expires);
+        let subject = connection.subject().map(str::to_owned);
+        let value = (
+            (id.clone(), connection.name.clone(), subject),
+            connection.expires,
+        );
         self.0.members.borrow_mut().insert(key, value);
         self.0.connections.borrow_mut().insert(id, connection);
     }
@@ -130,7 +134,7 @@ impl MemoryStore {
         let mut traces = Vec::new();
         let record = connections.get(id);
         traces.extend(record.map(|connection| format!("in {}", connection.room)));
-        let memberships = members.iter().filter(|(_, ((it, _), _))| it == id);
+        let memberships = members.iter().filter(|(_, ((it, ..), _))| it == id);
         traces.extend(memberships.map(|((room, _), _)| format!("member of {room}")));
         let held = names.iter().filter(|(_, ((holder, _), _))| holder == id);
         traces.extend(held.map(|((room, key), _)| format!("holds {key} in {room}")));
@@ -177,7 +181,7 @@ impl MemoryStore {
         let mut members = self.0.members.borrow_mut();
         let there = members
             .get(&key)
-            .is_some_and(|((it, _), _)| it == connection);
+            .is_some_and(|((it, ..), _)| it == connection);
         there && members.remove(&key).is_some()
     }
 
@@ -197,7 +201,7 @@ impl MemoryStore {
         let key = (step.room.to_string(), step.member.clone());
         let members = self.0.members.borrow();
         let there = members.get(&key).filter(|(_, expires)| *expires > now);
-        there.is_none_or(|((connection, _), _)| {
+        there.is_none_or(|((connection, ..), _)| {
             *connection == step.connection.id
                 || step.resumed.is_some_and(|it| it.connection == *connection)
         })
@@ -332,10 +336,11 @@ impl Store for MemoryStore {
             *in_room == room && *expires > now && after
         });
         let part = left.by_ref().take(self.0.part.0.get());
-        let part = part.map(|((_, id), ((connection, name), expires))| Member {
+        let part = part.map(|((_, id), ((connection, name, subject), expires))| Member {
             id: id.clone(),
             connection: connection.clone(),
             name: name.clone(),
+            subject: subject.clone(),
             expires: *expires,
         });
         let members: Vec<Member> = part.collect();
@@ -357,12 +362,15 @@ impl Store for MemoryStore {
         let members = self.0.members.borrow();
         let found = members.get(&(room.to_string(), member.clone()));
         let present = found.filter(|(_, expires)| *expires > now);
-        Ok(present.map(|((connection, name), expires)| Member {
-            id: member.clone(),
-            connection: connection.clone(),
-            name: name.clone(),
-            expires: *expires,
-        }))
+        Ok(
+            present.map(|((connection, name, subject), expires)| Member {
+                id: member.clone(),
+                connection: connection.clone(),
+                name: name.clone(),
+                subject: subject.clone(),
+                expires: *expires,
+            }),
+        )
     }
 
     async fn enter(&self, step: Move<'_>, now: Timestamp) -> Result<Entry, PortError> {

@@ -56,6 +56,7 @@ struct Place {
     newest: Newest,
     member: MemberId,
     name: Name,
+    subject: Option<String>,
 }
 
 /// Where a room's messages end.
@@ -91,7 +92,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         check_id(spoken.id.as_deref())?;
         let mut place = self.place_of(sender, &spoken).await?;
         let head = place.roll.head.as_ref();
-        if head.is_some_and(|head| head.barred.has(&place.member, None)) {
+        if head.is_some_and(|head| head.barred.has(&place.member, place.subject.as_deref())) {
             let Place {
                 room, member, name, ..
             } = place;
@@ -156,10 +157,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let mut all: Vec<Rc<Member>> = Vec::new();
         loop {
             let page: Vec<_> = roll.members.into_iter().map(Rc::new).collect();
-            let is_there = |it: &Rc<Member>| {
-                head.as_ref()
-                    .is_none_or(|head| !head.barred.has(&it.id, None))
-            };
+            let is_there = |it: &Rc<Member>| head.as_ref().is_none_or(|head| !head.bars(it));
             let page: Vec<_> = page.into_iter().filter(is_there).collect();
             all.extend_from_slice(&page);
             let others = page.into_iter().filter(|it| it.connection != *sender);
@@ -178,13 +176,14 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let mut looked = None;
         if let Some(Some(room)) = &said {
             let (roll, newest) = self.look(room).await?;
-            if let Some((member, name)) = speaker(&roll, sender) {
+            if let Some((member, name, subject)) = speaker(&roll, sender) {
                 return Ok(Place {
                     room: room.clone(),
                     roll,
                     newest,
                     member,
                     name,
+                    subject,
                 });
             }
             looked = Some((room, roll, newest));
@@ -199,8 +198,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 room: room.clone(),
                 roll,
                 newest,
-                member: connection.member,
+                subject: connection.subject().map(str::to_owned),
                 name: name.clone(),
+                member: connection.member,
             });
         }
         if connection.name.is_none() {
@@ -208,17 +208,19 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             check_place(&connection, said.as_ref())?;
         }
         let (roll, newest) = self.look(&connection.room).await?;
+        let subject = connection.subject().map(str::to_owned);
         let own = connection
             .name
             .filter(|_| roll.next.is_some())
-            .map(|name| (connection.member, name));
-        let (member, name) = speaker(&roll, sender).or(own).ok_or_else(overtaken)?;
+            .map(|name| (connection.member, name, subject));
+        let (member, name, subject) = speaker(&roll, sender).or(own).ok_or_else(overtaken)?;
         Ok(Place {
             room: connection.room,
             roll,
             newest,
             member,
             name,
+            subject,
         })
     }
 
@@ -351,9 +353,9 @@ pub(super) fn said(message: &Message) -> Said {
 }
 
 /// The sender among the members, if it has a name there.
-fn speaker(roll: &Roll, sender: &ConnectionId) -> Option<(MemberId, Name)> {
+fn speaker(roll: &Roll, sender: &ConnectionId) -> Option<(MemberId, Name, Option<String>)> {
     let own = roll.members.iter().find(|it| it.connection == *sender)?;
-    Some((own.id.clone(), own.name.clone()?))
+    Some((own.id.clone(), own.name.clone()?, own.subject.clone()))
 }
 
 /// Frames of one connection are carried out at the same time, so a client that does not wait for

@@ -176,6 +176,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             id: record.member,
             connection: record.id,
             name: record.name,
+            subject: None,
             expires: record.expires,
         };
         let left = self.take_out(&record.room, &member).await?;

@@ -19,7 +19,7 @@ use super::fan_out::Effort;
 use super::identity::hex;
 use super::{Chat, Failure, Name, Room, lost_every_race, name_needed, overtaken};
 use crate::log;
-use crate::ports::{Connection, ConnectionId, Frame, Head, Member, Outbox, PortError, Store, View};
+use crate::ports::{ConnectionId, Frame, Head, Member, Outbox, PortError, Store, View};
 use crate::protocol::{MEMBERS_LISTED_MAX, PresenceEvent, ServerFrame};
 
 /// In rooms with more members changes are announced together, and who is writing is not told.
@@ -251,14 +251,14 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     /// Tells the others that somebody is writing. Nobody is tried twice: it is worth nothing later.
     pub(super) async fn typing(&self, sender: &ConnectionId) -> Result<ServerFrame, Failure> {
         let connection = self.connection(sender).await?;
-        let name = connection.name.ok_or_else(name_needed)?;
-        let room = connection.room;
+        let name = connection.name.clone().ok_or_else(name_needed)?;
+        let room = connection.room.clone();
         let frame = ServerFrame::Typing {
             room: room.to_string(),
             from: name.shown().to_owned(),
         };
         let view = self.view(&room).await?;
-        if view.bars(&connection.member) {
+        if view.bars(&connection.member, &connection) {
             return Err(self.turn_away(sender, &room, connection.member, name).await);
         }
         let speaks = |it: &&Member| it.connection == *sender;
@@ -279,9 +279,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     /// Tells the newest message there is, so that one who missed it and hears nothing else learns of
     /// it. In a room, not in the lobby, what was not announced is announced.
     pub(super) async fn ping(&self, sender: &ConnectionId) -> Result<ServerFrame, Failure> {
-        let Connection {
-            room, member, name, ..
-        } = self.connection(sender).await?;
+        let connection = self.connection(sender).await?;
+        let room = connection.room.clone();
         let now = self.clock.now();
         let newest = self.store.newest(&room);
         let (head, newest) = if room == Room::Lobby {
@@ -289,7 +288,10 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         } else {
             let view = self.view(&room);
             let (mut view, newest) = futures_util::future::try_join(view, newest).await?;
-            if let Some(name) = name.filter(|_| view.bars(&member)) {
+            if view.bars(&connection.member, &connection)
+                && let Some(name) = connection.name
+            {
+                let member = connection.member;
                 return Err(self.turn_away(sender, &room, member, name).await);
             }
             if !is_announced(&view) {

@@ -34,37 +34,39 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         for _ in 0..TRIES {
             let view = self.store.view(&creator.room, self.clock.now()).await?;
             let (head, member) = whom(&view, &creator, &name)?;
-            let barred = head.barred.with(&member.id, None);
+            let barred = head.barred.with(&member.id, member.subject.as_deref());
             let room = &creator.room;
             if barred == head.barred || self.store.bar(room, &head.barred, &barred).await? {
                 let called = member.name.as_ref().unwrap_or(&name);
-                return self.put_out(sender, room, member, called).await;
+                return self.put_out(sender, room, called).await;
             }
         }
         Err(lost_every_race("remove a member", TRIES).into())
     }
 
-    /// Takes away what a member has that was removed, and tells it and the others. It may have come back
-    /// on another connection before it was barred, or have left.
+    /// Takes away what those have who were removed, and tells them and the others: the member, wherever it
+    /// has come back to before it was barred, and whoever else the same person is.
     async fn put_out(
         &self,
         by: &ConnectionId,
         room: &Room,
-        member: &Member,
         name: &Name,
     ) -> Result<ServerFrame, Failure> {
-        let now = self.clock.now();
-        if let Some(member) = self.store.member(room, &member.id, now).await? {
-            let left = self.clear(room, &member).await?;
-            let elsewhere = left.into_iter().filter(|(other, _)| other != room);
-            let frame = ServerFrame::Removed {
-                room: room.to_string(),
-            };
-            let frame = Frame::new(frame.to_json());
-            let page = stream::once(ready(vec![&member]));
-            let telling = self.fan_out(room, page, &frame, Effort::Stubborn);
-            join(telling, self.mourn(elsewhere.collect())).await;
+        let view = self.store.view(room, self.clock.now()).await?;
+        let is_barred = |it: &&Member| view.head.as_ref().is_some_and(|head| head.bars(it));
+        let removed: Vec<&Member> = view.members.iter().filter(is_barred).collect();
+        let mut left = Vec::new();
+        for member in &removed {
+            left.extend(self.clear(room, member).await?);
         }
+        left.retain(|(other, _)| other != room);
+        let frame = ServerFrame::Removed {
+            room: room.to_string(),
+        };
+        let frame = Frame::new(frame.to_json());
+        let page = stream::once(ready(removed));
+        let telling = self.fan_out(room, page, &frame, Effort::Stubborn);
+        join(telling, self.mourn(left)).await;
         let news = News::left(name);
         let view = self.tell(room, &news, Some(by)).await?;
         Ok(news.frame(room, &view))
@@ -75,12 +77,13 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         &self,
         room: &Room,
         member: &MemberId,
+        connection: &Connection,
     ) -> Result<bool, PortError> {
         if *room == Room::Lobby {
             return Ok(false);
         }
         let head = self.store.head(room, self.clock.now()).await?;
-        Ok(head.is_some_and(|it| it.barred.has(member, None)))
+        Ok(head.is_some_and(|it| it.barred.has(member, connection.subject())))
     }
 
     /// Goes on with a removal that ended halfway, and gives the answer to the member's own frame.
@@ -95,6 +98,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             id: member,
             connection: connection.clone(),
             name: Some(name),
+            subject: None,
             expires: self.clock.now(),
         };
         match self.clear(room, &member).await {
@@ -122,11 +126,13 @@ fn whom<'a>(
     let is_named = |it: &&Member| it.name.as_ref().is_some_and(|it| it.key() == name.key());
     // One whose removal ended halfway is still to be found.
     let mut named: Vec<&Member> = view.members.iter().filter(is_named).collect();
-    named.sort_by_key(|it| head.barred.has(&it.id, None));
+    named.sort_by_key(|it| head.bars(it));
     let Some(member) = named.first() else {
         return Err(no_such_member());
     };
-    if member.id == creator.member {
+    // A second connection of the same person is that person.
+    let is_same = member.subject.is_some() && member.subject.as_deref() == creator.subject();
+    if member.id == creator.member || is_same {
         return Err(Refusal::new(
             Code::NotAllowed,
             "nobody can remove themselves; `leave` instead",

@@ -25,7 +25,7 @@ pub(super) const MEMBER_ATTRIBUTE: &str = "member";
 pub(super) const CONNECTION_ATTRIBUTE: &str = "connection";
 pub(super) const NAME_ATTRIBUTE: &str = "name";
 /// Whose connection it is, and what that account is called: never written again.
-const SUBJECT_ATTRIBUTE: &str = "subject";
+pub(super) const SUBJECT_ATTRIBUTE: &str = "subject";
 const CALLED_ATTRIBUTE: &str = "called";
 pub(super) const HOLDER_ATTRIBUTE: &str = "holder";
 pub(super) const FLOOR_ATTRIBUTE: &str = "floor";
@@ -219,6 +219,7 @@ impl Item {
             id: MemberId::new(id),
             connection: ConnectionId::new(self.text(CONNECTION_ATTRIBUTE)?),
             name: self.name(),
+            subject: self.text(SUBJECT_ATTRIBUTE),
             expires: self.expires(),
         })
     }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::item::{
     CONNECTION_ATTRIBUTE, HOLDER_ATTRIBUTE, Item, Key, MEMBER_ATTRIBUTE, NAME_ATTRIBUTE,
-    ROOM_ATTRIBUTE, seconds, text,
+    ROOM_ATTRIBUTE, SUBJECT_ATTRIBUTE, seconds, text,
 };
 use super::{ABSENT, DynamoStore, PRESENT};
 use crate::chat::{Name, Room};
@@ -102,6 +102,9 @@ impl DynamoStore {
             .with(CONNECTION_ATTRIBUTE, connection.id.as_str());
         if let Some(name) = step.name {
             item = item.with(NAME_ATTRIBUTE, name.shown());
+        }
+        if let Some(subject) = connection.subject() {
+            item = item.with(SUBJECT_ATTRIBUTE, subject);
         }
         let resumed = step.resumed.map_or(&connection.id, |it| &it.connection);
         let put = Put::builder()

@@ -234,9 +234,9 @@ async fn is_rid_of_bob(scene: &Scene, run: &Run, crash: Crash) {
             scene.back(1, "bob"),
         ] {
             let refused = world.send(&id, frame.clone()).await;
-            let of_lobby = frame["type"] == "history" && refused["room"] == "lobby"
-                || frame["type"] == "rename" && refused["room"] == "lobby"
-                || frame["type"] == "typing" && refused["room"] == "lobby";
+            let kind = frame["type"].as_str().unwrap_or_default();
+            let of_lobby =
+                ["history", "rename", "typing"].contains(&kind) && refused["room"] == "lobby";
             assert!(refused["type"] == "error" || of_lobby, "{frame}: {refused}");
         }
     }
@@ -385,4 +385,45 @@ async fn a_removal_that_ends_halfway_is_one_or_none() {
         }
     }
     assert!(before > 5 && halfway > 5, "{before} {halfway}");
+}
+
+#[tokio::test]
+async fn who_has_signed_in_is_out_as_a_person_on_each_connection_and_with_any_secret() {
+    let world = World::new();
+    let ann = world.sign_in("a", "sub-ann", "ann").await;
+    let room = world.create(&ann, "").await;
+    let bob = world.sign_in("b", "sub-bob", "bob").await;
+    world.join(&bob, &room, "").await;
+    let second = world.sign_in("b2", "sub-bob", "bob").await;
+    assert_eq!(world.join(&second, &room, "").await["name"], "bob-2");
+    let other = world.sign_in("c", "sub-other", "bob").await;
+    let others = world.join(&other, &room, "").await;
+    assert_eq!(others["name"], "bob-3");
+    world.outbox.take();
+
+    let reply = world.send(&ann, remove("bob")).await;
+    assert_eq!(reply["members"], json!(["ann", "bob-3"]), "{reply}");
+    let told: Vec<_> = world
+        .heard("removed")
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(told, [bob.clone(), second.clone()]);
+    for id in [&bob, &second] {
+        assert_eq!(world.store.traces_of(id), [""; 0]);
+    }
+    let new = world.sign_in("new", "sub-bob", "bob").await;
+    assert_eq!(world.join(&new, &room, "").await["code"], "removed");
+    let with_a_secret =
+        json!({"type": "join", "room": room, "name": "", "resume": others["resume"]});
+    assert_eq!(world.send(&new, with_a_secret).await["code"], "removed");
+    assert_eq!(world.say(&other, "I am another bob").await["from"], "bob-3");
+
+    // The creator's own second connection cannot be removed: the person would be out.
+    let own = world.sign_in("a2", "sub-ann", "ann").await;
+    assert_eq!(world.join(&own, &room, "").await["name"], "ann-2");
+    assert_eq!(
+        world.send(&ann, remove("ann-2")).await["code"],
+        "not-allowed"
+    );
 }
