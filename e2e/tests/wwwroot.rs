@@ -176,7 +176,7 @@ async fn what_cannot_be_published_is_named_with_its_remedy_before_anything_is_do
         (
             |it| {
                 it.file("folder/x");
-                let none = std::fs::Permissions::from_mode(0);
+                let none = std::fs::Permissions::from_mode(0o0);
                 std::fs::set_permissions(it.page().join("folder"), none).expect("a mode");
             },
             "`{}/folder` cannot be read",
@@ -210,7 +210,7 @@ async fn a_file_that_may_not_be_read_is_named() {
     let checkout = Checkout::new();
     checkout.file("locked");
     let locked = checkout.page().join("locked");
-    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0)).expect("a mode");
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o0)).expect("a mode");
     let page = text(&checkout.page());
     let said = refused(&["deploy", "--wwwroot", &page, "--bootstrap", "/bin/true"]).await;
     let message = format!("caused by: `{page}/locked` cannot be read");

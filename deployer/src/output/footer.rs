@@ -56,7 +56,7 @@ impl Footer {
         let columns = size().columns;
         let below: Vec<_> = below.map(|it| clipped(&it, columns)).into_iter().collect();
         let lines = line
-            .map(|it| it.into_owned())
+            .map(std::borrow::Cow::into_owned)
             .into_iter()
             .chain(below.clone());
         // Held while it is told, so that no other line comes in between.

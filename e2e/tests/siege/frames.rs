@@ -55,8 +55,8 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
             1002,
         ),
         ("opcode 3", frame(FIN | 3, b"hi"), 1002),
-        ("opcode 11", frame(FIN | 11, b""), 1002),
-        ("opcode 15", frame(FIN | 15, b""), 1002),
+        ("opcode 11", frame(FIN | 0xb, b""), 1002),
+        ("opcode 15", frame(FIN | 0xf, b""), 1002),
         (
             "a continuation of nothing",
             frame(FIN | CONTINUE, b"hi"),

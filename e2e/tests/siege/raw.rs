@@ -137,11 +137,11 @@ pub(crate) fn head(first: u8, length: usize) -> Vec<u8> {
     match length {
         0..126 => head.push(0x80 | u8::try_from(length).expect("short")),
         126..65_536 => {
-            head.push(0x80 | 126);
+            head.push(0x80 | 0x7e);
             head.extend(u16::try_from(length).expect("medium").to_be_bytes());
         }
         _ => {
-            head.push(0x80 | 127);
+            head.push(0x80 | 0x7f);
             head.extend(u64::try_from(length).expect("long").to_be_bytes());
         }
     }

@@ -129,15 +129,16 @@ fn what_is_listed_can_be_had_and_nothing_else() {
 
 #[test]
 fn links_lead_to_a_file_of_the_folder_or_are_refused() {
-    let cases: [(&dyn Fn(&Tree) -> PathBuf, &str); 8] = [
-        (&|tree| tree.0.join("secret"), "leads out of the folder"),
-        (&|_| "../secret".into(), "leads out of the folder"),
-        (&|_| "/etc/passwd".into(), "leads out of the folder"),
-        (&|_| "/dev/zero".into(), "leads out of the folder"),
-        (&|_| "nowhere".into(), "leads nowhere"),
-        (&|_| "link".into(), "leads nowhere"),
-        (&|_| ".".into(), "leads to a folder"),
-        (&|_| ".env".into(), "leads to a hidden file"),
+    type Target = fn(&Tree) -> PathBuf;
+    let cases: [(Target, &str); 8] = [
+        (|tree| tree.0.join("secret"), "leads out of the folder"),
+        (|_| "../secret".into(), "leads out of the folder"),
+        (|_| "/etc/passwd".into(), "leads out of the folder"),
+        (|_| "/dev/zero".into(), "leads out of the folder"),
+        (|_| "nowhere".into(), "leads nowhere"),
+        (|_| "link".into(), "leads nowhere"),
+        (|_| ".".into(), "leads to a folder"),
+        (|_| ".env".into(), "leads to a hidden file"),
     ];
     for (target, reason) in cases {
         let tree = Tree::new();
