@@ -7,6 +7,7 @@ const TOKEN = 'chat-token'; // {token, until}
 const LEFT = 'chat-signed-out';
 const EARLY_MS = 60_000; // a token that ends this soon is not worth a connection
 const FETCH_MS = 15_000;
+const TOKEN_MAX = 8_192; // characters; it goes in a header
 const NAME_MAX = 32;
 // What is not seen but changes how a name reads, other than variation selectors.
 const UNSEEN = /[[\p{Cc}\p{DI}\u2800\ufff9-\ufffb]--[\ufe00-\ufe0f\u{1bca0}-\u{1bca3}]]/gv;
@@ -37,14 +38,15 @@ export async function openAccount(signIn) {
   tabs.onmessage = ({ data }) => data === claims?.sub && leave(home);
   const view = createSignInView(document, {
     host: new URL(config.issuer).host,
-    trouble: trouble ?? (kept && 'Your sign-in has ended.'),
+    // Who is signed in stays so, whatever came in the address: the back button's old answer, or a stranger's.
+    trouble: (isFresh(kept, Date.now()) ? null : trouble) ?? (kept && 'Your sign-in has ended.'),
     signIn: () => setOut(config, home),
     signOut() {
       tabs.postMessage(claims.sub);
       leave(home);
     },
   });
-  const identity = claims ? { name: nameOf(claims) } : {};
+  const identity = claims ? { name: await nameOf(claims) } : {};
   return { identity, protocols, render: (state) => view.render(state, identity) };
 }
 
@@ -55,7 +57,7 @@ export const isFresh = (kept, now) => kept !== null && now < kept.until - EARLY_
 export function checked(signIn) {
   for (const field of ['issuer', 'clientId', 'authorizationEndpoint', 'tokenEndpoint']) {
     const value = signIn[field];
-    const isGood = typeof value === 'string' && (field === 'clientId' ? value !== '' : URL.canParse(value));
+    const isGood = typeof value === 'string' && (field === 'clientId' ? value !== '' : URL.canParse(value) && /^https?:/.test(value));
     if (!isGood) throw new Error(`The “signIn” in config.json has no “${field}” that can be used.`);
   }
   return signIn;
@@ -90,8 +92,9 @@ export function requestFor({ authorizationEndpoint, clientId }, { state, nonce, 
   return address.href;
 }
 
-export const challengeOf = async (verifier) =>
-  base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(verifier))));
+export const challengeOf = async (verifier) => base64url(await digestOf(verifier));
+
+const digestOf = async (text) => new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
 
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
@@ -108,8 +111,6 @@ function takeAnswer(config) {
   const isOurs = way !== null && way.state === answer.state;
   history.replaceState(null, '', isOurs ? way.address : location.pathname + answer.rest + location.hash);
   if (isOurs) forget(WAY);
-  // After the back button, or of a sign-in that somebody else began: who is signed in stays so.
-  else if (isFresh(recall(config), Date.now())) return null;
   else throw new Error(`This sign-in was not begun in this window, or too long ago. ${AGAIN}`);
   if (answer.issuer !== null && answer.issuer !== config.issuer) throw new Error(`The answer came from another sign-in service. ${AGAIN}`);
   if (answer.code === null) throw new Error(refusalWords(answer));
@@ -139,6 +140,7 @@ async function exchange(config, { code, way }, home, before) {
   const problem = problemWith(claims, { ...config, nonce: way.nonce });
   if (problem) throw new Error(`${problem} ${AGAIN}`);
   const kept = { token, until: endOf(claims, now) };
+  if (token.length > TOKEN_MAX) throw new Error('The sign-in service says too much about you for a connection. Whoever runs this chat can have it say less.');
   if (!isFresh(kept, now)) throw new Error('The sign-in service gave a sign-in that ends within a minute. Whoever runs this chat can have it last longer.');
   // What somebody else left in this tab is not for this person.
   if (before && claimsOf(before.token).sub === claims.sub) forget(LEFT);
@@ -181,9 +183,9 @@ export function claimsOf(token) {
 }
 
 /** Why these claims are not the ones that were asked for, or ''. */
-export function problemWith({ iss, aud, nonce, exp, sub }, expected) {
+export function problemWith({ iss, aud, azp, nonce, exp, sub }, expected) {
   if (iss !== expected.issuer) return 'This is a sign-in of another service.';
-  if (![aud].flat().includes(expected.clientId)) return 'This is a sign-in for something else.';
+  if (![aud].flat().includes(expected.clientId) || (azp ?? expected.clientId) !== expected.clientId) return 'This is a sign-in for something else.';
   if (nonce !== expected.nonce) return 'This is not the sign-in that was asked for.';
   if (typeof sub !== 'string' || !Number.isFinite(exp)) return 'The sign-in service does not say who you are, or until when.';
   return '';
@@ -192,10 +194,11 @@ export function problemWith({ iss, aud, nonce, exp, sub }, expected) {
 /** When a token ends by this machine's clock, which may be wrong: it counts from the moment that it was given. */
 export const endOf = ({ exp, iat }, now) => (Number.isFinite(iat) ? now + (exp - iat) * 1000 : exp * 1000);
 
-/** What the others read, as the server finds it. */
-export function nameOf({ name, preferred_username: username, email, email_verified: verified, sub }) {
-  const local = verified !== false && typeof email === 'string' ? email.split('@')[0] : '';
-  return [name, username, local, sub].map(readable).find((it) => it !== '') ?? 'Somebody';
+/** What the others read, as the server finds it: without a name, digits of the subject, which is nobody else's to know. */
+export async function nameOf({ name, preferred_username: username, email, email_verified: verified, sub }) {
+  const local = verified !== false && typeof email === 'string' && email.includes('@') ? email.split('@')[0] : '';
+  const called = [name, username, local].map(readable).find((it) => it !== '');
+  return called ?? `user-${[...(await digestOf(sub)).slice(0, 3)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }
 
 function readable(text) {
