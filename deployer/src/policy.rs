@@ -717,6 +717,26 @@ mod tests {
         );
     }
 
+    /// What is asked for by another name, or by CloudFormation on the way.
+    const OTHERWISE: [&str; 3] = [
+        // Of a stack's drift, that of each resource.
+        "cloudformation:BatchDescribeTypeConfigurations",
+        "cloudformation:DetectStackResourceDrift",
+        // A delete that names a version.
+        "s3:DeleteObjectVersion",
+    ];
+
+    #[test]
+    fn nothing_is_allowed_that_this_program_does_not_call() {
+        let mut made = BTreeSet::new();
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cloud/aws");
+        calls(&sources, &mut made);
+        let allowed = CALLER.iter().chain(&OPERATOR).flat_map(|it| it.actions);
+        let unneeded = allowed.filter(|it| !made.contains(**it));
+        let unneeded: BTreeSet<&str> = unneeded.copied().collect();
+        assert_eq!(unneeded, BTreeSet::from(OTHERWISE));
+    }
+
     #[test]
     fn what_a_wildcard_allows_is_not_said_again() {
         assert!(covers("s3:GetBucket*", "s3:GetBucketPolicy"));

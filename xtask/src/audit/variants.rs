@@ -46,6 +46,10 @@ const VARIANTS: [Variant; 4] = [
             ),
             ("AccessLogs", "on"),
             ("AlarmEmail", "ann@example.com"),
+            ("AllowedOrigins", "https://www.example.org"),
+            ("Issuer", "https://accounts.example.org"),
+            ("Audience", "chat"),
+            ("JwksUri", "https://accounts.example.org/keys"),
         ],
     },
     Variant {
