@@ -163,12 +163,15 @@ fn nothing_is_had_by_way_of_a_linked_folder() {
     let folder = tree.folder();
     assert!(folder.get("real/a.js").is_some());
     assert_eq!(folder.get("alias/a.js"), None);
+    tree.link("real/link.js", "a.js");
+    assert!(folder.get("real/link.js").is_some());
+    assert_eq!(folder.get("alias/link.js"), None);
     assert_eq!(folder.get("outside/secret"), None);
     // The folder itself may be one.
     let alias = tree.0.join("page");
     symlink(tree.root().join("real"), &alias).unwrap();
     assert!(Folder::new(&alias).get("a.js").is_some());
-    assert_eq!(Folder::new(&alias).entries().unwrap().len(), 1);
+    assert_eq!(Folder::new(&alias).entries().unwrap().len(), 2);
 }
 
 #[test]
