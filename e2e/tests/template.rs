@@ -62,6 +62,11 @@ async fn each_function_gets_exactly_the_variables_that_its_handler_reads() {
         "STACK_ID",
         "METRICS",
         "SHARE_MEMBERS",
+        "ALLOWED_ORIGINS",
+        "SIGN_IN",
+        "ISSUER",
+        "AUDIENCE",
+        "JWKS_URI",
     ] {
         let renamed = text.replace(&format!("\"{variable}\":"), "\"RENAMED\":");
         assert_ne!(renamed, text, "{variable} is there");
