@@ -346,9 +346,11 @@ async fn signed_stack(ministack: &Ministack, provider: &Provider) -> Vec<Value> 
     ]
     .concat();
     let template = chatctl::run(&synth).await.stdout;
+    // Without the spaces that are for people.
+    let template: Value = serde_json::from_slice(&template).expect("JSON");
     let request = json!({
         "StackName": "chat-signed",
-        "TemplateBody": String::from_utf8(template).expect("text"),
+        "TemplateBody": template.to_string(),
         "Parameters": code.collect::<Vec<_>>(),
         "Capabilities": ["CAPABILITY_IAM"],
         "Tags": [{"Key": "chatctl", "Value": "chat"}],

@@ -192,7 +192,7 @@ mod tests {
 
     const ARN: &str = "arn:aws:execute-api:us-east-1:000000000000:local/dev/$connect";
 
-    fn policy(statements: Value) -> Value {
+    fn policy(statements: &Value) -> Value {
         json!({"principalId": "p", "policyDocument": {"Statement": statements}})
     }
 
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_allows_this_route_lets_in_and_what_denies_it_goes_first() {
-        let allow = |resource| policy(json!([statement("Allow", resource)]));
+        let allow = |resource| policy(&json!([statement("Allow", resource)]));
         for resource in [
             ARN,
             "*",
@@ -230,17 +230,17 @@ mod tests {
             );
         }
         let denied = Some(Decision::Deny { explicit: true });
-        let both = policy(json!([statement("Allow", "*"), statement("Deny", ARN)]));
+        let both = policy(&json!([statement("Allow", "*"), statement("Deny", ARN)]));
         assert_eq!(decided(&both), denied);
-        assert_eq!(decided(&policy(statement("Deny", "*"))), denied);
+        assert_eq!(decided(&policy(&statement("Deny", "*"))), denied);
         let another = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"});
         let none = Some(Decision::Deny { explicit: false });
-        assert_eq!(decided(&policy(json!([another]))), none);
+        assert_eq!(decided(&policy(&json!([another]))), none);
     }
 
     #[test]
     fn the_context_is_plain_values_as_texts_and_who_it_is() {
-        let mut answer = policy(statement("Allow", "*"));
+        let mut answer = policy(&statement("Allow", "*"));
         answer["context"] = json!({"name": "ann", "age": 7, "is": true});
         let expected = json!({"name": "ann", "age": "7", "is": "true", "principalId": "p"});
         let Some(Decision::Allow(context)) = decided(&answer) else {
