@@ -1,5 +1,5 @@
 //! The line of an invocation. Its members are read by `chatctl logs`, by the dashboard's query and by
-//! people: `README.md` lists them.
+//! people: `docs/watch.md` lists them.
 
 use std::time::{Duration, SystemTime};
 
