@@ -15,6 +15,8 @@ Nothing here concerns the product, which speaks to MiniStack as it speaks to AWS
   (control.py). README.md in this folder is the specification of both.
 - Sockets through a distribution: MiniStack refuses them. They go to the origin that the
   distribution's own configuration names for the path.
+- Cognito is at its own name, which MiniStack takes for a bucket's, and a user pool says where it is with
+  `https`; MiniStack thinks that TLS is somebody else's, who says so in a header.
 - CloudWatch's permissions are checked: MiniStack does not know its operations by their paths.
 - A record of every request, one JSON object a line, in the file that RECORD names. From it tests
   tell in what order things were done, and that nothing was done that need not be.
@@ -37,7 +39,7 @@ import behaviour
 from control import Control
 from ministack import app
 from ministack.core import iam_actions
-from ministack.services import apigateway, cloudfront, dynamodb, s3
+from ministack.services import apigateway, cloudfront, cognito, dynamodb, s3
 from ministack.services.cloudformation import provisioners
 
 
@@ -57,12 +59,21 @@ def main():
     policy = provisioners._RESOURCE_HANDLERS["AWS::S3::BucketPolicy"]
     policy["create"] = unless_blocked(policy["create"])
     policy["update"] = unless_blocked(policy["update"])
+    app._NON_S3_VHOST_NAMES |= {"cognito-idp"}
+    cognito.well_known_openid_configuration = over_tls(cognito.well_known_openid_configuration)
     app._port_is_bindable = lambda *_: False
     behaviour.install()
     app._HypercornConfig.keep_alive_max_requests = sys.maxsize
     app._HypercornConfig._insecure_bind = ["127.0.0.1:" + os.environ.pop("WEBSITE_PORT")]
     app.app = Control(Edges(Websites(app.app)), os.environ.pop("RECORD"))
     app.main()
+
+
+def over_tls(discover):
+    def discovered(pool, region=None, host=None, scheme=None):
+        return discover(pool, region, host, "https")
+
+    return discovered
 
 
 def with_cloudwatch(extract):

@@ -325,6 +325,160 @@ async fn api_gateway_asks_the_authorizer_and_verify_tells_what_it_cannot_see() {
     assert_eq!(not_tried, 19, "{said}");
 }
 
+#[tokio::test]
+async fn a_deployed_chat_lets_in_the_people_of_a_cognito_user_pool_and_nobody_else() {
+    let ministack = Ministack::start().await;
+    let (ours, theirs) = (
+        UserPool::new(&ministack).await,
+        UserPool::new(&ministack).await,
+    );
+    let bootstrap = chatctl::packaged_bootstrap();
+    let bootstrap = bootstrap.to_str().expect("a path of characters");
+    let deploy = ["deploy", "--json", "--bootstrap", bootstrap];
+    let deploy = [&deploy[..], &ours.arguments()].concat();
+    let result = chatctl::result_on(&ministack, &deploy).await;
+    assert_eq!(result["changed"], true);
+
+    let site = result["site"].as_str().expect("an address");
+    let config = ministack.get(&format!("{site}config.json")).await;
+    let config: Value = serde_json::from_slice(config.body()).expect("JSON");
+    let of_cognito = "https://cognito-idp.us-east-1.amazonaws.com";
+    let sign_in = json!({
+        "issuer": ours.issuer,
+        "clientId": ours.client,
+        "authorizationEndpoint": format!("{of_cognito}/oauth2/authorize"),
+        "tokenEndpoint": format!("{of_cognito}/oauth2/token"),
+    });
+    assert_eq!(config, json!({"server": "/dev", "signIn": sign_in}));
+    let page = ministack.get(site).await;
+    let policy = page.headers()["content-security-policy"].to_str();
+    let may_connect = policy
+        .expect("text")
+        .split(';')
+        .find_map(|it| it.trim().strip_prefix("connect-src "));
+    let may_connect: Vec<_> = may_connect.expect("a policy").split(' ').collect();
+    assert!(may_connect.contains(&of_cognito), "{may_connect:?}");
+
+    let ann = ours.token(&ministack, "ann", "Ann Lee").await;
+    let bob = ours.token(&ministack, "bob", "Bob").await;
+    let stranger = theirs.token(&ministack, "ann", "Ann Lee").await;
+    for websocket in [&result["websocket"], &result["direct"]] {
+        let websocket = websocket.as_str().expect("an address");
+        let enter = async |token: &str| {
+            let offered = format!("chatctl, bearer.{token}");
+            ministack
+                .try_socket(handshake(websocket, Some(&offered)))
+                .await
+        };
+        let refused = enter(&stranger).await.err().expect("a refusal");
+        assert!(matches!(*refused, Error::Http(it) if it.status() == 403));
+        let (mut ann, mut bob) = (
+            enter(&ann).await.expect("signed in"),
+            enter(&bob).await.expect("signed in"),
+        );
+        let joined = ann.ask(json!({"type": "create", "name": "root"})).await;
+        assert_eq!(joined["name"], "Ann Lee", "{joined}");
+        let join = json!({"type": "join", "room": joined["room"], "name": "root"});
+        assert_eq!(bob.ask(join).await["name"], "Bob");
+    }
+
+    let again = chatctl::result_on(&ministack, &deploy).await;
+    assert_eq!(again["changed"], false, "{again}");
+    let anybody = ["deploy", "--json", "--bootstrap", bootstrap];
+    let result = chatctl::result_on(&ministack, &anybody).await;
+    let config = ministack.get(&format!("{site}config.json")).await;
+    let config: Value = serde_json::from_slice(config.body()).expect("JSON");
+    assert_eq!(
+        config,
+        json!({"server": "/dev"}),
+        "without it everybody comes in again"
+    );
+    let websocket = result["websocket"].as_str().expect("an address");
+    assert!(
+        ministack
+            .try_socket(handshake(websocket, None))
+            .await
+            .is_ok()
+    );
+}
+
+/// A pool of Cognito's, a provider that knows nothing of `chatctl`.
+struct UserPool {
+    id: String,
+    issuer: String,
+    client: String,
+}
+
+impl UserPool {
+    async fn new(ministack: &Ministack) -> Self {
+        let pool = ministack.aws(
+            "cognito-idp",
+            "create_user_pool",
+            json!({"PoolName": "people"}),
+        );
+        let pool = pool.await["UserPool"]["Id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
+        let request = json!({
+            "UserPoolId": pool,
+            "ClientName": "chat",
+            "ExplicitAuthFlows": ["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+        });
+        let client = ministack
+            .aws("cognito-idp", "create_user_pool_client", request)
+            .await;
+        let client = client["UserPoolClient"]["ClientId"]
+            .as_str()
+            .expect("an id");
+        Self {
+            issuer: format!("https://cognito-idp.us-east-1.amazonaws.com/{pool}"),
+            client: client.to_owned(),
+            id: pool,
+        }
+    }
+
+    fn arguments(&self) -> [&str; 6] {
+        [
+            "--auth",
+            "oidc",
+            "--issuer",
+            &self.issuer,
+            "--audience",
+            &self.client,
+        ]
+    }
+
+    /// The ID token of somebody who signs in.
+    async fn token(&self, ministack: &Ministack, user: &str, name: &str) -> String {
+        let password = "correct-Horse-7";
+        let user = json!({"UserPoolId": self.id, "Username": user});
+        let of_user = |changes: Value| but(&user, &changes);
+        let create = of_user(json!({
+            "MessageAction": "SUPPRESS",
+            "UserAttributes": [{"Name": "name", "Value": name}],
+        }));
+        ministack
+            .aws("cognito-idp", "admin_create_user", create)
+            .await;
+        let set = of_user(json!({"Password": password, "Permanent": true}));
+        ministack
+            .aws("cognito-idp", "admin_set_user_password", set)
+            .await;
+        let sign_in = json!({
+            "UserPoolId": self.id,
+            "ClientId": self.client,
+            "AuthFlow": "ADMIN_USER_PASSWORD_AUTH",
+            "AuthParameters": {"USERNAME": user["Username"], "PASSWORD": password},
+        });
+        let signed_in = ministack
+            .aws("cognito-idp", "admin_initiate_auth", sign_in)
+            .await;
+        let token = signed_in["AuthenticationResult"]["IdToken"].as_str();
+        token.expect("an ID token").to_owned()
+    }
+}
+
 /// A chat where people sign in at a provider of this machine, made as CloudFormation makes it.
 async fn signed_stack(ministack: &Ministack, provider: &Provider) -> Vec<Value> {
     let deployed = ministack.aws(

@@ -10,8 +10,13 @@ use tokio::process::Command;
 use crate::chatctl;
 
 /// Pinned: what MiniStack refuses and what it lets through changes from one version to the next.
-/// CloudWatch speaks CBOR, which MiniStack leaves to a package of its own.
-const REQUIREMENTS: [&str; 3] = ["ministack==1.5.33", "boto3==1.43.106", "cbor2==6.2.1"];
+/// CloudWatch speaks CBOR and Cognito signs, which MiniStack leaves to packages of their own.
+const REQUIREMENTS: [&str; 4] = [
+    "ministack==1.5.33",
+    "boto3==1.43.106",
+    "cbor2==6.2.1",
+    "cryptography==50.0.2",
+];
 /// The wheels are 40 MB.
 const INSTALL_TIMEOUT: Duration = Duration::from_mins(5);
 
