@@ -367,6 +367,11 @@ fn refusal(error: &clap::Error) -> String {
     })
 }
 
+/// A text without anything that commands a terminal, to be put beside what has colours of ours.
+pub(crate) fn plain(text: &str) -> String {
+    harmless(text, Colours::None).into_owned()
+}
+
 /// What an error says, which may be in others' words: a line of theirs is never taken for one of ours.
 fn said(text: &str) -> String {
     harmless(text, Colours::None)

@@ -1105,6 +1105,7 @@ mod tests {
                     "=off".to_owned()
                 }
                 "arch" => "=arm64".to_owned(),
+                "auth" => "=oidc".to_owned(),
                 "tag" => "=a=b".to_owned(),
                 "log-retention" => "=30".to_owned(),
                 _ => "=512".to_owned(),

@@ -29,7 +29,7 @@ impl Footer {
         }
     }
 
-    /// Tells a line, and says below it what there is to say there.
+    /// Tells a line, in which colours are ours, and says below it what there is to say there.
     pub(crate) fn tell(&self, line: &str, below: Option<&str>) {
         if self.has_colors {
             self.draw(Some(line), below);
@@ -52,8 +52,7 @@ impl Footer {
     }
 
     fn draw(&self, line: Option<&str>, below: Option<&str>) {
-        // Functions' own lines are among them.
-        let line = line.map(|it| harmless(it, Colours::None));
+        let line = line.map(|it| harmless(it, Colours::Kept));
         let below = below.map(|it| harmless(it, Colours::None));
         if !self.is_live {
             if let Some(line) = line {

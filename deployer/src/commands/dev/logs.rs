@@ -7,7 +7,7 @@ use std::time::Instant;
 use local::{Event, Observer};
 
 use super::activity::{Activity, Complaint, Invocation};
-use crate::output::Footer;
+use crate::output::{Footer, plain};
 
 /// Lines that are held back at most; a start that has more to say is shown as it goes.
 const HELD_LINES_MAX: usize = 1000;
@@ -58,19 +58,23 @@ impl Logs {
                     invocation.line()
                 }
                 None => match Complaint::of(line) {
-                    Some(complaint) => format!("{function}: {}", complaint.line()),
-                    None => format!("{function}: {line}"),
+                    Some(complaint) => plain(&format!("{function}: {}", complaint.line())),
+                    None => plain(&format!("{function}: {line}")),
                 },
             },
-            Event::Platform { function, line } => format!("{function}: {line}"),
-            Event::Report { function, report } => format!("{function}: {report}"),
+            Event::Platform { function, line } => plain(&format!("{function}: {line}")),
+            Event::Report { function, report } => plain(&format!("{function}: {report}")),
             Event::Fault(fault) => format!("fault: {fault}"),
         };
-        self.tell(line);
+        self.put(line);
     }
 
     /// Tells a line as soon as the URLs are printed.
-    pub(super) fn tell(&self, line: String) {
+    pub(super) fn tell(&self, line: &str) {
+        self.put(plain(line));
+    }
+
+    fn put(&self, line: String) {
         let mut state = self.state();
         match &mut state.held {
             Some(lines) if lines.len() < HELD_LINES_MAX => lines.push(line),
@@ -101,7 +105,7 @@ impl Logs {
         let mut state = self.state();
         state.is_paused = true;
         self.show_all(&mut state);
-        self.say(line, &mut state);
+        self.say(&plain(line), &mut state);
         self.footer.settle();
     }
 

@@ -90,7 +90,7 @@ impl Watch {
 
     /// Sees to every change until it is dropped.
     pub(super) async fn run(&mut self, stack: &Stack, logs: &Logs) {
-        let say = |line: String| logs.tell(line);
+        let say = |line: String| logs.tell(&line);
         let mut building: Option<(Instant, Building)> = None;
         loop {
             tokio::select! {
