@@ -89,6 +89,23 @@ impl fmt::Display for Breach {
 }
 
 /// What came of one room, from its first message on.
+///
+/// ```
+/// use e2e::conversation::{Conversation, Way};
+/// use serde_json::json;
+///
+/// let said = |seq: u64| {
+///     let id = format!("id-{seq}");
+///     json!({"seq": seq, "id": id, "from": "ann", "text": "hi", "at": 1_700_000_000_000_u64})
+/// };
+/// let mut room = Conversation::default();
+/// room.take(&said(1), Way::Live)?;
+/// room.take(&said(3), Way::Live)?;
+/// assert!(room.misses_some() && room.newest() == 1);
+/// room.recover(&json!({"oldest": 1, "messages": [said(2), said(3)]}))?;
+/// assert!(!room.misses_some() && room.newest() == 3);
+/// # Ok::<(), e2e::conversation::Breach>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Conversation {
     messages: Vec<Said>,

@@ -15,6 +15,34 @@
 //! - `head.rs`: header names as the client wrote them.
 //! - `faults.rs`: what the real cloud does on a bad day.
 //! - `observer.rs`: what the stack tells while it runs.
+//!
+//! # Example
+//!
+//! Another app than the chat, its functions in Node, by its template:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use local::{Code, Options, Stack};
+//!
+//! # let runtime = tokio::runtime::Runtime::new()?;
+//! # runtime.block_on(async {
+//! let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/app");
+//! let template = std::fs::read(app.join("template.json"))?;
+//! let template = serde_json::from_slice(&template)?;
+//! let code = Code {
+//!     program: "node".into(),
+//!     arguments: vec![app.join("runtime.mjs").into(), app.join("app.mjs").into()],
+//! };
+//!
+//! let stack = Stack::start(Options::new(&template, code)).await?;
+//! assert!(stack.websocket_url().starts_with("ws://127.0.0.1:"));
+//! assert!(stack.websocket_url().ends_with("/live"));
+//! stack.stop().await;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod database;
 mod door;

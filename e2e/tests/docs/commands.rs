@@ -6,7 +6,7 @@ use super::Document;
 use e2e::chatctl::{self, checkout};
 
 /// Commands, and the file and the test that run them. The test's file has the verb and each flag.
-const RUN_BY: [(&str, &str, &str); 28] = [
+const RUN_BY: &[(&str, &str, &str)] = &[
     ("cargo run -p chatctl -- dev", DEV, PRINTS_URLS),
     (
         "cargo run -p chatctl -- dev --fault crash=1% --fault lose-disconnect=20% --fault reorder=50ms --seed 42",
@@ -86,7 +86,7 @@ const RUN_BY: [(&str, &str, &str); 28] = [
 ];
 
 /// What no test can run, and why.
-const BY_HAND: [(&str, &str); 3] = [
+const BY_HAND: &[(&str, &str)] = &[
     (
         "git clone <this repository> chatctl && cd chatctl",
         "where it is cloned from is the reader's to know",
@@ -100,6 +100,9 @@ const BY_HAND: [(&str, &str); 3] = [
         "is AWS's program; the template is printed here and linted by `cargo xtask audit`",
     ),
 ];
+
+/// The commands that ask neither AWS nor this machine.
+const ASK_NOBODY: &[&str] = &["plan", "synth"];
 
 const HERE: &str = "e2e/tests/docs/commands.rs";
 const DEV: &str = "e2e/tests/dev.rs";
@@ -173,7 +176,7 @@ fn every_command_of_the_documents_is_run_by_a_test() {
 
 #[test]
 fn the_tests_that_run_them_are_there_and_say_what_they_say() {
-    for (command, file, test) in RUN_BY {
+    for &(command, file, test) in RUN_BY {
         let text = std::fs::read_to_string(checkout().join(file));
         let text = text.unwrap_or_else(|error| panic!("{file}: {error}"));
         let is_test = [format!("fn {test}()"), format!("exec {test}\n")]
@@ -218,14 +221,12 @@ async fn what_asks_nobody_prints_what_is_shown() {
         if !here.contains(&command.as_str()) {
             continue;
         }
-        assert!(
-            ["plan", "synth"].contains(&arguments(&command)[0]),
-            "{command}"
-        );
-        let printed = chatctl::run(&arguments(&command)).await;
+        let arguments = arguments(&command);
+        assert!(ASK_NOBODY.contains(&arguments[0]), "{command}");
+        let printed = chatctl::run(&arguments).await;
         assert!(printed.status.success(), "{command}: {printed:?}");
         let printed = String::from_utf8(printed.stdout).expect("text");
-        assert!(printed.lines().count() > 10, "{command}: {printed}");
+        assert!(printed.lines().count() > 5, "{command}: {printed}");
         if !output.is_empty() {
             compared += 1;
             assert_eq!(printed, output, "{command}");
