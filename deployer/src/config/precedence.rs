@@ -16,8 +16,9 @@ use super::apply::innermost;
 use super::read::{Place, Value};
 
 /// What excludes others at one value alone, which no rule of the command line can say.
-const AT_A_VALUE: [(&str, &str, &[&str]); 2] = [
+const AT_A_VALUE: [(&str, &str, &[&str]); 3] = [
     ("alarms", "off", &["alarm-email", "alarm-topic"]),
+    ("auth", "none", &["issuer", "audience"]),
     ("cdn", "off", &["domain", "certificate-arn"]),
 ];
 

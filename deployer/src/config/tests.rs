@@ -143,6 +143,24 @@ const DOMAIN: &str = "domain = \"chat.example.org\"\n\
     certificate-arn = \"arn:aws:acm:us-east-1:123456789012:certificate/1\"\n";
 
 #[test]
+fn a_stage_or_a_flag_without_sign_in_sets_the_provider_of_the_file_aside() {
+    let provider = "auth = \"oidc\"\nissuer = \"https://a.example\"\naudience = \"chat\"\n";
+    for (text, arguments) in [
+        (
+            format!("{provider}[stages.dev]\nauth = \"none\""),
+            vec!["deploy"],
+        ),
+        (provider.to_owned(), vec!["deploy", "--auth", "none"]),
+    ] {
+        let Parsed { cli, .. } = parsed(&text, &arguments);
+        let Command::Deploy(args) = cli.command else {
+            panic!("a deploy");
+        };
+        DeploySettings::new(&args).unwrap();
+    }
+}
+
+#[test]
 fn of_two_that_exclude_each_other_the_more_explicit_one_counts() {
     let email = "alarm-email = \"ann@example.org\"\n";
     let (given, told) = excluded(email, &["--alarm-topic", TOPIC]);
