@@ -47,16 +47,7 @@ pub(crate) async fn of_machine(folder: &Path) -> Vec<Finding> {
         told(&["python3", "--version"]),
     );
     vec![
-        match &sources {
-            Some(sources) => {
-                let path = sources.checkout().display().to_string();
-                Finding::good("sources", Need::Dev, path)
-            }
-            None => {
-                let error = BuildError::NoSources;
-                Finding::missing("sources", Need::Dev, error.to_string(), error.hint())
-            }
-        },
+        of_sources(sources.as_ref()),
         of_rust(rust.as_deref()),
         of_compiler(cc.as_deref()),
         lambda,
@@ -65,6 +56,15 @@ pub(crate) async fn of_machine(folder: &Path) -> Vec<Finding> {
         of_node(node.as_deref()),
         of_python(python.as_deref()),
     ]
+}
+
+fn of_sources(sources: Option<&Sources>) -> Finding {
+    if let Some(sources) = sources {
+        let path = sources.checkout().display().to_string();
+        return Finding::good("sources", Need::Dev, path);
+    }
+    let error = BuildError::NoSources;
+    Finding::missing("sources", Need::Dev, error.to_string(), error.hint())
 }
 
 async fn of_port() -> Finding {
