@@ -389,7 +389,7 @@ async fn values_of_variables_and_arguments_command_no_terminal_and_forge_no_line
         ("CHATCTL_PORT", evil),
         ("CHATCTL_CONFIG", evil),
         ("CHATCTL_DATA", "/proc/\u{1b}[2Jx"),
-        ("CHATCTL_CHECKOUT", evil),
+        ("CHATCTL_SOURCE", evil),
     ] {
         let output = chatctl::command(&["dev"]).env(name, value).output();
         let output = within_deadline("end of chatctl", output)
