@@ -17,7 +17,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
 pub(crate) use operations::OperationsArgs;
 
-use crate::build::Architecture;
+use crate::build::{Architecture, carried};
 use crate::releases::{self, Which};
 use crate::settings;
 use crate::tags::{self, Tag};
@@ -27,7 +27,7 @@ pub(crate) use see::{CompletionsArgs, DoctorArgs, LogsArgs, ManArgs, OpenArgs, S
 
 /// Your own real-time group chat, on AWS or on this machine
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, long_version = carried::long_version(), max_term_width = 100)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -469,13 +469,27 @@ pub(crate) struct SourceArgs {
     )]
     pub(crate) arch: Architecture,
 
-    /// A `bootstrap` that was built elsewhere; by default it is built here
+    /// Where the sources are.
+    #[command(flatten)]
+    pub(crate) origin: OriginArgs,
+
+    /// A `bootstrap` that was built elsewhere; by default it is built here, or the one that this program
+    /// carries
     #[arg(long, env = "CHATCTL_BOOTSTRAP", value_name = "FILE")]
     pub(crate) bootstrap: Option<PathBuf>,
 
     /// How it is run.
     #[command(flatten)]
     pub(crate) operations: OperationsArgs,
+}
+
+/// Where the sources are.
+#[derive(Debug, Args)]
+pub(crate) struct OriginArgs {
+    /// The folder of the sources; by default the checkout that the current folder is in, and else what
+    /// this program carries or was built from
+    #[arg(long, env = "CHATCTL_SOURCE", value_name = "DIR")]
+    pub(crate) source: Option<PathBuf>,
 }
 
 /// A domain of one's own.
@@ -607,9 +621,9 @@ pub(crate) struct DevArgs {
     #[arg(long, env = "CHATCTL_WATCH", value_parser = switch())]
     pub(crate) watch: bool,
 
-    /// Another checkout of the sources than the one that this program was built from
-    #[arg(long, env = "CHATCTL_CHECKOUT", value_name = "DIR")]
-    pub(crate) checkout: Option<PathBuf>,
+    /// Where the sources are.
+    #[command(flatten)]
+    pub(crate) origin: OriginArgs,
 
     /// Close connections that have been silent for this long, such as 10s; at most 10m, which is
     /// what AWS allows and the default
@@ -713,6 +727,10 @@ pub(crate) struct SynthArgs {
     /// Who is let in.
     #[command(flatten)]
     pub(crate) access: AccessArgs,
+
+    /// Where the sources are.
+    #[command(flatten)]
+    pub(crate) origin: OriginArgs,
 
     /// Print instead the least IAM policy that whoever deploys the stage needs
     #[arg(long, env = "CHATCTL_DEPLOYER_POLICY", value_parser = switch())]

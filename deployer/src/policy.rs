@@ -652,7 +652,7 @@ mod tests {
 
     fn template(stage: &StageName) -> Document {
         let stage = stage.clone();
-        synthesize(&TemplateSettings { stage }).unwrap()
+        synthesize(&TemplateSettings::embedded(stage)).unwrap()
     }
 
     fn all() -> [Value; 4] {

@@ -9,17 +9,17 @@ mod see;
 
 mod operations;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use access::{Access, Where};
 use local::{FaultError, Faults, Limits};
 pub(crate) use operations::{Operations, log_retention};
 
-use crate::build::{Architecture, Profile};
+use crate::build::{Architecture, Origin, Profile, Sources};
 use crate::cli::{
-    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, DomainArgs, LimitArgs, PlanArgs,
-    RollbackArgs, SourceArgs, StageArgs, SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
+    self, CloudArgs, DeployArgs, DestroyArgs, DevArgs, DiffArgs, DomainArgs, LimitArgs, OriginArgs,
+    PlanArgs, RollbackArgs, SourceArgs, StageArgs, SynthArgs, TemplateFormat, UrlsArgs, VerifyArgs,
 };
 use crate::cloud::aws::Account;
 use crate::cloud::{StackView, Terms};
@@ -59,6 +59,12 @@ pub(crate) enum SettingsError {
     /// `--tag`.
     #[error(transparent)]
     Tags(#[from] TagsError),
+    /// `--source`.
+    #[error("`{}` is not a checkout of this project", .0.display())]
+    NoCheckout(PathBuf),
+    /// The sources' template.
+    #[error("the template of the sources cannot be read: {0}")]
+    Template(String),
     /// `--role-arn` or `CHATCTL_ROLE_ARN`.
     #[error("`{0}` is not the ARN of a role")]
     RoleArn(String),
@@ -143,6 +149,15 @@ impl SettingsError {
             }
             Self::Domain(error) => error.hint(),
             Self::Tags(error) => error.hint(),
+            Self::NoCheckout(_) => {
+                "set `--source` or `CHATCTL_SOURCE` to the folder that `git clone` \
+                 made, with `Cargo.toml`, `handlers/`, `wwwroot/` and `cloudformation/` in it"
+                    .to_owned()
+            }
+            Self::Template(_) => {
+                "each `.yaml` file in `cloudformation/` has to be a text that you may read"
+                    .to_owned()
+            }
             Self::RoleArn(_) => "set `--role-arn` or `CHATCTL_ROLE_ARN` to an ARN such as \
                  `arn:aws:iam::123456789012:role/chat`"
                 .to_owned(),
@@ -241,8 +256,8 @@ pub(crate) struct DevSettings {
     pub(crate) profile: Profile,
     /// Whether what is edited is taken up at once.
     pub(crate) watch: bool,
-    /// The sources, if not those that this program was built from.
-    pub(crate) checkout: Option<PathBuf>,
+    /// Where functions, template and page come from.
+    pub(crate) origin: Origin,
     /// When connections end by themselves.
     pub(crate) limits: Limits,
     /// What goes wrong on purpose.
@@ -257,16 +272,16 @@ pub(crate) struct DevSettings {
     pub(crate) reports: bool,
     /// Whether the URLs are printed for programs.
     pub(crate) json: bool,
-    /// Where the user is.
-    pub(crate) folder: PathBuf,
 }
 
 impl DevSettings {
     /// # Errors
     /// [`SettingsError`], if an argument cannot be used.
     pub(crate) fn new(args: &DevArgs) -> Result<Self, SettingsError> {
+        let origin = origin(&args.origin, None)?;
         Ok(Self {
-            template: template_settings(&args.stage)?,
+            template: template_settings(&args.stage, &origin)?,
+            origin,
             port: args.port,
             data: args.data.clone(),
             history_days: args.history_days,
@@ -278,7 +293,6 @@ impl DevSettings {
                 Profile::Dev
             },
             watch: args.watch,
-            checkout: args.checkout.clone(),
             limits: limits(args)?,
             faults: args.fault.join(",").parse()?,
             seed: args.seed,
@@ -286,8 +300,6 @@ impl DevSettings {
             quiet: args.quiet,
             reports: args.reports,
             json: args.json,
-            // A folder that was deleted under the user's feet has no sources above it either.
-            folder: std::env::current_dir().unwrap_or_default(),
         })
     }
 }
@@ -327,14 +339,12 @@ pub(crate) struct DeploySettings {
     pub(crate) verify_timeout: Duration,
     /// The processor that the functions run on.
     pub(crate) architecture: Architecture,
-    /// The functions' program, if it is built already.
-    pub(crate) bootstrap: Option<PathBuf>,
+    /// Where functions, template and page come from.
+    pub(crate) origin: Origin,
     /// Whether only the functions' code is swapped.
     pub(crate) hotswap: bool,
     /// Whether the output is for programs.
     pub(crate) json: bool,
-    /// Where the user is.
-    pub(crate) folder: PathBuf,
 }
 
 impl DeploySettings {
@@ -380,8 +390,10 @@ impl DeploySettings {
 
     /// What says what is deployed, and where, if nothing else is asked for.
     fn of(cloud: &CloudArgs, source: &SourceArgs) -> Result<Self, SettingsError> {
+        let origin = origin(&source.origin, source.bootstrap.as_deref())?;
         Ok(Self {
-            template: template_settings(&cloud.stage)?,
+            template: template_settings(&cloud.stage, &origin)?,
+            origin,
             account: account(cloud),
             terms: Terms::default(),
             losses: Losses::Refused,
@@ -398,9 +410,7 @@ impl DeploySettings {
             verify_timeout: VERIFY_TIMEOUT,
             hotswap: false,
             architecture: source.arch,
-            bootstrap: source.bootstrap.clone(),
             json: cloud.json,
-            folder: std::env::current_dir().unwrap_or_default(),
         })
     }
 }
@@ -711,7 +721,7 @@ impl SynthSettings {
     /// [`SettingsError`], if an argument cannot be used.
     pub(crate) fn new(args: &SynthArgs) -> Result<Self, SettingsError> {
         Ok(Self {
-            template: template_settings(&args.stage)?,
+            template: template_settings(&args.stage, &origin(&args.origin, None)?)?,
             protect: args.protect,
             access: Access::new(&args.access, Where::Anywhere)?,
             format: args.format,
@@ -738,10 +748,21 @@ pub(crate) fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "not a number from 0 to 65535")
 }
 
-fn template_settings(args: &StageArgs) -> Result<TemplateSettings, SettingsError> {
+fn template_settings(args: &StageArgs, origin: &Origin) -> Result<TemplateSettings, SettingsError> {
+    let stage = args.stage.parse()?;
+    let fragments = origin.sources().map(Sources::fragments).transpose();
+    let fragments = fragments.map_err(|error| SettingsError::Template(error.to_string()))?;
     Ok(TemplateSettings {
-        stage: args.stage.parse()?,
+        stage,
+        fragments: fragments.unwrap_or_default(),
     })
+}
+
+fn origin(args: &OriginArgs, bootstrap: Option<&Path>) -> Result<Origin, SettingsError> {
+    // A folder that was deleted under the user's feet has no sources above it either.
+    let folder = std::env::current_dir().unwrap_or_default();
+    let origin = Origin::choose(bootstrap, args.source.as_deref(), &folder);
+    origin.map_err(SettingsError::NoCheckout)
 }
 
 fn limits(args: &DevArgs) -> Result<Limits, SettingsError> {
@@ -792,6 +813,7 @@ mod tests {
                 issuer: None,
                 audience: None,
             },
+            origin: OriginArgs { source: None },
             deployer_policy: false,
             role_arn: None,
             service_role_policy: false,
@@ -1066,13 +1088,14 @@ mod tests {
     }
 
     /// The flags of a deploy that a swap goes by.
-    const OF_A_SWAP: [&str; 11] = [
+    const OF_A_SWAP: [&str; 12] = [
         "stage",
         "region",
         "profile",
         "json",
         "arch",
         "bootstrap",
+        "source",
         "verify",
         "verify-timeout",
         "yes",

@@ -1,12 +1,12 @@
 //! The stack's template: the fragments of `cloudformation/` and the settings, made into one
 //! document.
 //!
-//! Everything here is pure: the fragments are embedded in the program, and there is no file, no
+//! Everything here is pure: the fragments are embedded in the program or handed in, and there is no file, no
 //! clock and no environment. What is done with a document (printing, uploading, running it on this
 //! machine) belongs to the commands.
 //!
 //! # Layout
-//! * `embedded`: the folder `cloudformation/`, inside the program.
+//! * `embedded`: the folder `cloudformation/`, inside the program; `fragments`: it or another one.
 //! * `fragment`: one file of `cloudformation/`, from YAML text to a JSON value.
 //! * `intrinsic`: CloudFormation's functions, `!Ref` and its kin, in their short and long forms.
 //! * `merge`: many fragments to one set of sections.
@@ -22,6 +22,7 @@ mod document;
 mod domain;
 mod embedded;
 mod fragment;
+mod fragments;
 mod intrinsic;
 mod merge;
 mod protection;
@@ -34,6 +35,7 @@ mod invariants;
 pub(crate) use cdn::Cdn;
 pub(crate) use document::Document;
 pub(crate) use domain::{Domain, DomainError};
+pub(crate) use fragments::Fragments;
 pub(crate) use protection::{Protection, TABLE};
 pub(crate) use stage::{StageName, StageNameError};
 
@@ -45,11 +47,24 @@ use merge::MergeError;
 /// The parameter whose default is the stage that was asked for.
 const STAGE_PARAMETER: &str = "StageName";
 
-/// What a template depends on besides its fragments.
+/// What a template depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TemplateSettings {
     /// The default of the parameter `StageName`.
     pub(crate) stage: StageName,
+    /// What it is put together from.
+    pub(crate) fragments: Fragments,
+}
+
+#[cfg(test)]
+impl TemplateSettings {
+    /// Of the fragments inside the program.
+    pub(crate) fn embedded(stage: StageName) -> Self {
+        Self {
+            stage,
+            fragments: Fragments::default(),
+        }
+    }
 }
 
 /// Why there is no document. Every one of these is a fault in `cloudformation/`, never in what the
@@ -73,9 +88,9 @@ pub(crate) enum TemplateError {
 /// Makes the template of one stage. The same settings always give the same document.
 ///
 /// # Errors
-/// [`TemplateError`], if the embedded fragments are faulty: a test sees to it that they are not.
+/// [`TemplateError`], if the fragments are faulty: a test sees to it that the embedded ones are not.
 pub(crate) fn synthesize(settings: &TemplateSettings) -> Result<Document, TemplateError> {
-    assemble(&embedded::fragments()?, settings)
+    assemble(&settings.fragments.all()?, settings)
 }
 
 /// The template of one stage that is protected, or not.
@@ -154,9 +169,7 @@ mod tests {
     use super::*;
 
     fn settings(stage: &str) -> TemplateSettings {
-        TemplateSettings {
-            stage: stage.parse().unwrap(),
-        }
+        TemplateSettings::embedded(stage.parse().unwrap())
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Clone {
             ("CARGO_TARGET_DIR", own.as_str()),
             ("CARGO_BUILD_BUILD_DIR", shared.as_str()),
         ];
-        let arguments = ["--watch", "--checkout", self.path()];
+        let arguments = ["--watch", "--source", self.path()];
         let variables = [&folders[..], variables].concat();
         Dev::start_in(&arguments, &variables, stderr, BUILD_DEADLINE).await
     }

@@ -25,14 +25,11 @@ impl Checkout {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = format!("chatctl-wwwroot-{}-{number}", std::process::id());
         let checkout = Self(std::env::temp_dir().join(folder));
-        for file in [
-            "Cargo.toml",
-            "handlers/Cargo.toml",
-            "cloudformation/x",
-            "secret",
-        ] {
+        for file in ["Cargo.toml", "handlers/Cargo.toml", "secret"] {
             write(&checkout.0.join(file), "not a manifest");
         }
+        let template = chatctl::checkout().join("cloudformation");
+        symlink(template, checkout.0.join("cloudformation")).expect("a link");
         write(&checkout.page().join("index.html"), "<!doctype html>");
         checkout
     }
@@ -60,7 +57,7 @@ impl Checkout {
     async fn said(&self) -> [String; 2] {
         let (page, checkout) = (text(&self.page()), text(&self.0));
         let deploy = ["deploy", "--wwwroot", &page, "--bootstrap", "/bin/true"];
-        let dev = ["dev", "--port", "0", "--checkout", &checkout];
+        let dev = ["dev", "--port", "0", "--source", &checkout];
         [refused(&deploy).await, refused(&dev).await]
     }
 }
@@ -392,7 +389,7 @@ async fn values_of_variables_and_arguments_command_no_terminal_and_forge_no_line
         ("CHATCTL_PORT", evil),
         ("CHATCTL_CONFIG", evil),
         ("CHATCTL_DATA", "/proc/\u{1b}[2Jx"),
-        ("CHATCTL_CHECKOUT", evil),
+        ("CHATCTL_SOURCE", evil),
     ] {
         let output = chatctl::command(&["dev"]).env(name, value).output();
         let output = within_deadline("end of chatctl", output)

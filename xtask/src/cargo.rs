@@ -59,7 +59,7 @@ pub(crate) fn chatctl() -> Outcome<PathBuf> {
 }
 
 /// A program's path in cargo's messages, a line of JSON each.
-fn executable(messages: &[u8], program: &str) -> Option<PathBuf> {
+pub(crate) fn executable(messages: &[u8], program: &str) -> Option<PathBuf> {
     let messages = messages
         .split(|byte| *byte == b'\n')
         .filter_map(|line| serde_json::from_slice::<Value>(line).ok());

@@ -4,12 +4,14 @@
 //!
 //! - `main.rs`: which chore, and how its steps are told.
 //! - `test.rs`: everything that has to hold before a change is good.
+//! - `dist.rs`: the archive that is handed out.
 //! - `audit.rs`: what scanners find in the templates and in the dependencies, and what is accepted.
 //! - `cargo.rs`: the calls of cargo, and where it puts things.
 //! - `tools.rs`: cargo's components, Python, Node and a browser, found or installed.
 
 mod audit;
 mod cargo;
+mod dist;
 mod test;
 mod tools;
 
@@ -27,6 +29,8 @@ Chores:
           lint and security, the page in a browser; needs cargo, python3 and node, and sets up
           the rest below target/
   audit   of these, what scanners find in the dependencies and the templates, by itself
+  dist    target/dist/chatctl-….tar.gz: chatctl with the functions inside, for who has neither Rust nor
+          a checkout; `dist --quick` makes one to be tried, from what has been compiled already
   bench   chatctl measured beside its peers, into bench/README.md; `bench --help` tells more";
 
 fn main() -> ExitCode {
@@ -35,6 +39,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["test"] => test::all(),
         ["audit"] => audit::all(),
+        ["dist"] => dist::make(dist::How::Whole),
+        ["dist", "--quick"] => dist::make(dist::How::Quick),
         ["bench", rest @ ..] => bench(rest),
         [] | ["help" | "--help" | "-h"] => {
             tell(USAGE);

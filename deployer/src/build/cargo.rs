@@ -26,9 +26,12 @@ pub(crate) enum BuildError {
     /// There is nothing to build from.
     #[error("the sources of the functions are not here")]
     NoSources,
-    /// What was named as a checkout is none.
-    #[error("`{}` is not a checkout of this project", .0.display())]
-    NoCheckout(PathBuf),
+    /// What is to be taken up when it changes is inside this program.
+    #[error("there are no sources here to watch")]
+    NothingToWatch,
+    /// This program carries other functions.
+    #[error("this program carries no functions for {0}")]
+    NotCarried(String),
     /// cargo cannot be run.
     #[error("`cargo` cannot be run")]
     NoCargo(#[source] std::io::Error),
@@ -64,9 +67,15 @@ impl BuildError {
     pub(crate) fn hint(&self) -> String {
         let hint = match self {
             Self::NoSources => {
-                "the clone that this program was built from is gone; run it inside another"
+                "the clone that this program was built from is gone; run it inside another, or name \
+                 one with `--source`"
             }
-            Self::NoCheckout(_) => "set `--checkout` to the folder that `git clone` made",
+            Self::NothingToWatch => {
+                "leave out `--watch`, or run it inside a checkout or name one with `--source`"
+            }
+            Self::NotCarried(_) => {
+                "run it inside a checkout, or name one with `--source`: they are built then"
+            }
             Self::NoCargo(_) => "install Rust with rustup (https://rustup.rs)",
             Self::Failed => "cargo's messages above say what is wrong",
             Self::NoBootstrap => "`handlers/Cargo.toml` has to declare it",

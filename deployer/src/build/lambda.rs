@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use super::cargo::{Compiler, compile};
 use super::package::sha256;
-use super::{BuildError, Package, Profile, Sources, elf};
+use super::{BuildError, Code, Origin, Package, Profile, carried, elf};
 use crate::input::{self, What};
 
 /// How long `cargo-zigbuild` may take to tell its version.
@@ -18,6 +18,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of a program at most (AWS's quota page of Lambda, “Deployment package … unzipped”).
 const PROGRAM_BYTES_MAX: u64 = 250 * 1024 * 1024;
+
+/// Where a program is that this one carries, for people.
+const INSIDE: &str = "chatctl's own bootstrap";
 
 /// The processor that the functions run on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -93,7 +96,15 @@ impl Program {
         let read = move || input::read(&named, What::File, PROGRAM_BYTES_MAX);
         let content = tokio::task::spawn_blocking(read).await;
         let content = content.map_err(std::io::Error::other).flatten();
-        let content: Arc<[u8]> = content.map_err(unreadable(&path))?.into();
+        let content = content.map_err(unreadable(&path))?;
+        Self::new(path, content.into(), architecture).await
+    }
+
+    async fn new(
+        path: PathBuf,
+        content: Arc<[u8]>,
+        architecture: Architecture,
+    ) -> Result<Self, BuildError> {
         elf::preflight(&content, architecture)?;
         let read = content.clone();
         let digest = tokio::task::spawn_blocking(move || sha256(&read)).await;
@@ -135,39 +146,27 @@ fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
     |source| BuildError::Unreadable { path, source }
 }
 
-/// Builds the `bootstrap` for Lambda, looks whether Lambda can run it, and packs it.
-///
-/// # Errors
-/// [`BuildError`], if any of that fails.
-pub(crate) async fn make(
-    sources: &Sources,
-    architecture: Architecture,
-) -> Result<Made, BuildError> {
-    program(sources, architecture).await?.pack().await
-}
-
-/// Builds the `bootstrap` for Lambda, and looks whether Lambda can run it.
+/// Has the `bootstrap` for Lambda, built where it has to be, and looks whether Lambda can run it.
 ///
 /// # Errors
 /// [`BuildError`], if any of that fails.
 pub(crate) async fn program(
-    sources: &Sources,
+    origin: &Origin,
     architecture: Architecture,
 ) -> Result<Program, BuildError> {
-    let compiler = compiler(architecture, HOST, has_zigbuild().await)?;
-    let bootstrap = compile(sources, Profile::Lambda, &compiler).await?;
-    Program::read(bootstrap, architecture).await
-}
-
-/// Looks whether Lambda can run a `bootstrap` that is there already, and packs it.
-///
-/// # Errors
-/// [`BuildError`], if it cannot be read or run.
-pub(crate) async fn pack(
-    bootstrap: PathBuf,
-    architecture: Architecture,
-) -> Result<Made, BuildError> {
-    Program::read(bootstrap, architecture).await?.pack().await
+    match origin.code()? {
+        Code::Given(path) => Program::read(path, architecture).await,
+        Code::Sources(sources) => {
+            let compiler = compiler(architecture, HOST, has_zigbuild().await)?;
+            let bootstrap = compile(&sources, Profile::Lambda, &compiler).await?;
+            Program::read(bootstrap, architecture).await
+        }
+        Code::Carried => {
+            let program = carried::program(architecture)
+                .ok_or_else(|| BuildError::NotCarried(format!("`{architecture}`")))?;
+            Program::new(INSIDE.into(), program.into(), architecture).await
+        }
+    }
 }
 
 /// A machine that builds, in Rust's words.
@@ -247,9 +246,9 @@ mod tests {
             "/dev/zero".into(),
             folder.join("none"),
         ] {
-            let packed = pack(path.clone(), Architecture::X86_64);
+            let packed = Program::read(path.clone(), Architecture::X86_64);
             let refused = tokio::time::timeout(PROBE_TIMEOUT, packed).await;
-            let refused = refused.expect("not waited for").unwrap_err();
+            let refused = refused.expect("not waited for").map(drop).unwrap_err();
             assert!(
                 matches!(refused, BuildError::Unreadable { .. }),
                 "{refused}"

@@ -1,71 +1,64 @@
 //! Where the sources are: the functions are built from them.
 
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::BuildError;
+use crate::input::{self, What};
+use crate::template::Fragments;
 
-/// A checkout of this project.
+/// Bytes of a file of `cloudformation/` at most: CloudFormation takes templates of 1 MB.
+const FRAGMENT_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A checkout of this project, or a project that `chatctl init` has made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sources {
     checkout: PathBuf,
-    /// Something that the user might not expect.
-    remark: Option<String>,
 }
 
 impl Sources {
-    /// The checkout that this program was built from, whose template it holds; where that is gone,
-    /// the one around `folder`.
+    /// The checkout around `folder`; where there is none and nothing is carried, the one that this
+    /// program was built from.
+    pub(crate) fn find(folder: &Path, is_carrying: bool) -> Option<Self> {
+        let own = env!("CHATCTL_BUILT_FROM");
+        let own = (!is_carrying && !own.is_empty()).then(|| Path::new(own).join(".."));
+        Self::choose(own.as_deref(), folder)
+    }
+
+    fn choose(built_from: Option<&Path>, folder: &Path) -> Option<Self> {
+        // What somebody else has put into a folder above is nobody's wish: it would be built and run.
+        let is_ours = |it: &&Path| is_checkout(it) && is_of_the_user(it);
+        let around = folder.ancestors().find(is_ours);
+        around.or(built_from).and_then(Self::at)
+    }
+
+    /// The checkout in a folder, if it is one.
+    pub(crate) fn at(folder: &Path) -> Option<Self> {
+        let checkout = folder.canonicalize().ok().filter(|it| is_checkout(it))?;
+        Some(Self { checkout })
+    }
+
+    /// The pieces of the template, by their files' names. Subfolders are not part of the stack.
     ///
     /// # Errors
-    /// [`BuildError::NoSources`], if neither is there.
-    pub(crate) fn find(folder: &Path) -> Result<Self, BuildError> {
-        Self::choose(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), folder)
-    }
-
-    /// The checkout in a folder that was asked for.
-    ///
-    /// # Errors
-    /// [`BuildError::NoCheckout`], if it is none.
-    pub(crate) fn at(folder: &Path) -> Result<Self, BuildError> {
-        let checkout = folder.canonicalize().ok().filter(|it| is_checkout(it));
-        let checkout = checkout.ok_or_else(|| BuildError::NoCheckout(folder.to_owned()))?;
-        Ok(Self {
-            checkout,
-            remark: None,
-        })
-    }
-
-    fn choose(built_from: &Path, folder: &Path) -> Result<Self, BuildError> {
-        let around = folder.ancestors().find(|it| is_checkout(it));
-        let around = around.and_then(|it| it.canonicalize().ok());
-        let built_from = built_from.canonicalize().ok().filter(|it| is_checkout(it));
-        let (checkout, remark) = match (built_from, around) {
-            (Some(own), Some(around)) if own != around => {
-                let remark = format!(
-                    "note: this program was built from `{}` and runs what is there, not what is \
-                     in `{}`",
-                    own.display(),
-                    around.display()
-                );
-                (own, Some(remark))
+    /// The operating system's, or that one of them is no text.
+    pub(crate) fn fragments(&self) -> io::Result<Fragments> {
+        let mut fragments = Vec::new();
+        for entry in std::fs::read_dir(self.checkout.join("cloudformation"))? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') || path.extension().is_none_or(|it| it != "yaml") {
+                continue;
             }
-            (Some(own), _) => (own, None),
-            (None, Some(around)) => {
-                let remark = format!(
-                    "note: the clone that this program was built from is gone; it runs what is in \
-                     `{}`, with its own template",
-                    around.display()
-                );
-                (around, Some(remark))
-            }
-            (None, None) => return Err(BuildError::NoSources),
-        };
-        Ok(Self { checkout, remark })
-    }
-
-    /// What the user might not expect of the choice.
-    pub(crate) fn remark(&self) -> Option<&str> {
-        self.remark.as_deref()
+            let told = |error: io::Error| {
+                io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
+            };
+            let text = input::read(&path, What::File, FRAGMENT_BYTES_MAX).map_err(told)?;
+            let text = String::from_utf8(text).map_err(io::Error::other);
+            fragments.push((name.into_owned(), text.map_err(told)?));
+        }
+        fragments.sort();
+        Ok(Fragments::read(fragments))
     }
 
     /// The workspace's manifest.
@@ -82,6 +75,13 @@ impl Sources {
     pub(crate) fn wwwroot(&self) -> PathBuf {
         self.checkout.join("wwwroot")
     }
+}
+
+/// Root's are everybody's.
+fn is_of_the_user(folder: &Path) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    let owner = folder.metadata().map(|it| it.uid());
+    owner.is_ok_and(|it| it == user || it == 0)
 }
 
 fn is_checkout(folder: &Path) -> bool {
@@ -106,7 +106,6 @@ pub(super) fn make_checkout(folder: &Path) -> Sources {
     }
     Sources {
         checkout: folder.to_owned(),
-        remark: None,
     }
 }
 
@@ -134,33 +133,59 @@ mod tests {
     }
 
     #[test]
-    fn the_checkout_built_from_is_found_wherever_the_user_is() {
+    fn the_checkout_around_the_user_counts_before_the_one_built_from() {
+        let (own, other) = (Clone::new("own"), Clone::new("other"));
+        let found = |folder: &Path| Sources::choose(Some(&own.0), folder).unwrap().checkout;
+        assert_eq!(found(&other.0.join("handlers")), other.0);
+        assert_eq!(found(&own.0.join("handlers")), own.0);
+        assert_eq!(found(Path::new("/")), own.0);
+        assert_eq!(Sources::choose(None, Path::new("/")), None);
+        let gone = Path::new("/nowhere");
+        assert_eq!(Sources::choose(Some(gone), Path::new("/")), None);
+    }
+
+    #[test]
+    fn the_checkout_built_from_is_not_looked_for_by_what_carries_its_code() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let checkout = checkout.canonicalize().unwrap();
-        for folder in [&checkout.join("deployer/src"), &checkout, Path::new("/")] {
-            let sources = Sources::find(folder).unwrap();
-            assert_eq!(sources.checkout, checkout, "{}", folder.display());
-            assert_eq!(sources.remark(), None);
+        let found = Sources::find(Path::new("/"), false).map(|it| it.checkout);
+        assert_eq!(
+            found,
+            (!env!("CHATCTL_BUILT_FROM").is_empty()).then_some(checkout)
+        );
+        assert_eq!(Sources::find(Path::new("/"), true), None);
+    }
+
+    #[test]
+    fn a_checkout_of_somebody_else_around_the_user_does_not_count() {
+        if !rustix::process::geteuid().is_root() {
+            return; // Only root can give a folder away.
         }
+        let other = Clone::new("strange");
+        assert!(Sources::choose(None, &other.0).is_some());
+        std::os::unix::fs::chown(&other.0, Some(65_534), None).unwrap();
+        assert_eq!(Sources::choose(None, &other.0.join("wwwroot")), None);
+        assert!(Sources::at(&other.0).is_some(), "unless it is named");
     }
 
     #[test]
-    fn in_another_checkout_the_one_built_from_counts_and_says_so() {
-        let (own, other) = (Clone::new("own"), Clone::new("other"));
-        let sources = Sources::choose(&own.0, &other.0.join("handlers")).unwrap();
-        assert_eq!(sources.checkout, own.0);
-        let remark = sources.remark().unwrap();
-        assert!(remark.contains(&other.0.display().to_string()), "{remark}");
-    }
-
-    #[test]
-    fn where_the_one_built_from_is_gone_the_one_around_the_folder_counts_and_says_so() {
-        let around = Clone::new("around");
-        let gone = Path::new("/nowhere/deployer/..");
-        let sources = Sources::choose(gone, &around.0.join("wwwroot")).unwrap();
-        assert_eq!(sources.checkout, around.0);
-        assert!(sources.remark().unwrap().contains("is gone"));
-        let none = Sources::choose(gone, Path::new("/"));
-        assert!(matches!(none, Err(BuildError::NoSources)), "{none:?}");
+    fn the_template_is_that_of_the_folder_and_what_is_no_text_is_named() {
+        let clone = Clone::new("fragments");
+        let folder = clone.0.join("cloudformation");
+        for (name, text) in [
+            ("b.yaml", "b"),
+            ("a.yaml", "a"),
+            (".x.yaml", "x"),
+            ("c.md", "c"),
+        ] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let sources = Sources::at(&clone.0).unwrap();
+        let pairs = [("a.yaml", "a"), ("b.yaml", "b")];
+        let pairs = pairs.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(sources.fragments().unwrap(), Fragments::read(pairs.into()));
+        std::fs::write(folder.join("d.yaml"), b"\xff").unwrap();
+        let refused = sources.fragments().unwrap_err().to_string();
+        assert!(refused.contains("d.yaml"), "{refused}");
     }
 }

@@ -257,20 +257,14 @@ async fn while_compiling<T>(
     output: &mut Output,
 ) -> Result<(T, Program), Error> {
     let is_built = tell_of_build(settings, output)?;
-    let program = async {
-        Ok(match &settings.bootstrap {
-            Some(bootstrap) => Program::read(bootstrap.clone(), settings.architecture).await?,
-            None => {
-                build::program(&Sources::find(&settings.folder)?, settings.architecture).await?
-            }
-        })
-    };
+    let program = async { Ok(build::program(&settings.origin, settings.architecture).await?) };
     seen_after(program, is_built, look).await
 }
 
 /// Whether the program is built now, which takes its time.
 fn tell_of_build(settings: &DeploySettings, output: &mut Output) -> Result<bool, OutputError> {
-    let is_built = settings.bootstrap.is_none();
+    output.step(&settings.origin.told())?;
+    let is_built = settings.origin.is_built();
     if is_built {
         output.step("building the functions (the first time takes minutes)")?;
     }
@@ -311,10 +305,8 @@ async fn timed(
 }
 
 async fn make(settings: &DeploySettings) -> Result<Made, BuildError> {
-    match &settings.bootstrap {
-        Some(bootstrap) => build::pack(bootstrap.clone(), settings.architecture).await,
-        None => build::make(&Sources::find(&settings.folder)?, settings.architecture).await,
-    }
+    let program = build::program(&settings.origin, settings.architecture).await?;
+    program.pack().await
 }
 
 /// A package in its place, as functions are given it.
@@ -368,14 +360,14 @@ pub(super) fn listed(names: &[String]) -> String {
     names.join(", ")
 }
 
-/// The page of `--wwwroot`, of the clone, or else the one that this program was built with.
+/// The page of `--wwwroot`, of the sources, or else the one that this program was built with.
 pub(super) fn page(settings: &DeploySettings) -> Result<Page, Error> {
     if let Some(folder) = &settings.wwwroot {
         return Ok(Page::read(folder)?);
     }
-    match Sources::find(&settings.folder) {
-        Ok(sources) => Ok(Page::read(&sources.wwwroot())?),
-        Err(_) => Ok(Page::embedded()),
+    match settings.origin.sources().map(Sources::wwwroot) {
+        Some(folder) => Ok(Page::read(&folder)?),
+        None => Ok(Page::embedded()),
     }
 }
 

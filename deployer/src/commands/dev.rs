@@ -1,11 +1,13 @@
 //! `chatctl dev`: the whole stack on this machine, from the template that is deployed to AWS.
 
 mod activity;
+mod carried;
 mod files;
 mod logs;
 mod reload;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,12 +17,13 @@ use local::{
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::build::{self, Sources};
+use crate::build::{self, BuildError};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::{Access, DevSettings};
 use crate::site::{self, Chat, Extent, Page, SignIn, SiteError};
 use crate::template;
+use carried::Carried;
 use logs::Logs;
 use watch::Watch;
 pub(crate) use watch::WatchError;
@@ -48,7 +51,12 @@ async fn serve(settings: &DevSettings, output: &mut Output) -> Result<(), Error>
             "faults strike as `--seed {seed}` has it: give that to have the same again"
         ));
     }
-    let (stack, mut watch) = tokio::select! {
+    let Running {
+        stack,
+        mut watch,
+        // Its files are needed until the stack has ended.
+        carried: _carried,
+    } = tokio::select! {
         started = start(settings, seed, &logs, output) => started?,
         () = ended.wait() => return Ok(()),
     };
@@ -82,43 +90,43 @@ async fn refreshed(logs: &Logs) {
     }
 }
 
+/// What runs.
+struct Running {
+    stack: Stack,
+    watch: Option<Watch>,
+    carried: Option<Carried>,
+}
+
 /// What can fail at once goes before the build, which may take minutes.
 async fn start(
     settings: &DevSettings,
     seed: u64,
     logs: &Arc<Logs>,
     output: &Output,
-) -> Result<(Stack, Option<Watch>), Error> {
+) -> Result<Running, Error> {
     let access = &settings.access.discovered().await?;
     let document = template::synthesize(&settings.template)?;
-    let sources = match &settings.checkout {
-        Some(folder) => Sources::at(folder)?,
-        None => Sources::find(&settings.folder)?,
-    };
-    // What a deploy would refuse is refused here as well.
-    Page::look_at(&sources.wwwroot()).map_err(Error::Site)?;
+    if let Some(sources) = settings.origin.sources() {
+        // What a deploy would refuse is refused here as well.
+        Page::look_at(&sources.wwwroot()).map_err(Error::Site)?;
+    }
     let listener = Listener::bind(settings.port)?;
     if let Some(folder) = &settings.data {
         Database::prepare(folder).map_err(StartError::from)?;
     }
-    if let Some(remark) = sources.remark() {
-        output.note(remark);
-    }
-    // Before the build: what is edited while it goes on is taken up afterwards.
-    let watch = settings
-        .watch
-        .then(|| Watch::begin(&sources, settings.profile));
-    let mut watch = watch.transpose()?;
-    let mut bootstrap = build::bootstrap(&sources, settings.profile).await?;
-    if let Some(watch) = &mut watch {
-        bootstrap = watch.keep(&bootstrap)?;
-    }
+    output.note(&settings.origin.told());
+    let Parts {
+        bootstrap,
+        page,
+        mut watch,
+        carried,
+    } = parts(settings).await?;
     let stack = local(
         settings,
         access,
-        &sources,
         Options {
             seed,
+            site: Some(page),
             listener: Some(listener),
             observer: logs.observer(),
             ..Options::new(document.as_value(), Code::new(bootstrap))
@@ -134,13 +142,61 @@ async fn start(
         stack.stop().await;
         return Err(fault.into());
     }
-    Ok((stack, watch))
+    Ok(Running {
+        stack,
+        watch,
+        carried,
+    })
+}
+
+/// What the stack is made of.
+struct Parts {
+    bootstrap: PathBuf,
+    page: PathBuf,
+    watch: Option<Watch>,
+    carried: Option<Carried>,
+}
+
+/// Has it built, or written out where this program carries it.
+async fn parts(settings: &DevSettings) -> Result<Parts, Error> {
+    let sources = match settings.origin.code()? {
+        build::Code::Sources(sources) => sources,
+        // `dev` is given no program.
+        build::Code::Given(_) => return Err(BuildError::NoSources.into()),
+        build::Code::Carried if settings.watch => return Err(BuildError::NothingToWatch.into()),
+        build::Code::Carried => {
+            let program = build::carried::program_here();
+            let program =
+                program.ok_or_else(|| BuildError::NotCarried("this machine".to_owned()))?;
+            let carried = Carried::write(program, &Page::embedded()).map_err(Error::Machine)?;
+            return Ok(Parts {
+                bootstrap: carried.program(),
+                page: carried.page(),
+                watch: None,
+                carried: Some(carried),
+            });
+        }
+    };
+    // Before the build: what is edited while it goes on is taken up afterwards.
+    let watch = settings
+        .watch
+        .then(|| Watch::begin(&sources, settings.profile));
+    let mut watch = watch.transpose()?;
+    let mut bootstrap = build::bootstrap(&sources, settings.profile).await?;
+    if let Some(watch) = &mut watch {
+        bootstrap = watch.keep(&bootstrap)?;
+    }
+    Ok(Parts {
+        bootstrap,
+        page: sources.wwwroot(),
+        watch,
+        carried: None,
+    })
 }
 
 async fn local(
     settings: &DevSettings,
     access: &Access,
-    sources: &Sources,
     options: Options<'_>,
 ) -> Result<Stack, StartError> {
     // The functions run from the file that was built, so no bucket holds a package.
@@ -161,7 +217,6 @@ async fn local(
             .collect(),
         stack_name: settings.template.stage.stack_name(),
         data: settings.data.clone(),
-        site: Some(sources.wwwroot()),
         limits: settings.limits,
         functions: FunctionOptions {
             account_concurrency: settings.account_concurrency,

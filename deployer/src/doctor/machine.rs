@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use super::{Finding, Need};
-use crate::build::{self, Architecture, Sources};
+use crate::build::{self, Architecture, BuildError, Sources, carried};
 
 /// How long a program may take to tell its version.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -30,45 +30,57 @@ const RUSTUP: &str = "install Rust with rustup: https://rustup.rs";
 
 /// Looks at this machine, as seen from a folder.
 pub(crate) async fn of_machine(folder: &Path) -> Vec<Finding> {
-    let sources = Sources::find(folder);
-    let checkout = sources.as_ref().ok().map(Sources::checkout);
+    let sources = Sources::find(folder, carried::is_carrying());
+    if sources.is_none() && carried::is_carrying() {
+        let told = "this program carries the functions: nothing is built";
+        let sources = Finding::good("sources", Need::Dev, told);
+        return vec![sources, of_port().await];
+    }
+    let checkout = sources.as_ref().map(Sources::checkout);
     let (rust, cc, lambda, room, port, node, python) = join!(
         told(&["rustc", "--version"]),
         told(&["cc", "--version"]),
         lambda(),
         room(checkout.unwrap_or(folder)),
-        TcpListener::bind(("127.0.0.1", PORT)),
+        of_port(),
         told(&["node", "--version"]),
         told(&["python3", "--version"]),
     );
     vec![
-        match &sources {
-            Ok(sources) => {
-                let path = sources.checkout().display().to_string();
-                Finding::good("sources", Need::Dev, path)
-            }
-            Err(error) => Finding::missing("sources", Need::Dev, error.to_string(), error.hint()),
-        },
+        of_sources(sources.as_ref()),
         of_rust(rust.as_deref()),
         of_compiler(cc.as_deref()),
         lambda,
         of_room(room),
-        match port {
-            Ok(_) => Finding::good(
-                "port",
-                Need::Dev,
-                format!("{PORT} is free for `chatctl dev`"),
-            ),
-            Err(_) => Finding::warning(
-                "port",
-                Need::Dev,
-                format!("{PORT} is taken, maybe by a `chatctl dev` that runs"),
-                "`chatctl dev --port 0` takes a free one",
-            ),
-        },
+        port,
         of_node(node.as_deref()),
         of_python(python.as_deref()),
     ]
+}
+
+fn of_sources(sources: Option<&Sources>) -> Finding {
+    if let Some(sources) = sources {
+        let path = sources.checkout().display().to_string();
+        return Finding::good("sources", Need::Dev, path);
+    }
+    let error = BuildError::NoSources;
+    Finding::missing("sources", Need::Dev, error.to_string(), error.hint())
+}
+
+async fn of_port() -> Finding {
+    match TcpListener::bind(("127.0.0.1", PORT)).await {
+        Ok(_) => Finding::good(
+            "port",
+            Need::Dev,
+            format!("{PORT} is free for `chatctl dev`"),
+        ),
+        Err(_) => Finding::warning(
+            "port",
+            Need::Dev,
+            format!("{PORT} is taken, maybe by a `chatctl dev` that runs"),
+            "`chatctl dev --port 0` takes a free one",
+        ),
+    }
 }
 
 /// The first line that a program prints, if it runs.

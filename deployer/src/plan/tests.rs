@@ -281,9 +281,9 @@ fn the_figures_are_those_of_the_code_and_the_template() {
     let functions = include_str!("../../../cloudformation/functions.yaml");
     let share = number_after(functions, "SHARE_MEMBERS: \"");
     assert_near(figures::SHARE_MEMBERS, share, "members of a share");
-    let template = crate::template::synthesize(&crate::template::TemplateSettings {
-        stage: "dev".parse().expect("a stage's name"),
-    });
+    let template = crate::template::synthesize(&crate::template::TemplateSettings::embedded(
+        "dev".parse().expect("a stage's name"),
+    ));
     let template = template.expect("a template");
     let template = template.as_value();
     let default = |parameter: &str| {

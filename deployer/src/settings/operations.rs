@@ -146,7 +146,7 @@ mod tests {
 
     fn declared() -> Value {
         let stage = "dev".parse().unwrap();
-        let document = synthesize(&TemplateSettings { stage }).unwrap();
+        let document = synthesize(&TemplateSettings::embedded(stage)).unwrap();
         document.as_value()["Parameters"].clone()
     }
 

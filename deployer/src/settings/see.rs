@@ -29,7 +29,7 @@ impl StatusSettings {
     pub(crate) fn new(args: &StatusArgs) -> Result<Self, SettingsError> {
         let deploy = DeploySettings::of(&args.cloud, &args.source)?;
         Ok(Self {
-            build: args.build || deploy.bootstrap.is_some(),
+            build: args.build || args.source.bootstrap.is_some(),
             drift: args.drift,
             deploy,
         })

@@ -98,6 +98,21 @@ impl Page {
         entries(folder).map(drop)
     }
 
+    /// Writes it into a folder.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(crate) fn write(&self, folder: &Path) -> std::io::Result<()> {
+        for (key, body) in &self.0 {
+            let path = folder.join(key);
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::write(path, body)?;
+        }
+        Ok(())
+    }
+
     /// The page that knows where its socket is.
     pub(crate) fn with_config(mut self, config: String) -> Self {
         self.0.retain(|(key, _)| key != CONFIG_KEY);

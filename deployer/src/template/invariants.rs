@@ -48,7 +48,7 @@ const KINDS: [(&str, &str); 22] = [
 
 fn document() -> Document {
     let stage: StageName = "dev".parse().unwrap();
-    synthesize(&TemplateSettings { stage }).unwrap()
+    synthesize(&TemplateSettings::embedded(stage)).unwrap()
 }
 
 fn section<'a>(document: &'a Document, name: &str) -> &'a Map<String, Value> {

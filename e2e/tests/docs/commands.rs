@@ -23,6 +23,11 @@ const RUN_BY: &[(&str, &str, &str)] = &[
         "a_domain_is_deployed_before_dns_knows_it_and_taken_away_again",
     ),
     (
+        "chatctl deploy --auth oidc --issuer https://login.example.org --audience 3f2a91c7",
+        "e2e/tests/sign_in.rs",
+        "a_deployed_chat_lets_in_the_people_of_a_cognito_user_pool_and_nobody_else",
+    ),
+    (
         "chatctl diff",
         "e2e/tests/stack.rs",
         "a_diff_tells_what_a_deploy_would_do_and_changes_nothing",
