@@ -75,9 +75,7 @@ pub(crate) enum SettingsError {
     #[error("with `--auth oidc`, `{0}` has to be given as well")]
     SignIn(&'static str),
     /// `--issuer` or `--audience` without `--auth`.
-    #[error(
-        "nobody has to sign in without `--auth oidc`, whatever `--issuer` and `--audience` say"
-    )]
+    #[error("`--issuer` and `--audience` count with `--auth oidc` alone")]
     NoAuth,
     /// `--issuer`.
     #[error("`{0}` is not the address of a provider that a chat could trust")]
@@ -173,7 +171,7 @@ impl SettingsError {
             Self::Issuer(_) => "set `--issuer` or `CHATCTL_ISSUER` to an address that begins with `https://`, \
                  such as `https://login.example.org`; `chatctl dev` takes `http://127.0.0.1:3000` as well"
                 .to_owned(),
-            Self::SignInWithoutCdn => "leave out `--cdn off`, or `--auth oidc`".to_owned(),
+            Self::SignInWithoutCdn => "leave out `--cdn off`, or let everybody in with `--auth none`".to_owned(),
             Self::AlarmEmail(_) => {
                 "set `--alarm-email` or `CHATCTL_ALARM_EMAIL` to an address such as \
                  `me@example.org`"
@@ -369,12 +367,20 @@ impl DeploySettings {
         })
     }
 
-    /// The same, with the protection that the stack has that is there, where none was asked for.
-    pub(crate) fn keeping(&self, stack: Option<&StackView>) -> Self {
-        Self {
-            protect: self.protect.or(stack.map(protection::asked_for)),
+    /// The same, with the protection that the stack has that is there, and whom it lets in, where nothing was
+    /// asked for.
+    ///
+    /// # Errors
+    /// [`SettingsError`], if what is kept does not go with what is asked for.
+    pub(crate) fn keeping(&self, stack: Option<&StackView>) -> Result<Self, SettingsError> {
+        let Some(stack) = stack else {
+            return Ok(self.clone());
+        };
+        Ok(Self {
+            protect: self.protect.or(Some(protection::asked_for(stack))),
+            access: self.access.keeping(stack, self.cdn)?,
             ..self.clone()
-        }
+        })
     }
 
     /// The same, with what the provider that people sign in with says of itself.
@@ -808,8 +814,8 @@ mod tests {
             format: TemplateFormat::Json,
             protect: Protection::Off,
             access: cli::AccessArgs {
-                allowed_origins: "any".to_owned(),
-                auth: cli::Auth::None,
+                allowed_origins: None,
+                auth: None,
                 issuer: None,
                 audience: None,
             },

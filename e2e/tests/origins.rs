@@ -137,7 +137,7 @@ async fn what_is_no_origin_is_refused_before_anything_is_built() {
 }
 
 #[tokio::test]
-async fn behind_cloudfront_only_the_distributions_page_is_let_in() {
+async fn behind_cloudfront_only_the_distributions_page_is_let_in_until_that_is_said_otherwise() {
     let ministack = Ministack::start().await;
     let bootstrap = chatctl::packaged_bootstrap();
     let bootstrap = bootstrap.to_str().expect("a path of characters");
@@ -168,11 +168,26 @@ async fn behind_cloudfront_only_the_distributions_page_is_let_in() {
         String::from_utf8_lossy(&said.stdout)
     );
 
-    let open = chatctl::result_on(&ministack, &deploy).await;
+    // Nobody loses a protection by leaving out a flag.
+    let again = chatctl::run_on(&ministack, &deploy).await;
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(said.contains("kept: allowed origins: `site`"), "{said}");
+    assert!(said.contains(r#""changed":false"#), "{said}");
+    let diff = ["diff", "--json", "--bootstrap", bootstrap];
+    let diff = chatctl::run_on(&ministack, &diff).await;
+    let said = String::from_utf8_lossy(&diff.stdout);
+    assert_eq!(diff.status.code(), Some(0), "{said}");
+    assert!(said.contains(r#""changes":[]"#), "{said}");
+    let status = chatctl::result_on(&ministack, &["status", "--json"]).await;
+    assert_eq!(status["settings_as_here"], true, "{status}");
+    let evil = ["https://evil.example"];
+    let websocket = deployed["websocket"].as_str().expect("a URL");
+    let refused = ministack.try_socket(handshake(websocket, &evil)).await;
+    refused.expect_err("a foreign page, still");
+
+    let any = [&deploy[..], &["--allowed-origins", "any"]].concat();
+    let open = chatctl::result_on(&ministack, &any).await;
     assert_eq!(open["changed"], true);
-    let websocket = open["websocket"].as_str().expect("a URL");
-    let opened = ministack
-        .try_socket(handshake(websocket, &["https://evil.example"]))
-        .await;
+    let opened = ministack.try_socket(handshake(websocket, &evil)).await;
     opened.expect("any page");
 }

@@ -384,7 +384,34 @@ async fn a_deployed_chat_lets_in_the_people_of_a_cognito_user_pool_and_nobody_el
 
     let again = chatctl::result_on(&ministack, &deploy).await;
     assert_eq!(again["changed"], false, "{again}");
-    let anybody = ["deploy", "--json", "--bootstrap", bootstrap];
+    let nothing_said = ["deploy", "--json", "--bootstrap", bootstrap];
+    let kept = chatctl::run_on(&ministack, &nothing_said).await;
+    let said = String::from_utf8_lossy(&kept.stdout);
+    let told = format!("kept: sign-in at `{}`", ours.issuer);
+    assert!(said.contains(&told), "{said}");
+    assert!(said.contains(r#""changed":false"#), "{said}");
+    let websocket = result["websocket"].as_str().expect("an address");
+    let stranger = ministack.try_socket(handshake(websocket, None)).await;
+    assert!(stranger.is_err(), "nobody opens it by leaving out a flag");
+
+    // The chat is told of without its provider as well, and what that would have to say is left out.
+    let gone = ["--issuer", "https://login.invalid", "--audience", "c"];
+    let status = [&["status", "--auth", "oidc"][..], &gone].concat();
+    let status = chatctl::run_on(&ministack, &status).await;
+    let (told, why) = (
+        String::from_utf8_lossy(&status.stdout),
+        String::from_utf8_lossy(&status.stderr),
+    );
+    assert_eq!(status.status.code(), Some(1), "{told}{why}");
+    let not_compared = "settings      not known: the provider does not tell of itself";
+    assert!(told.contains(not_compared), "{told}{why}");
+    assert!(told.contains("page          the same as here"), "{told}");
+    assert!(
+        why.contains("could not be looked up: the template"),
+        "{why}"
+    );
+
+    let anybody = [&nothing_said[..], &["--auth", "none"]].concat();
     let result = chatctl::result_on(&ministack, &anybody).await;
     let config = ministack.get(&format!("{site}config.json")).await;
     let config: Value = serde_json::from_slice(config.body()).expect("JSON");

@@ -4,9 +4,11 @@
 //!
 //! - `database.rs`: the tables and their server's thread.
 //! - `database/api.rs`: what SDKs call, over HTTP.
+//! - `database/heads.rs`: requests whose heads never end.
 //! - `database/throttle.rs`: what they are refused on purpose.
 
 mod api;
+mod heads;
 #[cfg(test)]
 mod tests;
 mod throttle;

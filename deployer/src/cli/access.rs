@@ -3,10 +3,9 @@
 use clap::{Args, ValueEnum};
 
 /// How people sign in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Auth {
     /// Nobody has to
-    #[default]
     None,
     /// At an OpenID Connect provider
     Oidc,
@@ -18,24 +17,14 @@ pub(crate) enum Auth {
 pub(crate) struct AccessArgs {
     /// Pages whose sockets are let in: any, site (the chat's own page alone), or the origins of further
     /// pages, such as `https://www.example.org`, with commas in between. But for any, whoever says no origin
-    /// is refused, too
-    #[arg(
-        long,
-        env = "CHATCTL_ALLOWED_ORIGINS",
-        default_value = "any",
-        value_name = "ORIGINS"
-    )]
-    pub(crate) allowed_origins: String,
+    /// is refused, too. By default as it is, and any at first
+    #[arg(long, env = "CHATCTL_ALLOWED_ORIGINS", value_name = "ORIGINS")]
+    pub(crate) allowed_origins: Option<String>,
 
-    /// Whether people have to sign in, and how: with oidc, at an OpenID Connect provider
-    #[arg(
-        long,
-        env = "CHATCTL_AUTH",
-        value_enum,
-        default_value_t,
-        value_name = "HOW"
-    )]
-    pub(crate) auth: Auth,
+    /// Whether people have to sign in, and how: with oidc, at an OpenID Connect provider. By default as it is,
+    /// and none at first
+    #[arg(long, env = "CHATCTL_AUTH", value_enum, value_name = "HOW")]
+    pub(crate) auth: Option<Auth>,
 
     /// The provider that people sign in with, such as `https://login.example.org`
     #[arg(long, env = "CHATCTL_ISSUER", value_name = "URL")]

@@ -68,7 +68,7 @@ pub(crate) struct OperationsArgs {
     #[arg(long, env = "CHATCTL_DASHBOARD", default_value = "on", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER")]
     pub(crate) dashboard: bool,
 
-    /// Whether there are alarms; they are ten, as many as an account has for nothing
+    /// Whether there are alarms; they are ten, as many as an account has for nothing, and two more where people sign in
     #[arg(long, env = "CHATCTL_ALARMS", default_value = "on", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER")]
     pub(crate) alarms: bool,
 

@@ -68,7 +68,7 @@ async fn deploy(
     let page = page(settings)?;
     let look = async || look_at_chat(cloud, &name).await;
     let (found, program) = while_compiling(look, settings, output).await?;
-    let settings = &settings.keeping(found.stack.as_ref());
+    let settings = &keeping(settings, found.stack.as_ref(), output)?;
     let program_sha256 = program.sha256.clone();
     let standing = match standing::look(cloud, settings, &found, &program, output).await? {
         Some(standing) => standing,
@@ -184,6 +184,20 @@ async fn bring_up(
         listing: None,
         is_configured: false,
     })
+}
+
+/// The settings with what the stack keeps of its own, which is told: whoever wants it otherwise has to say so.
+pub(super) fn keeping(
+    settings: &DeploySettings,
+    stack: Option<&StackView>,
+    output: &mut Output,
+) -> Result<DeploySettings, Error> {
+    let settings = settings.keeping(stack)?;
+    let kept = settings.access.kept();
+    if !kept.is_empty() {
+        output.step(&format!("kept: {}", kept.join(", ")))?;
+    }
+    Ok(settings)
 }
 
 /// What is there before a deploy.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::deploy::{
-    AUTHORIZER, FUNCTIONS, code, function_names, host, look, page, wanted, while_building,
+    AUTHORIZER, FUNCTIONS, code, function_names, host, keeping, look, page, wanted, while_building,
 };
 use super::until_interrupted;
 use super::urls::Urls;
@@ -64,7 +64,7 @@ async fn diff(
     // The package is named by its content, so that it has to be built to be compared. It is not uploaded.
     let look = async || look(cloud, &name).await;
     let (found, package) = while_building(look, settings, output).await?;
-    let settings = &settings.keeping(found.stack.as_ref());
+    let settings = &keeping(settings, found.stack.as_ref(), output)?;
     let bucket = packages::existing_bucket(found.artifacts.as_ref())?;
     let bucket = bucket.unwrap_or_else(|| BUCKET_TO_BE.to_owned());
     let code = code(settings, stage, bucket, &package);

@@ -112,10 +112,14 @@ async fn finished(
     now_s: i64,
 ) -> Result<Finished, Error> {
     // A deploy that says nothing of it keeps a chat as protected as it is.
-    let deploy = &settings.deploy.keeping(Some(stack));
+    let deploy = &settings.deploy.keeping(Some(stack))?;
     let stage = &deploy.template.stage;
     let deployed = deployed_code(stack, deploy.architecture.as_str());
-    let wanted = wanted(&deploy.discovered().await?, &deployed)?;
+    // The chat goes on when its provider is not to be had, so there is the rest to tell.
+    let wanted = match deploy.discovered().await {
+        Ok(deploy) => Ok(wanted(&deploy, &deployed)?),
+        Err(error) => Err(TelemetryError::Provider(error)),
+    };
     let own_page = page(deploy)?;
     let template = async { Ok::<_, TelemetryError>(cloud.template(&stack.id).await?) };
     let (template, code, page, resources) = join!(
@@ -124,13 +128,13 @@ async fn finished(
         edits(cloud, deploy, Some(stack), own_page),
         cloud.resources(&stack.id),
     );
-    let is_as_wanted = template.map(|template| {
+    let is_as_wanted = wanted.and_then(|wanted| {
         let found = Found {
             stack: Some(stack.clone()),
-            template,
+            template: template?,
             artifacts: None,
         };
-        found.stack_as(&wanted).is_some()
+        Ok(found.stack_as(&wanted).is_some())
     });
     let page = match page {
         Ok(edits) => Ok(edits),

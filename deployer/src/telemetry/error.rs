@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cloud::CloudError;
 use crate::output::OutputError;
+use crate::sign_in::SignInError;
 
 /// Why a chat does not tell of itself what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub(crate) enum TelemetryError {
     /// What was found cannot be told.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// What the settings would come to is the provider's to say. Told in full where something is not known.
+    #[error("the provider does not tell of itself: {0}")]
+    Provider(SignInError),
     /// Some of it was told, and some is not known.
     #[error("could not be looked up: {}", .sections.join(", "))]
     NotKnown {
@@ -88,6 +92,7 @@ impl TelemetryError {
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Cloud(error) => return Some(error.hint()),
+            Self::Provider(error) => return Some(error.hint()),
             Self::NotKnown { first, .. } => return first.hint(),
             Self::Output(_) => return None,
             Self::DriftDeadline { .. } => {

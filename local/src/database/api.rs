@@ -18,9 +18,11 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+use super::heads::Heads;
 use super::throttle::Throttle;
 use crate::door;
 
@@ -57,6 +59,8 @@ impl Api {
         loop {
             match listener.accept().await {
                 Ok((client, _)) => {
+                    // Answers are small and functions wait for them. It fails only on a closed stream.
+                    drop(client.set_nodelay(true));
                     tokio::spawn(Arc::clone(&api).converse(client));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -65,18 +69,26 @@ impl Api {
     }
 
     /// Serves one connection.
-    async fn converse(self: Arc<Self>, client: TcpStream) {
-        // Answers are small and functions wait for them. It fails only on a closed stream.
-        drop(client.set_nodelay(true));
+    pub(super) async fn converse<S>(self: Arc<Self>, client: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (client, heads) = Heads::of(client);
         let service = service_fn(async |request| {
-            Ok::<_, std::convert::Infallible>(self.answer(request).await)
+            heads.ended();
+            let response = self.answer(request).await;
+            heads.answered();
+            Ok::<_, std::convert::Infallible>(response)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(IDLE_TIMEOUT)
             .serve_connection(TokioIo::new(client), service);
-        // Errors here are the client's: it went away, or does not speak HTTP.
-        drop(connection.await);
+        tokio::select! {
+            // Errors here are the client's: it went away, or does not speak HTTP.
+            _ = connection => {}
+            () = heads.overdue() => {}
+        }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {

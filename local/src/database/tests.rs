@@ -165,3 +165,68 @@ async fn the_database_ends_with_its_connections_open() {
         assert!(end.expect("an end").is_err());
     }
 }
+
+/// A request that is good, but for what its operation wants.
+const LIST: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: DynamoDB_20120810.ListTables\r\n\
+    X-Amz-Date: 20260101T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/\
+    aws4_request, SignedHeaders=host;x-amz-date, Signature=0\r\nContent-Length: 2\r\n\r\n{}";
+
+/// A connection of a database, without a network, so that the clock can be turned.
+fn connected() -> tokio::io::DuplexStream {
+    let (client, server) = tokio::io::duplex(64 * 1024);
+    let api = Arc::new(Api {
+        tables: Dynoxide::memory().unwrap(),
+        throttle: None,
+    });
+    tokio::spawn(api.converse(server));
+    client
+}
+
+async fn list(client: &mut tokio::io::DuplexStream, request: &[u8]) {
+    client.write_all(request).await.unwrap();
+    let mut answer = [0; 4096];
+    let read = client.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_trickles_is_cut_off_also_behind_a_good_request() {
+    for good in [0, 1, 3] {
+        let mut client = connected();
+        for _ in 0..good {
+            list(&mut client, LIST.as_bytes()).await;
+        }
+        client
+            .write_all(b"POST / HTTP/1.1\r\nX-Slow: ")
+            .await
+            .unwrap();
+        let since = tokio::time::Instant::now();
+        loop {
+            let read = timeout(Duration::from_secs(1), client.read_u8()).await;
+            if let Ok(end) = read {
+                end.unwrap_err();
+                break;
+            }
+            client.write_all(b"x").await.unwrap();
+            assert!(since.elapsed() < DEADLINE, "never cut off");
+        }
+        assert_eq!(since.elapsed().as_secs(), heads::HEAD_TIMEOUT.as_secs());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_kept_between_requests_and_over_heads_that_end_in_time() {
+    let mut client = connected();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_mins(9)).await;
+        let (first, rest) = LIST.as_bytes().split_at(20);
+        client.write_all(first).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        // A body has its own time.
+        let (head, body) = rest.split_at(rest.len() - 1);
+        client.write_all(head).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        list(&mut client, body).await;
+    }
+}

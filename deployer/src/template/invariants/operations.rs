@@ -22,7 +22,10 @@ fn the_template_fits_into_a_request() {
 fn alarms_cost_nothing_in_an_account_without_others() {
     let document = document();
     let alarms = resources(&document, "AWS::CloudWatch::Alarm");
-    assert_eq!(alarms.len(), FREE_ALARM_METRICS);
+    let where_people_sign_in =
+        |id: &&&str| section(&document, "Resources")[**id]["Condition"] == "HasSignInAlarms";
+    let beyond = alarms.keys().filter(where_people_sign_in).count();
+    assert_eq!((alarms.len() - beyond, beyond), (FREE_ALARM_METRICS, 2));
     for (id, alarm) in alarms {
         // Of several metrics in an expression each would count.
         assert!(alarm["MetricName"].is_string(), "{id}");
@@ -35,8 +38,38 @@ fn an_alarm_is_there_only_with_the_metrics_it_looks_at() {
     for id in resources(&document, "AWS::CloudWatch::Alarm").keys() {
         let alarm = &section(&document, "Resources")[*id];
         let is_own = alarm["Properties"]["Namespace"] == "chatctl";
-        let expected = if is_own { "HasOwnAlarms" } else { "HasAlarms" };
+        let of = &alarm["Properties"]["Dimensions"][0]["Value"]["Ref"];
+        let expected = match of.as_str() {
+            _ if is_own => "HasOwnAlarms",
+            Some("AuthorizeFunction") => "HasSignInAlarms",
+            _ => "HasAlarms",
+        };
         assert_eq!(alarm["Condition"], expected, "{id}");
+    }
+}
+
+#[test]
+fn each_function_has_an_alarm_for_its_errors_and_is_on_the_dashboard() {
+    let document = document();
+    let alarms = resources(&document, "AWS::CloudWatch::Alarm");
+    let dashboard = resources(&document, "AWS::CloudWatch::Dashboard")["ChatDashboard"].to_string();
+    for function in resources(&document, "AWS::Lambda::Function").keys() {
+        let of_function = json!([{"Name": "FunctionName", "Value": {"Ref": function}}]);
+        let has = |metric: &str| {
+            let mut alarms = alarms.values();
+            alarms.any(|it| it["MetricName"] == metric && it["Dimensions"] == of_function)
+        };
+        assert!(has("Errors"), "{function}");
+        // Whoever is posted to next finds what a throttled `$disconnect` would have removed.
+        assert_eq!(
+            has("Throttles"),
+            *function != "DisconnectFunction",
+            "{function}"
+        );
+        let group = function.replace("Function", "LogGroup");
+        for shown in [format!("${{{function}}}"), format!("SOURCE '${{{group}}}'")] {
+            assert!(dashboard.contains(&shown), "{shown}");
+        }
     }
 }
 
@@ -61,7 +94,10 @@ fn what_is_watched_can_be_switched_off() {
     let document = document();
     for (kind, conditions) in [
         ("AWS::CloudWatch::Dashboard", &["HasDashboard"][..]),
-        ("AWS::CloudWatch::Alarm", &["HasAlarms", "HasOwnAlarms"]),
+        (
+            "AWS::CloudWatch::Alarm",
+            &["HasAlarms", "HasOwnAlarms", "HasSignInAlarms"],
+        ),
         ("AWS::SNS::Topic", &["HasAlarmEmail"]),
         ("AWS::SNS::Subscription", &["HasAlarmEmail"]),
     ] {
@@ -79,6 +115,7 @@ fn what_is_watched_can_be_switched_off() {
     // Of what is built on others, each is off where one of those is.
     for (condition, on) in [
         ("HasOwnAlarms", &["HasAlarms", "HasMetrics"][..]),
+        ("HasSignInAlarms", &["HasAlarms", "HasSignIn"]),
         ("HasAlarmEmail", &["HasAlarms"]),
     ] {
         let all = list(&conditions[condition]["Fn::And"]);
