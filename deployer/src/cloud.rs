@@ -26,6 +26,10 @@ pub(crate) const OWNER_TAG: &str = "chatctl";
 /// The content type of a package.
 pub(crate) const PACKAGE_TYPE: &str = "application/zip";
 
+/// Puts at the same time: enough to hide the way to the Region, and few enough for any line. A cloud
+/// gives each of them time for its share of the line.
+pub(crate) const PUTS_AT_ONCE: usize = 8;
+
 /// All that most verbs need of a cloud; what one alone needs are traits of their own.
 pub(crate) trait Cloud: Stacks + Buckets + Distributions {}
 
