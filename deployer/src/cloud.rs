@@ -200,6 +200,9 @@ pub(crate) trait Functions {
 
     /// Starts replacing what a function runs.
     async fn replace_code(&self, name: &str, code: &Code) -> Result<FunctionView, CloudError>;
+
+    /// Hands a function an event, once, and waits for what comes of it.
+    async fn invoke(&self, name: &str, event: String) -> Result<Invoked, CloudError>;
 }
 
 /// A bucket of packages, whose age counts.
@@ -428,6 +431,15 @@ pub(crate) struct FunctionView {
     pub(crate) architecture: String,
     /// What has come of the last change.
     pub(crate) update: Update,
+}
+
+/// What has come of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Invoked {
+    /// The function's answer.
+    Answered(String),
+    /// It did not start, stopped, took too long or gave up, in AWS's words.
+    Failed(String),
 }
 
 /// What has come of a function's last change.
