@@ -21,7 +21,7 @@ pub(crate) use edges::until_deployed;
 pub(crate) use page::{Edits, Host, Page};
 pub(crate) use publish::{Listing, Published, edits, forget_verified, note_verified, publish};
 pub(crate) use verify::{
-    Chat, Extent, SignIn, is_configured, look_at_page, origin, verify, verify_here,
+    Chat, Extent, Pages, SignIn, is_configured, look_at_page, origin, verify, verify_here,
 };
 
 use std::path::PathBuf;

@@ -102,8 +102,19 @@ pub(crate) struct Chat<'a> {
     pub(crate) direct: &'a str,
     /// What a browser says that the page is from.
     pub(crate) origin: &'a str,
+    /// Whose pages are let in.
+    pub(crate) pages: Pages,
     /// Whether people sign in.
     pub(crate) sign_in: SignIn<'a>,
+}
+
+/// Whose pages are let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// Anybody's, or nobody here knows.
+    Any,
+    /// The chat's own, and others that were named.
+    Listed,
 }
 
 /// Whether people sign in.
@@ -125,6 +136,7 @@ impl<'a> Chat<'a> {
             websocket,
             direct: websocket,
             origin: origin(site),
+            pages: Pages::Any,
             sign_in: SignIn::Nobody,
         }
     }
@@ -138,7 +150,7 @@ pub(crate) enum Extent {
     /// The page as well.
     Page,
     /// Also two sockets, one at each address, and a message both ways in a room of its own, which is
-    /// left again. Where people sign in, that strangers stay out, and the function that answers frames.
+    /// left again, and that foreign pages stay out, if they are to. Where people sign in, that strangers stay out, and the function that answers frames.
     Whole,
 }
 
@@ -267,6 +279,10 @@ async fn look(
             conversation::refuses_strangers(Server { url, ..server }).await?;
         }
         return Ok(None);
+    }
+    if chat.pages == Pages::Listed {
+        let ways = [chat.websocket, chat.direct];
+        conversation::refuses_foreign_pages(server, &ways, CHAT_LIMIT).await?;
     }
     let scene = Scene::new(server, tokio::time::Instant::now(), CHAT_LIMIT);
     let passed = Box::pin(conversation::pass_both_ways(&scene, chat.direct)).await;
