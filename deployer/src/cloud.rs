@@ -26,6 +26,10 @@ pub(crate) const OWNER_TAG: &str = "chatctl";
 /// The content type of a package.
 pub(crate) const PACKAGE_TYPE: &str = "application/zip";
 
+/// Puts at the same time: enough to hide the way to the Region, and few enough for any line. A cloud
+/// gives each of them time for its share of the line.
+pub(crate) const PUTS_AT_ONCE: usize = 8;
+
 /// All that most verbs need of a cloud; what one alone needs are traits of their own.
 pub(crate) trait Cloud: Stacks + Buckets + Distributions {}
 
@@ -196,6 +200,9 @@ pub(crate) trait Functions {
 
     /// Starts replacing what a function runs.
     async fn replace_code(&self, name: &str, code: &Code) -> Result<FunctionView, CloudError>;
+
+    /// Hands a function an event, once, and waits for what comes of it.
+    async fn invoke(&self, name: &str, event: String) -> Result<Invoked, CloudError>;
 }
 
 /// A bucket of packages, whose age counts.
@@ -424,6 +431,15 @@ pub(crate) struct FunctionView {
     pub(crate) architecture: String,
     /// What has come of the last change.
     pub(crate) update: Update,
+}
+
+/// What has come of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Invoked {
+    /// The function's answer.
+    Answered(String),
+    /// It did not start, stopped, took too long or gave up, in AWS's words.
+    Failed(String),
 }
 
 /// What has come of a function's last change.

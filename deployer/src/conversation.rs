@@ -12,10 +12,12 @@
 //! * `peer`: one of them, at a socket.
 //! * `transcript`: what they sent and got.
 //! * `fault`: what can be wrong.
+//! * `foreign`: a page that is not to be let in.
 
 mod check;
 mod checks;
 mod fault;
+mod foreign;
 mod peer;
 mod scene;
 mod transcript;
@@ -23,5 +25,6 @@ mod transcript;
 pub(crate) use check::{Check, Outcome, Verdict, not_tried, reasons, try_check, try_two_ways};
 pub(crate) use checks::pass_both_ways;
 pub(crate) use fault::Fault;
+pub(crate) use foreign::{refuses_foreign_pages, try_foreign_pages};
 pub(crate) use scene::{Scene, Server, refuses_strangers};
 pub(crate) use transcript::Transcript;

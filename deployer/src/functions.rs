@@ -176,6 +176,7 @@ mod tests {
     use std::collections::{BTreeMap, VecDeque};
 
     use super::*;
+    use crate::cloud::Invoked;
 
     /// Functions that answer what they are told to, the last answer again and again, and note what
     /// is replaced.
@@ -200,6 +201,10 @@ mod tests {
         async fn replace_code(&self, name: &str, _: &Code) -> Result<FunctionView, CloudError> {
             self.replaced.borrow_mut().push(name.to_owned());
             self.replies.borrow_mut().pop_front().unwrap()
+        }
+
+        async fn invoke(&self, name: &str, _: String) -> Result<Invoked, CloudError> {
+            panic!("`{name}` is not to be asked")
         }
     }
 

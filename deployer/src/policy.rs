@@ -143,6 +143,8 @@ static CALLER: [Grant; 10] = [
         "Code",
         &[
             "lambda:GetFunctionConfiguration",
+            // The trial where people sign in.
+            "lambda:InvokeFunction",
             "lambda:UpdateFunctionCode",
         ],
         FUNCTIONS,

@@ -1,24 +1,27 @@
 //! The page: what is published, how, and whether it works where it is.
 //!
 //! # Layout
+//! * `action`: whether the function that answers frames runs, asked itself.
 //! * `domain`: whether a domain of one's own leads there.
 //! * `edges`: whether CloudFront has the distribution everywhere.
 //! * `page`: the files of `wwwroot` and the configuration as objects, and what of them is new.
 //! * `publish`: to a bucket, and to the edges of a distribution if there is one.
 //! * `verify`: the page and the chat, from outside.
 
+mod action;
 mod domain;
 mod edges;
 mod page;
 mod publish;
 mod verify;
 
+pub(crate) use action::Action;
 pub(crate) use domain::{Record, tell_of_domain};
 pub(crate) use edges::until_deployed;
 pub(crate) use page::{Edits, Host, Page};
 pub(crate) use publish::{Listing, Published, edits, forget_verified, note_verified, publish};
 pub(crate) use verify::{
-    Chat, Extent, SignIn, is_configured, look_at_page, origin, verify, verify_here,
+    Chat, Extent, Pages, SignIn, is_configured, look_at_page, origin, verify, verify_here,
 };
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //!
+//! - [`altered`]: the functions' program, made worse on purpose.
 //! - [`browser`]: the tests of the page, as a process.
 //! - [`chatctl`]: building and running the program.
 //! - [`client`]: a WebSocket client that speaks frames of JSON.
@@ -15,6 +16,7 @@
 //!
 //! The tests are in `tests/`, those in a browser in `browser/`.
 
+pub mod altered;
 pub mod browser;
 pub mod chatctl;
 pub mod client;

@@ -1,6 +1,7 @@
 //! Whose pages' sockets are let in: the chat's own and those that were named, on this machine and behind
 //! CloudFront.
 
+use e2e::altered::Altered;
 use e2e::chatctl::{self, Dev};
 use e2e::client::Client;
 use e2e::ministack::Ministack;
@@ -160,13 +161,10 @@ async fn behind_cloudfront_only_the_distributions_page_is_let_in_until_that_is_s
         let opened = ministack.try_socket(handshake(websocket, &[page])).await;
         opened.expect("the page's own");
     }
-    let said = chatctl::run_on(&ministack, &["verify"]).await;
-    assert_eq!(
-        said.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&said.stdout)
-    );
+    let verified = chatctl::result_on(&ministack, &["verify", "--json"]).await;
+    assert_eq!(verified["failed"], json!([]), "{verified}");
+    let held = verified["held"].as_array().expect("a list");
+    assert!(held.contains(&json!("origins")), "{verified}");
 
     // Nobody loses a protection by leaving out a flag.
     let again = chatctl::run_on(&ministack, &deploy).await;
@@ -190,4 +188,29 @@ async fn behind_cloudfront_only_the_distributions_page_is_let_in_until_that_is_s
     assert_eq!(open["changed"], true);
     let opened = ministack.try_socket(handshake(websocket, &evil)).await;
     opened.expect("any page");
+}
+
+#[tokio::test]
+async fn going_back_to_code_that_lets_in_foreign_pages_again_is_found() {
+    let ministack = Ministack::start().await;
+    let packaged = chatctl::packaged_bootstrap().display().to_string();
+    // As code of before there was a choice: it knows nothing of the variable and lets all in.
+    let old = Altered::without("ALLOWED_ORIGINS");
+    let deploy = ["deploy", "--json", "--bootstrap", &old.path()];
+    chatctl::result_on(&ministack, &deploy).await;
+    let site = ["--allowed-origins", "site"];
+    let deploy = ["deploy", "--json", "--bootstrap", &packaged];
+    chatctl::result_on(&ministack, &[&deploy[..], &site].concat()).await;
+
+    let back = ["rollback", "--verify-timeout", "3s"];
+    let went = chatctl::run_on(&ministack, &back).await;
+    let said = String::from_utf8_lossy(&went.stderr);
+    assert_eq!(went.status.code(), Some(1), "{said}");
+    let expected = "lets in a page of `https://foreign.invalid`";
+    assert!(said.contains(expected), "{said}");
+    let verified = chatctl::run_on(&ministack, &["verify", "--json"]).await;
+    let said = String::from_utf8_lossy(&verified.stdout);
+    let result = said.lines().last().expect("a result");
+    let result: serde_json::Value = serde_json::from_str(result).expect("JSON");
+    assert_eq!(result["failed"], json!(["origins"]), "{said}");
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use e2e::altered::Altered;
 use e2e::chatctl::{self, Dev};
 use e2e::client::Client;
 use e2e::ministack::Ministack;
@@ -427,6 +428,50 @@ async fn a_deployed_chat_lets_in_the_people_of_a_cognito_user_pool_and_nobody_el
             .await
             .is_ok()
     );
+}
+
+#[tokio::test]
+async fn where_people_sign_in_code_whose_action_function_dies_at_start_is_found_and_is_no_release()
+{
+    let ministack = Ministack::start().await;
+    let pool = UserPool::new(&ministack).await;
+    let packaged = chatctl::packaged_bootstrap().display().to_string();
+    // The connect function and the authorizer do without it: strangers stay out as they should.
+    let broken = Altered::without("MANAGEMENT_ENDPOINT");
+    let deploy = |bootstrap: &str| {
+        let deploy = ["deploy", "--verify-timeout", "3s", "--bootstrap", bootstrap];
+        let all = deploy.into_iter().chain(pool.arguments());
+        all.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = async |arguments: Vec<String>| {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let output = chatctl::run_on(&ministack, &arguments).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let releases = async || {
+        let list = ["rollback", "--list", "--json"];
+        let listed = chatctl::result_on(&ministack, &list).await;
+        listed["releases"].as_array().expect("a list").len()
+    };
+    let (code, said) = run(deploy(&packaged)).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("that strangers stay out"), "{said}");
+    assert!(!said.contains("both ways"), "no message is sent: {said}");
+    assert_eq!(releases().await, 1);
+
+    // Again with nothing to change: what was not found to work is tried again.
+    for _ in 0..2 {
+        let (code, said) = run(deploy(&broken.path())).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("does not work after 3s"), "{said}");
+        assert!(said.contains("-ActionFunction-"), "{said}");
+        assert!(said.contains("` fails: "), "{said}");
+        assert!(said.contains("`chatctl rollback"), "the way back: {said}");
+        assert_eq!(releases().await, 1);
+    }
+    let (code, said) = run(vec!["rollback".to_owned()]).await;
+    assert_eq!(code, Some(0), "{said}");
 }
 
 /// A pool of Cognito's, a provider that knows nothing of `chatctl`.

@@ -46,7 +46,7 @@ use super::CloudError;
 /// Tries of a call. Throttling is normal while a stack is followed, and each try waits longer.
 const ATTEMPTS_MAX: u32 = 8;
 
-/// One try, the upload of a package over a slow line included.
+/// One try. What is put has the time that its size needs.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A call with its tries.

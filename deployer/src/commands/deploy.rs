@@ -23,16 +23,15 @@ use crate::packages;
 use crate::protection;
 use crate::releases::{self, Release};
 use crate::settings::DeploySettings;
-use crate::site::{self, Extent, Host, Listing, Page, Published, SiteError};
+use crate::site::{self, Action, Extent, Host, Listing, Page, Published, SiteError};
 use crate::stack::{self, Applied};
 use crate::template::{self, Protection, StageName};
 
 /// The stack's outputs that name its functions.
-pub(super) const FUNCTIONS: [&str; 3] = [
-    "ConnectFunctionName",
-    "DisconnectFunctionName",
-    "ActionFunctionName",
-];
+pub(super) const FUNCTIONS: [&str; 3] = ["ConnectFunctionName", "DisconnectFunctionName", ACTION];
+
+/// The one that answers frames.
+pub(super) const ACTION: &str = "ActionFunctionName";
 
 /// And of the one that is there where people sign in.
 pub(super) const AUTHORIZER: &str = "AuthorizeFunctionName";
@@ -474,7 +473,7 @@ pub(super) struct Deployed<'a> {
 /// kept, to go back to, and what is older goes only then; before that is noted, so that whatever is cut off
 /// here is done by the next.
 pub(super) async fn verify(
-    cloud: &(impl Buckets + Packages),
+    cloud: &(impl Buckets + Functions + Packages),
     deployed: &Deployed<'_>,
     extent: Extent,
     limit: Duration,
@@ -482,7 +481,9 @@ pub(super) async fn verify(
 ) -> Result<(), Error> {
     let Deployed { stage, stack, .. } = deployed;
     let bucket = required(stage, stack, "SiteBucketName")?;
-    let verified = site::verify(deployed.urls.chat(), extent, limit, output).await;
+    let function = &required(stage, stack, ACTION)?;
+    let (chat, action) = (deployed.urls.chat(), Action { cloud, function });
+    let verified = site::verify(chat, action, extent, limit, output).await;
     if extent != Extent::Whole {
         return Ok(verified?);
     }

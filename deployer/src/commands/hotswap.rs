@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::deploy::{announce, code, function_names, listed, while_building};
-use super::urls::Urls;
+use super::deploy::{ACTION, announce, code, function_names, listed, while_building};
+use super::urls::{Urls, required};
 use super::{CHAT_OWNER, no_stack};
 use crate::cloud::{Buckets, Functions, Packages, StackView, Stacks};
 use crate::error::Error;
@@ -13,7 +13,7 @@ use crate::functions;
 use crate::output::Output;
 use crate::packages;
 use crate::settings::DeploySettings;
-use crate::site::{self, Extent};
+use crate::site::{self, Action, Extent};
 use crate::stack;
 
 /// Gives the functions of a finished chat the code as it is now. The stack does not learn of it.
@@ -52,7 +52,10 @@ pub(super) async fn hotswap(
     }
     let urls = Urls::of(stage, &stack)?;
     if settings.verify {
-        site::verify(urls.chat(), Extent::Whole, settings.verify_timeout, output).await?;
+        let function = &required(stage, &stack, ACTION)?;
+        let (chat, action) = (urls.chat(), Action { cloud, function });
+        let limit = settings.verify_timeout;
+        site::verify(chat, action, Extent::Whole, limit, output).await?;
         urls.tell_of_domain(output).await?;
     }
     let result = json!({"changed": !outdated.is_empty()});

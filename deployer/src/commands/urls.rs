@@ -8,7 +8,7 @@ use crate::cloud::{StackView, Stacks};
 use crate::error::Error;
 use crate::output::{Output, OutputError};
 use crate::settings::UrlsSettings;
-use crate::site::{self, Chat, Record, SignIn};
+use crate::site::{self, Chat, Pages, Record, SignIn};
 use crate::stack;
 use crate::template::StageName;
 
@@ -55,6 +55,8 @@ pub(super) struct Urls {
     pub(super) record: Option<Record>,
     /// What the page is told of signing in, where people do.
     pub(super) sign_in: Option<String>,
+    /// Whose pages are let in.
+    pages: Pages,
     /// Page and socket at CloudFront's own name, which works whatever DNS knows of a domain.
     own: [String; 2],
 }
@@ -81,6 +83,11 @@ impl Urls {
             websocket,
             record,
             sign_in: stack.output("SignIn").map(str::to_owned),
+            // A template of before there was a choice lets all in.
+            pages: match stack.parameter("AllowedOrigins") {
+                None | Some("any") => Pages::Any,
+                Some(_) => Pages::Listed,
+            },
             own,
         })
     }
@@ -104,6 +111,7 @@ impl Urls {
             websocket,
             direct: &self.direct,
             origin: site::origin(&self.site),
+            pages: self.pages,
             sign_in: self.sign_in(),
         }
     }
@@ -174,19 +182,43 @@ mod tests {
 
     /// Of a stack with these outputs.
     fn urls(outputs: &[(&str, &str)]) -> Urls {
-        let outputs = outputs.iter().copied();
+        urls_with(outputs, &[])
+    }
+
+    fn urls_with(outputs: &[(&str, &str)], parameters: &[(&str, &str)]) -> Urls {
+        let owned = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
         let stack = StackView {
             id: "arn:aws:cloudformation:us-east-1:1:stack/chat-dev/1".to_owned(),
             status: Status::new("CREATE_COMPLETE"),
-            outputs: outputs
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            parameters: Vec::new(),
+            outputs: owned(outputs),
+            parameters: owned(parameters),
             tags: Vec::new(),
             is_protected: false,
             owner: Some(CHAT_OWNER.to_owned()),
         };
         Urls::of(&"dev".parse().unwrap(), &stack).unwrap()
+    }
+
+    #[test]
+    fn whose_pages_are_let_in_is_the_stacks_parameter() {
+        let outputs = [
+            ("SiteUrl", "https://d1.cloudfront.net/"),
+            ("WebSocketUrl", DIRECT),
+        ];
+        for (parameters, pages) in [
+            (&[][..], Pages::Any),
+            (&[("AllowedOrigins", "any")], Pages::Any),
+            (&[("AllowedOrigins", "site")], Pages::Listed),
+            (&[("AllowedOrigins", "https://a.example")], Pages::Listed),
+        ] {
+            let urls = urls_with(&outputs, parameters);
+            assert_eq!(urls.chat().pages, pages, "{parameters:?}");
+        }
     }
 
     #[test]

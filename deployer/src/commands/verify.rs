@@ -12,7 +12,7 @@ use crate::dial::Dialer;
 use crate::error::Error;
 use crate::output::{Output, OutputError};
 use crate::settings::{VerifySettings, Whose};
-use crate::site::{self, Chat, Record, SignIn};
+use crate::site::{self, Chat, Pages, Record, SignIn};
 
 /// The width of a terminal that all can be read in.
 const COLUMNS: usize = 80;
@@ -108,6 +108,13 @@ async fn verify(
     let direct = subject.page.map(|it| it.direct);
     if let Some(direct) = direct.filter(|it| *it != websocket) {
         let outcome = Box::pin(conversation::try_two_ways(server, direct, settings.timeout)).await;
+        tell(&outcome, settings, output)?;
+        outcomes.push(outcome);
+    }
+    if let Some(chat) = subject.page.filter(|it| it.pages == Pages::Listed) {
+        let ways = [websocket, chat.direct];
+        let tried = conversation::try_foreign_pages(server, &ways, settings.timeout);
+        let outcome = Box::pin(tried).await;
         tell(&outcome, settings, output)?;
         outcomes.push(outcome);
     }

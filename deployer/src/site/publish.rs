@@ -6,12 +6,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::page::Difference;
 use super::{Edits, Host, Page, SiteError};
-use crate::cloud::{Buckets, CloudError, Distributions, NewObject, StoredObject};
+use crate::cloud::{Buckets, CloudError, Distributions, NewObject, PUTS_AT_ONCE, StoredObject};
 use crate::output::Output;
 use crate::wait::Patience;
-
-/// Puts at the same time: enough to hide the way to the Region, and few enough for any line.
-const PUTS_AT_ONCE: usize = 8;
 
 /// An invalidation takes a minute, in the worst case a quarter of an hour.
 const INVALIDATION_LIMIT: Duration = Duration::from_mins(20);

@@ -11,7 +11,8 @@ use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
-use super::{CONFIG_KEY, SiteError, config, config_with};
+use super::{Action, CONFIG_KEY, SiteError, config, config_with};
+use crate::cloud::{CloudError, Functions};
 use crate::conversation::{self, Scene, Server};
 use crate::dial::{Dialer, Line};
 use crate::output::Output;
@@ -59,6 +60,27 @@ pub(crate) enum Fault {
     /// The chat does not work.
     #[error(transparent)]
     Chat(#[from] conversation::Fault),
+    /// A function does not start, or gives up.
+    #[error("the function `{function}` fails: {reason}")]
+    Failed {
+        /// Its name.
+        function: String,
+        /// In AWS's words.
+        reason: String,
+    },
+    /// A function runs, and does something else.
+    #[error("the function `{function}` answers {answer}, and not `{expected}`")]
+    OtherAnswer {
+        /// Its name.
+        function: String,
+        /// What it was to answer.
+        expected: &'static str,
+        /// What came.
+        answer: String,
+    },
+    /// A function cannot be asked.
+    #[error(transparent)]
+    Cloud(CloudError),
     /// One try took too long.
     #[error("{what} did not answer within {}", humantime::format_duration(*.limit))]
     Silence {
@@ -80,8 +102,19 @@ pub(crate) struct Chat<'a> {
     pub(crate) direct: &'a str,
     /// What a browser says that the page is from.
     pub(crate) origin: &'a str,
+    /// Whose pages are let in.
+    pub(crate) pages: Pages,
     /// Whether people sign in.
     pub(crate) sign_in: SignIn<'a>,
+}
+
+/// Whose pages are let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// Anybody's, or nobody here knows.
+    Any,
+    /// The chat's own, and others that were named.
+    Listed,
 }
 
 /// Whether people sign in.
@@ -103,6 +136,7 @@ impl<'a> Chat<'a> {
             websocket,
             direct: websocket,
             origin: origin(site),
+            pages: Pages::Any,
             sign_in: SignIn::Nobody,
         }
     }
@@ -116,7 +150,7 @@ pub(crate) enum Extent {
     /// The page as well.
     Page,
     /// Also two sockets, one at each address, and a message both ways in a room of its own, which is
-    /// left again.
+    /// left again, and that foreign pages stay out, if they are to. Where people sign in, that strangers stay out, and the function that answers frames.
     Whole,
 }
 
@@ -126,20 +160,24 @@ pub(crate) enum Extent {
 /// [`SiteError::NotWorking`], with what the last try said.
 pub(crate) async fn verify(
     chat: Chat<'_>,
+    action: Action<'_, impl Functions>,
     extent: Extent,
     limit: Duration,
     output: &mut Output,
 ) -> Result<(), SiteError> {
     let since = Instant::now();
-    output.step(match extent {
-        Extent::Configuration => "verifying: the page's configuration",
-        Extent::Page => "verifying: the page and its configuration",
-        Extent::Whole => {
-            "verifying: the page, its configuration, two sockets and a message both ways"
+    output.step(what(chat, extent))?;
+    let outside = async {
+        let took = until_it_works(chat, extent, limit).await;
+        took.map_err(|last| SiteError::NotWorking { limit, last })
+    };
+    let inside = async {
+        match (chat.sign_in, extent) {
+            (SignIn::Everybody(_), Extent::Whole) => action.until_it_works(limit).await,
+            _ => Ok(()),
         }
-    })?;
-    let took = until_it_works(chat, extent, limit).await;
-    let took = took.map_err(|last| SiteError::NotWorking { limit, last })?;
+    };
+    let (took, ()) = tokio::try_join!(outside, inside)?;
     let took = took.map(|it| {
         format!(
             "; a message took {} ms from one socket to the other",
@@ -152,6 +190,21 @@ pub(crate) async fn verify(
         took.unwrap_or_default()
     ))?;
     Ok(())
+}
+
+/// What is looked at, for people.
+fn what(chat: Chat<'_>, extent: Extent) -> &'static str {
+    match (extent, chat.sign_in) {
+        (Extent::Configuration, _) => "verifying: the page's configuration",
+        (Extent::Page, _) => "verifying: the page and its configuration",
+        (Extent::Whole, SignIn::Everybody(_)) => {
+            "verifying: the page, its configuration, that strangers stay out, and the function \
+             that answers"
+        }
+        (Extent::Whole, _) => {
+            "verifying: the page, its configuration, two sockets and a message both ways"
+        }
+    }
 }
 
 /// The same for a chat on this machine, without a word.
@@ -220,11 +273,16 @@ async fn look(
         origin: Some(chat.origin),
     };
     if let SignIn::Everybody(_) = chat.sign_in {
-        // Nobody here can sign in: what can be seen is that strangers stay out, on both ways.
+        // Nobody here can sign in: what can be seen is that strangers stay out, on both ways. The rest
+        // is asked inside (`action`).
         for url in [chat.websocket, chat.direct] {
             conversation::refuses_strangers(Server { url, ..server }).await?;
         }
         return Ok(None);
+    }
+    if chat.pages == Pages::Listed {
+        let ways = [chat.websocket, chat.direct];
+        conversation::refuses_foreign_pages(server, &ways, CHAT_LIMIT).await?;
     }
     let scene = Scene::new(server, tokio::time::Instant::now(), CHAT_LIMIT);
     let passed = Box::pin(conversation::pass_both_ways(&scene, chat.direct)).await;

@@ -10,9 +10,10 @@ use aws_sdk_s3::types::{Delete, MetadataDirective, Object, ObjectIdentifier};
 
 use bytes::Bytes;
 
-use super::{ATTEMPT_TIMEOUT, Aws, failed};
+use super::{Aws, OPERATION_TIMEOUT, failed};
 use crate::cloud::{
-    Buckets, CloudError, NewObject, PACKAGE_TYPE, Packages, StoredObject, StoredPackage,
+    Buckets, CloudError, NewObject, PACKAGE_TYPE, PUTS_AT_ONCE, Packages, StoredObject,
+    StoredPackage,
 };
 
 /// What one call deletes at most.
@@ -21,7 +22,7 @@ const DELETED_AT_ONCE_MAX: usize = 1000;
 /// What an answer takes at most, once the object is there.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The slowest line on which an upload is waited for: a package is there within [`ATTEMPT_TIMEOUT`].
+/// The slowest line on which an upload is waited for, all that is put at the same time taken together.
 const BYTES_A_SECOND_MIN: usize = 25_000;
 
 impl Buckets for Aws {
@@ -128,7 +129,9 @@ impl Aws {
         object: NewObject,
         limit: Duration,
     ) -> Result<(), CloudError> {
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(limit);
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(limit)
+            .operation_timeout(time_with_tries(limit));
         let call = self
             .buckets
             .put_object()
@@ -199,12 +202,16 @@ fn identifier(key: &str, version: Option<&str>) -> Option<ObjectIdentifier> {
         .ok()
 }
 
-/// One try of putting so many bytes.
+/// One try of putting so many bytes, on the share of the line that is left beside the others.
 fn time_to_put(bytes: usize) -> Duration {
-    let seconds = u64::try_from(bytes / BYTES_A_SECOND_MIN).unwrap_or(u64::MAX);
-    ANSWER_TIMEOUT
-        .saturating_add(Duration::from_secs(seconds))
-        .min(ATTEMPT_TIMEOUT)
+    let share = BYTES_A_SECOND_MIN / PUTS_AT_ONCE;
+    let seconds = u64::try_from(bytes / share).unwrap_or(u64::MAX);
+    ANSWER_TIMEOUT.saturating_add(Duration::from_secs(seconds))
+}
+
+/// A put with its tries: one more than the first, however long that may take.
+fn time_with_tries(limit: Duration) -> Duration {
+    limit.saturating_mul(2).max(OPERATION_TIMEOUT)
 }
 
 #[cfg(test)]
@@ -212,15 +219,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_file_is_tried_again_soon_and_a_package_has_time_for_a_slow_line() {
-        for (bytes, seconds) in [
-            (0, 15),
-            (2_000, 15),
-            (1_000_000, 55),
-            (2_900_000, 120),
-            (usize::MAX, 120),
+    fn a_small_file_is_tried_again_soon_and_a_large_one_has_time_for_a_slow_line() {
+        const MEBIBYTE: usize = 1024 * 1024;
+        for (bytes, one_try, tries) in [
+            (0, 15, 300),
+            (2_000, 15, 300),
+            (100_000, 47, 300),
+            (1_000_000, 335, 670),
+            (2_900_000, 943, 1_886),
+            (256 * MEBIBYTE, 85_914, 171_828),
         ] {
-            assert_eq!(time_to_put(bytes), Duration::from_secs(seconds), "{bytes}");
+            let limit = time_to_put(bytes);
+            assert_eq!(limit, Duration::from_secs(one_try), "{bytes}");
+            let limit = time_with_tries(limit);
+            assert_eq!(limit, Duration::from_secs(tries), "{bytes}");
+        }
+        assert!(time_with_tries(time_to_put(usize::MAX)) > OPERATION_TIMEOUT);
+    }
+
+    #[test]
+    fn on_a_slow_line_as_many_files_as_are_put_at_once_are_each_there_in_one_try() {
+        for (files, bytes, bytes_a_second) in [
+            (PUTS_AT_ONCE, 1_000_000, 30_000),
+            (PUTS_AT_ONCE, 1_000, BYTES_A_SECOND_MIN),
+            (PUTS_AT_ONCE, 256 * 1024 * 1024 / PUTS_AT_ONCE, 30_000),
+            (1, 256 * 1024 * 1024, BYTES_A_SECOND_MIN),
+        ] {
+            let needed = u64::try_from(files * bytes / bytes_a_second).unwrap();
+            let (limit, needed) = (time_to_put(bytes), Duration::from_secs(needed));
+            assert!(
+                limit > needed,
+                "{files} of {bytes}: {limit:?} of {needed:?}"
+            );
         }
     }
 }

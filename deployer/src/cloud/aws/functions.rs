@@ -1,9 +1,12 @@
 //! Lambda.
 
+use aws_sdk_lambda::config::Builder as Settings;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Architecture, LastUpdateStatus};
 
 use super::{Aws, failed};
-use crate::cloud::{CloudError, Code, FunctionView, Functions, Update};
+use crate::cloud::{CloudError, Code, FunctionView, Functions, Invoked, Update};
 
 impl Functions for Aws {
     async fn function(&self, name: &str) -> Result<FunctionView, CloudError> {
@@ -37,6 +40,28 @@ impl Functions for Aws {
             answer.last_update_status(),
             answer.last_update_status_reason(),
         ))
+    }
+
+    async fn invoke(&self, name: &str, event: String) -> Result<Invoked, CloudError> {
+        // Whoever asks tries again, and is to hear what was wrong with each try.
+        let once = Settings::new().retry_config(RetryConfig::disabled());
+        let call = self
+            .functions
+            .invoke()
+            .function_name(name)
+            .payload(Blob::new(event))
+            .customize()
+            .config_override(once);
+        let answer = call.send().await;
+        let answer = answer.map_err(failed("lambda:InvokeFunction"))?;
+        let payload = answer
+            .payload()
+            .map(|it| String::from_utf8_lossy(it.as_ref()));
+        let payload = payload.unwrap_or_default().into_owned();
+        Ok(match answer.function_error() {
+            None => Invoked::Answered(payload),
+            Some(_) => Invoked::Failed(payload),
+        })
     }
 }
 

@@ -180,6 +180,39 @@ async fn an_address_that_opens_no_socket_is_named() {
 }
 
 #[tokio::test]
+async fn a_chat_with_a_list_of_pages_is_looked_at_as_a_foreign_page_before_anything_is_said() {
+    let asked = Asked::default();
+    let websocket = &chat(as_it_should, &asked).await;
+    let site = &page(websocket, &asked).await;
+    let listed = Chat {
+        pages: Pages::Listed,
+        ..Chat::at(site, websocket)
+    };
+    let (dialer, now) = (Dialer::new(), Cell::new(""));
+    let fault = look(&dialer, listed, Extent::Whole, &now).await;
+    assert_eq!(
+        fault.unwrap_err().to_string(),
+        format!("`{websocket}` lets in a page of `https://foreign.invalid`")
+    );
+    assert!(!noted(&asked).contains(&"create".to_owned()));
+}
+
+#[test]
+fn what_is_told_to_be_looked_at_is_what_is_looked_at() {
+    let open = Chat::at("http://page/", "ws://chat/dev");
+    let signed = Chat {
+        sign_in: SignIn::Everybody("{}"),
+        ..open
+    };
+    assert!(what(open, Extent::Whole).ends_with("two sockets and a message both ways"));
+    let told = what(signed, Extent::Whole);
+    assert!(told.ends_with("that strangers stay out, and the function that answers"));
+    for extent in [Extent::Page, Extent::Configuration] {
+        assert_eq!(what(open, extent), what(signed, extent));
+    }
+}
+
+#[tokio::test]
 async fn no_more_is_looked_at_than_was_asked_for() {
     for (extent, expected) in [
         (Extent::Configuration, &["GET /config.json HTTP/1.1"][..]),
