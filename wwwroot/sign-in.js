@@ -191,12 +191,16 @@ export function problemWith({ iss, aud, azp, nonce, exp, sub }, expected) {
   return '';
 }
 
-/** When a token ends by this machine's clock, which may be wrong: it counts from the moment that it was given. */
-export const endOf = ({ exp, iat }, now) => (Number.isFinite(iat) ? now + (exp - iat) * 1000 : exp * 1000);
+/**
+ * When a token ends by this machine's clock. One that is wrong counts from the moment that it was given; one that may be
+ * right is believed, since providers write an `iat` of some minutes ago.
+ */
+export const endOf = ({ exp, iat }, now) =>
+  Number.isFinite(iat) && !(iat * 1000 <= now && now < exp * 1000) ? now + (exp - iat) * 1000 : exp * 1000;
 
 /** What the others read, as the server finds it: without a name, digits of the subject, which is nobody else's to know. */
 export async function nameOf({ name, preferred_username: username, email, email_verified: verified, sub }) {
-  const local = verified !== false && typeof email === 'string' && email.includes('@') ? email.split('@')[0] : '';
+  const local = [true, 'true'].includes(verified ?? true) && typeof email === 'string' && email.includes('@') ? email.split('@')[0] : '';
   const called = [name, username, local].map(readable).find((it) => it !== '');
   return called ?? `user-${[...(await digestOf(sub)).slice(0, 3)].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
 }

@@ -128,12 +128,17 @@ impl SiteError {
             Self::Output(_) | Self::NotInvalidated { .. } | Self::NotDeployed { .. } => {
                 "run the same command again; it goes on where it was".to_owned()
             }
-            Self::NotWorking { .. } => {
-                "names and edges can take some minutes more: run the same command again; if it \
-                 stays so, the functions' logs tell more (`chatctl logs --errors`)"
-                    .to_owned()
-            }
-            Self::NotWorkingHere { .. } => "what the functions say above tells more".to_owned(),
+            Self::NotWorking { last, .. } => last
+                .hint()
+                .unwrap_or(
+                    "names and edges can take some minutes more: run the same command again; if it \
+                     stays so, the functions' logs tell more (`chatctl logs --errors`)",
+                )
+                .to_owned(),
+            Self::NotWorkingHere { last } => last
+                .hint()
+                .unwrap_or("what the functions say above tells more")
+                .to_owned(),
         }
     }
 }

@@ -131,7 +131,13 @@ describe('the token', () => {
   test('it ends when it says, and by a clock that is wrong just as long after it was given', () => {
     assert.equal(signIn.endOf(CLAIMS, 1_000_000), 2_000_000);
     assert.equal(signIn.endOf(CLAIMS, 9_000_000), 10_000_000);
+    assert.equal(signIn.endOf(CLAIMS, 500_000), 1_500_000);
     assert.equal(signIn.endOf({ exp: 2_000 }, 9_000_000), 2_000_000);
+  });
+
+  test('an `iat` of some minutes ago makes it end no later than it says', () => {
+    for (const now of [1_000_000, 1_300_000, 1_999_999]) assert.equal(signIn.endOf(CLAIMS, now), 2_000_000);
+    assert.equal(signIn.endOf(CLAIMS, 2_000_000), 3_000_000);
   });
 
   test('it is used until a minute before it ends', () => {
@@ -147,6 +153,12 @@ for (const [claims, name] of [
   [{ email: 'ann.lee@x.example', sub: '1' }, 'ann.lee'],
   [{ email: 'ann.lee@x.example', email_verified: true, sub: '1' }, 'ann.lee'],
   [{ email: 'boss@x.example', email_verified: false, sub: 'auth0|17' }, 'user-bd645e'],
+  [{ email: 'ann.lee@x.example', email_verified: 'true', sub: '1' }, 'ann.lee'],
+  [{ email: 'ann.lee@x.example', email_verified: null, sub: '1' }, 'ann.lee'],
+  [{ email: 'boss@x.example', email_verified: 'false', sub: 'u1' }, 'user-bb8203'],
+  [{ email: 'boss@x.example', email_verified: 'True', sub: 'u1' }, 'user-bb8203'],
+  [{ email: 'boss@x.example', email_verified: 1, sub: 'u1' }, 'user-bb8203'],
+  [{ email: 'boss@x.example', email_verified: ['true'], sub: 'u1' }, 'user-bb8203'],
   [{ name: 7, preferred_username: null, email: 'no-address', sub: 'u1' }, 'user-bb8203'],
   [{ name: ' Zoe\u0301 ' }, 'Zo\u00e9'],
   [{ name: '  Ann\t\nLee ' }, 'Ann Lee'],

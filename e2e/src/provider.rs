@@ -112,7 +112,8 @@ impl Signer {
 pub struct Provider {
     /// Its identifier, and where it is.
     pub issuer: String,
-    keys: Arc<Mutex<Vec<Value>>>,
+    /// `None` where it fails.
+    keys: Arc<Mutex<Option<Vec<Value>>>>,
 }
 
 impl Provider {
@@ -125,7 +126,7 @@ impl Provider {
         let address = listener.local_addr().expect("bound");
         let provider = Self {
             issuer: format!("http://{address}"),
-            keys: Arc::new(Mutex::new(keys.to_vec())),
+            keys: Arc::new(Mutex::new(Some(keys.to_vec()))),
         };
         let (issuer, keys) = (provider.issuer.clone(), Arc::clone(&provider.keys));
         tokio::spawn(async move {
@@ -134,13 +135,15 @@ impl Provider {
                 let read = stream.read(&mut request).await.unwrap_or_default();
                 let request = String::from_utf8_lossy(&request[..read]).into_owned();
                 let keys = keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let body = answer(
-                    request.split(' ').nth(1).unwrap_or_default(),
-                    &issuer,
-                    &keys,
-                );
+                let path = request.split(' ').nth(1).unwrap_or_default();
+                let status = if keys.is_none() && path == "/keys" {
+                    "500 Internal Server Error"
+                } else {
+                    "200 OK"
+                };
+                let body = answer(path, &issuer, &keys.unwrap_or_default());
                 let head = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                     body.len()
                 );
                 drop(stream.write_all((head + &body).as_bytes()).await);
@@ -151,7 +154,12 @@ impl Provider {
 
     /// Has other keys from now on.
     pub fn show(&self, keys: &[Value]) {
-        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = keys.to_vec();
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = Some(keys.to_vec());
+    }
+
+    /// Answers 500 to whoever asks for its keys from now on.
+    pub fn hide_keys(&self) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// What a chat is started with.

@@ -266,6 +266,25 @@ async fn a_provider_that_is_none_is_told_before_anything_is_built() {
 }
 
 #[tokio::test]
+async fn a_chat_that_nobody_can_enter_for_want_of_keys_is_not_said_to_be_well() {
+    let provider = Provider::start(&[Signer::rsa().jwk("1")]).await;
+    provider.hide_keys();
+    let _ = chatctl::bootstrap();
+    let dev = [&["dev", "--port", "0", "--json"], &provider.arguments()[..]].concat();
+    let ended = chatctl::run(&dev).await;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert_eq!(
+        String::from_utf8_lossy(&ended.stdout),
+        "",
+        "no address is told"
+    );
+    for words in ["cannot read the provider's keys", "`jwks_uri`"] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn api_gateway_asks_the_authorizer_and_verify_tells_what_it_cannot_see() {
     let ministack = Ministack::start().await;
     let bootstrap = chatctl::packaged_bootstrap();
@@ -323,7 +342,21 @@ async fn api_gateway_asks_the_authorizer_and_verify_tells_what_it_cannot_see() {
         "nobody has published one: {said}"
     );
     let not_tried = result["not_tried"].as_array().map_or(0, Vec::len);
-    assert_eq!(not_tried, 19, "{said}");
+    assert_eq!(not_tried, 21, "{said}");
+
+    provider.hide_keys();
+    let since = Instant::now();
+    // Those of before tell for some seconds that a key is not there.
+    let said = loop {
+        let verified = chatctl::run_on(&ministack, &verify).await;
+        let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+        if !said.contains(r#""held":["sign-in"]"#) {
+            break said;
+        }
+        assert!(since.elapsed() < DEADLINE, "{said}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert!(said.contains("cannot read the provider's keys"), "{said}");
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
+use http::HeaderMap;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -95,6 +97,15 @@ fn token(event: &AuthorizeEvent) -> Option<&str> {
         (Some(token), None) if offered.contains(&PROTOCOL) => Some(token),
         _ => None,
     }
+}
+
+/// Whether a client offers the protocol that it is to be answered.
+pub fn offers_protocol(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .any(|offered| offered.trim() == PROTOCOL)
 }
 
 fn policy(effect: &str, arn: &str, context: &Value) -> Value {

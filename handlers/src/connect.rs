@@ -35,7 +35,7 @@ pub async fn handle(
     }
     Ok(
         match chat::arrive(store, clock, &id, identity.as_ref()).await {
-            Ok(()) => accepted(settings),
+            Ok(()) => accepted(event),
             Err(error) => {
                 log::error("a connection was refused", &error);
                 status(503)
@@ -44,10 +44,12 @@ pub async fn handle(
     )
 }
 
-/// Whoever signs in offers two protocols, and a browser hangs up where none of them is chosen.
-fn accepted(settings: &ConnectSettings) -> ApiGatewayProxyResponse {
+/// Whoever signs in offers two protocols, and a browser hangs up where none of them is chosen: one that has been
+/// open since before signing in was switched off as well.
+fn accepted(event: &ApiGatewayWebsocketProxyRequest) -> ApiGatewayProxyResponse {
     let mut response = status(200);
-    if settings.sign_in {
+    let headers = [&event.headers, &event.multi_value_headers];
+    if headers.into_iter().any(authorize::offers_protocol) {
         let protocol = HeaderValue::from_static(PROTOCOL);
         response.headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     }
@@ -98,8 +100,15 @@ mod tests {
         assert!(store.traces_of(&ConnectionId::new("a")).is_empty());
     }
 
-    fn vouched_for(context: &serde_json::Value) -> ApiGatewayWebsocketProxyRequest {
+    fn offering(protocols: &'static str) -> ApiGatewayWebsocketProxyRequest {
         let mut event = event("CONNECT");
+        let protocols = HeaderValue::from_static(protocols);
+        event.headers.insert("Sec-WebSocket-Protocol", protocols);
+        event
+    }
+
+    fn vouched_for(context: &serde_json::Value) -> ApiGatewayWebsocketProxyRequest {
+        let mut event = offering("chatctl, bearer.x");
         let fields = context.as_object().expect("fields").clone();
         event.request_context.authorizer.fields = fields.into_iter().collect();
         event
@@ -148,6 +157,36 @@ mod tests {
         let open = handle(&store, &clock, &OPEN, &event("CONNECT")).await;
         let open = open.expect("a response");
         assert_eq!((open.status_code, open.headers.len()), (200, 0));
+    }
+
+    #[tokio::test]
+    async fn the_protocol_is_answered_to_whoever_offers_it_and_to_nobody_else() {
+        let (store, clock) = (MemoryStore::default(), SetClock::default());
+        let mut repeated = event("CONNECT");
+        for line in ["bearer.x", "chatctl"] {
+            let (headers, line) = (
+                &mut repeated.multi_value_headers,
+                HeaderValue::from_static(line),
+            );
+            headers.append("Sec-WebSocket-Protocol", line);
+        }
+        for (event, expected) in [
+            (offering("chatctl, bearer.x"), true),
+            (offering("bearer.x,chatctl"), true),
+            (offering("chatctl"), true),
+            (repeated, true),
+            (event("CONNECT"), false),
+            (offering("bearer.x"), false),
+            (offering("chatctl2, mqtt"), false),
+            (offering(""), false),
+        ] {
+            let response = handle(&store, &clock, &OPEN, &event).await;
+            let response = response.expect("a response");
+            assert_eq!(response.status_code, 200);
+            let chosen = response.headers.get("sec-websocket-protocol");
+            assert_eq!(chosen.is_some_and(|it| it == "chatctl"), expected);
+            assert_eq!(response.headers.is_empty(), !expected);
+        }
     }
 
     #[tokio::test]

@@ -153,10 +153,14 @@ async fn strangers(server: Server<'_>, chat: Chat<'_>, limit: Duration) -> Outco
         promise: "who has not signed in is refused",
         verdict: match looked.unwrap_or(Err(silence)) {
             Ok(()) => Verdict::Held,
-            Err(fault) => Verdict::Failed {
-                reasons: conversation::reasons(&fault),
-                transcript: None,
-            },
+            Err(fault) => {
+                let hint = fault.hint().map(|it| format!("hint: {it}"));
+                let reasons = conversation::reasons(&fault).into_iter().chain(hint);
+                Verdict::Failed {
+                    reasons: reasons.collect(),
+                    transcript: None,
+                }
+            }
         },
         took: since.elapsed(),
     }

@@ -26,6 +26,12 @@ pub(crate) enum Fault {
         #[source]
         source: Box<tungstenite::Error>,
     },
+    /// Where people sign in nobody can tell whose token is good.
+    #[error("the functions cannot read the provider's keys: `{url}` answers 500 to a token")]
+    NoKeys {
+        /// Where.
+        url: String,
+    },
     /// The socket broke off.
     #[error("the socket does not work")]
     Socket(#[source] Box<tungstenite::Error>),
@@ -59,6 +65,18 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// What the user can do about it, where that is not the same for all.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoKeys { .. } => Some(
+                "the provider's `jwks_uri` has to answer with its keys, over TLS by an authority that \
+                 everybody knows; the functions reach it directly, whatever proxy or `SSL_CERT_FILE` is \
+                 set here, and their logs say what came instead",
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether the protocol itself says that the same may go well the next time.
     pub(super) fn is_passing(&self) -> bool {
         match self {

@@ -91,6 +91,16 @@ pub(crate) enum Fault {
     },
 }
 
+impl Fault {
+    /// What the user can do about it, where that is not the same for all.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Chat(fault) => fault.hint(),
+            _ => None,
+        }
+    }
+}
+
 /// A chat to be looked at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Chat<'a> {

@@ -19,6 +19,7 @@ mod token;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use keys::{KeyError, KeySource, Keys};
@@ -119,10 +120,15 @@ struct Claims {
     exp: f64,
     iat: f64,
     nbf: Option<f64>,
-    name: Option<String>,
-    preferred_username: Option<String>,
-    email: Option<String>,
-    email_verified: Option<bool>,
+    // Of any type: what somebody is called is no reason to refuse them.
+    #[serde(default)]
+    name: Value,
+    #[serde(default)]
+    preferred_username: Value,
+    #[serde(default)]
+    email: Value,
+    #[serde(default)]
+    email_verified: Value,
 }
 
 /// Who a token is for.
@@ -216,6 +222,15 @@ fn digits_of(subject: &str) -> String {
     format!("{one:02x}{two:02x}{three:02x}")
 }
 
+/// Some providers write it as a text, and some not at all.
+fn is_verified(email_verified: &Value) -> bool {
+    match email_verified {
+        Value::Null | Value::Bool(true) => true,
+        Value::String(text) => text == "true",
+        _ => false,
+    }
+}
+
 /// Who it is, by a name that others may see. An address that nobody has verified is no name: it may be
 /// somebody else's.
 fn identity(claims: Claims) -> Option<Identity> {
@@ -223,11 +238,15 @@ fn identity(claims: Claims) -> Option<Identity> {
     if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX {
         return None;
     }
-    let is_verified = claims.email_verified != Some(false);
-    let email = claims.email.filter(|_| is_verified);
-    let local = email.and_then(|it| Some(it.split_once('@')?.0.to_owned()));
-    let named = [claims.name, claims.preferred_username, local];
-    let name = named.into_iter().flatten().find_map(|it| Name::near(&it));
+    let email = claims.email.as_str();
+    let email = email.filter(|_| is_verified(&claims.email_verified));
+    let local = email.and_then(|it| Some(it.split_once('@')?.0));
+    let named = [
+        claims.name.as_str(),
+        claims.preferred_username.as_str(),
+        local,
+    ];
+    let name = named.into_iter().flatten().find_map(Name::near);
     // Not the subject itself, which is for nobody but the provider and us.
     let name = name.or_else(|| Name::near(&format!("user-{}", digits_of(&subject))))?;
     Some(Identity { subject, name })

@@ -442,11 +442,40 @@ async fn the_name_is_the_first_claim_that_is_one() {
             json!({"name": no_name, "preferred_username": no_name, "email": "nobody"}),
             "user-0a8062",
         ),
+        (json!({"name": 7}), "ann"),
+        (json!({"name": ["Ann"], "preferred_username": {}}), "a.lee"),
+        (
+            json!({"name": 7, "preferred_username": true, "email": 7}),
+            "user-0a8062",
+        ),
     ];
     for (changes, expected) in cases {
         let token = signer.token("e", &claims_but(&changes));
         let identity = verifier.verify(&token).await.expect("good");
         assert_eq!(identity.name.shown(), expected, "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn only_an_address_that_is_verified_is_a_name_however_that_is_written() {
+    let signer = Signer::p256();
+    let (verifier, _) = verifier(&Provider::with(&[signer.jwk("e")]));
+    for (verified, expected) in [
+        (Value::Null, "a.lee"),
+        (json!(true), "a.lee"),
+        (json!("true"), "a.lee"),
+        (json!(false), "user-0a8062"),
+        (json!("false"), "user-0a8062"),
+        (json!("True"), "user-0a8062"),
+        (json!(""), "user-0a8062"),
+        (json!(1), "user-0a8062"),
+        (json!(["true"]), "user-0a8062"),
+    ] {
+        let mut claims = claims_but(&json!({"name": null, "preferred_username": null}));
+        claims["email_verified"] = verified;
+        let identity = verifier.verify(&signer.token("e", &claims)).await;
+        let identity = identity.expect("good, whatever somebody is called");
+        assert_eq!(identity.name.shown(), expected, "{claims}");
     }
 }
 
