@@ -60,7 +60,7 @@ async fn who_speaks_too_fast_is_told_how_long_to_wait_and_the_others_are_not_hin
 }
 
 #[tokio::test]
-async fn neither_another_room_nor_another_member_on_the_same_connection_is_faster_where_it_floods()
+async fn coming_back_to_a_room_as_another_member_is_no_faster_and_each_room_has_a_pace_of_its_own()
 {
     let world = with_tempo();
     let ann = world.connect("a").await;
@@ -68,6 +68,9 @@ async fn neither_another_room_nor_another_member_on_the_same_connection_is_faste
     for _ in 0..20 {
         assert_eq!(world.send(&ann, lobby("a flood")).await["type"], "message");
     }
+    world.create(&ann, "ann").await;
+    assert_eq!(world.say(&ann, "elsewhere").await["seq"], 1);
+    world.send(&ann, json!({"type": "leave"})).await;
     assert_eq!(world.send(&ann, lobby("more")).await["code"], "too-fast");
     world.join(&ann, "lobby", "anna").await;
     assert_eq!(world.send(&ann, lobby("more")).await["code"], "too-fast");
