@@ -63,7 +63,7 @@ impl fmt::Display for Barred {
 }
 
 /// A person, by the provider's word. No member's id begins like this.
-fn of_subject(subject: &str) -> String {
+pub(super) fn of_subject(subject: &str) -> String {
     let digest = Sha256::digest(subject.as_bytes());
     format!("person-{}", hex(&digest[..SUBJECT_BYTES]))
 }
