@@ -1226,5 +1226,10 @@ async fn a_full_list_of_removed_people_costs_three_reads_a_message_and_four_writ
     let now = SystemClock.now();
     let kept = store.touch(&room, 2, now.after(3 * history), now).await;
     assert!(matches!(kept, Ok(Touched::Done { .. })), "{kept:?}");
-    assert_eq!(meter.take().writes, 4.0);
+    let expected = Consumed {
+        calls: vec!["UpdateItem".to_owned()],
+        reads: 0.0,
+        writes: 4.0,
+    };
+    assert_eq!(meter.take(), expected);
 }
