@@ -182,6 +182,9 @@ export function present(room, { event, name, was, ...frame }, now) {
   return withMembers(withEvent({ ...next, members }, { event, name, was, own }, now), frame, now);
 }
 
+/** Nobody was removed, or nobody knows. */
+export const notRemoved = (room, { name }, text, { now }) => withNotice(room, { kind: 'remove', at: now, name, text });
+
 export const typing = (room, name, now) =>
   name === room.name
     ? room

@@ -18,7 +18,7 @@ const COPIED_MS = 2_500;
 const FORM_MS = 30_000; // for connection and answer together
 const REJOIN_TRIES_MAX = 6; // about a minute: a half-open connection of our own is gone by then
 const HEARD_MAX = 50;
-const PASSING = ['name-taken', 'try-again'];
+const PASSING = ['name-taken', 'try-again', 'too-fast'];
 
 export const initial = () => ({
   view: 'loading', // loading | broken | signed-out | welcome | room
@@ -333,7 +333,7 @@ function refused(state, error, event) {
   }
   if (!awaiting?.wish || awaiting.wish !== wish) return next;
   if (wish.kind === 'leave') return drop(state, event);
-  if (wish.kind === 'remove') return { ...next, wish: null };
+  if (wish.kind === 'remove') return inRoom({ ...next, wish: null }, (room) => rooms.notRemoved(room, wish, error.text, event));
   if (wish.kind === 'rename') {
     const told = { ...next, wish: null, room: { ...next.room, renaming: { text: wish.name, error: error.text } } };
     return error.code === 'try-again' ? rejoining(told) : told; // which name we have now, `joined` says
@@ -480,7 +480,8 @@ function lose(state, event) {
   if (wish?.kind === 'leave') next.wish = null; // a new connection is in the lobby anyway
   else if (wish && awaiting?.wish === wish) next.wish = { ...wish, ghost: true };
   if (!room) return next;
-  return { ...next, wish: null, room: rooms.dropped(room, event.now) }; // asked for anew with the connection
+  const told = wish?.kind === 'remove' ? rooms.notRemoved(room, wish, 'The connection broke. See who is here.', event) : room;
+  return { ...next, wish: null, room: rooms.dropped(told, event.now) }; // asked for anew with the connection
 }
 
 /** Asks for our place in the room again, and for what was said meanwhile. */

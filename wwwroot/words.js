@@ -86,8 +86,9 @@ export function typingWords({ typing }) {
   return typing.length === 0 ? [] : [...names, typing.length === 1 ? ' is typing…' : ' are typing…'];
 }
 
-export function noticeWords({ kind, name, count, code, asked, events }) {
+export function noticeWords({ kind, name, count, code, asked, events, text }) {
   if (kind === 'presence') return events.flatMap((event, i) => [i === 0 ? '' : ' · ', ...eventWords(event)]);
+  if (kind === 'remove') return ['Removing ', { name }, `: ${text}`];
   if (kind === 'renamed') return ['Your name was taken meanwhile; you are ', { name }, ' now.'];
   const numbered = name === asked ? [] : ['Someone here is called ', { name: asked }, ' already, so you are ', { name }, '. '];
   if (count > 1) return [...numbered, `You came in. ${count.toLocaleString()} are here.`];

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { backoffMs } from '../../wwwroot/room.js';
 import { busyAction } from '../../wwwroot/state.js';
-import { connectionNews, connectionWords, TEXT_MAX } from '../../wwwroot/words.js';
+import { connectionNews, connectionWords, noticeWords, TEXT_MAX } from '../../wwwroot/words.js';
 import { Page, START } from './page.mjs';
 import { World } from './world.mjs';
 
@@ -54,6 +54,7 @@ const stored = (page, seq, fields = {}) => {
 
 describe('removing somebody', () => {
   const maker = () => inRoom('ann', { members: ['ann', 'bob'], count: 2, creator: true });
+  const told = (page) => noticeWords(page.state.room.messages.at(-1));
 
   test('who made the room is asked, and then asks the server, once', () => {
     const page = maker();
@@ -70,16 +71,25 @@ describe('removing somebody', () => {
   });
 
   for (const code of ['no-such-member', 'not-allowed', 'try-again']) {
-    test(`a removal that is refused with ${code} leaves the room as it is`, () => {
-      const page = maker().do('remove-anyway', { name: 'bob' }).hears(error(code));
+    test(`a removal that is refused with ${code} leaves the room as it is and says why`, () => {
+      const page = maker().do('remove-anyway', { name: 'bob' }).hears(error(code, 'not so'));
+      assert.deepEqual(told(page), ['Removing ', { name: 'bob' }, ': Not so.']);
       assert.deepEqual([page.inFlight, page.state.wish, page.state.room.status], [null, null, 'in']);
       page.asked();
       assert.deepEqual(page.do('remove-anyway', { name: 'bob' }).frames(), [{ type: 'remove', name: 'bob' }]);
     });
   }
 
-  test('a removal whose connection breaks is not asked for again by itself', () => {
-    const page = maker().do('remove-anyway', { name: 'bob' }).do('closed').passes(2_000).do('opened');
+  test('a removal that the gateway fails says so', () => {
+    const page = maker().do('remove-anyway', { name: 'bob' }).hears({ message: 'Internal server error' });
+    assert.deepEqual(told(page), ['Removing ', { name: 'bob' }, ': The server failed.']);
+    assert.equal(page.state.wish, null);
+  });
+
+  test('a removal whose connection breaks is not asked for again by itself, and says so', () => {
+    const page = maker().do('remove-anyway', { name: 'bob' }).do('closed');
+    assert.deepEqual(told(page), ['Removing ', { name: 'bob' }, ': The connection broke. See who is here.']);
+    page.passes(2_000).do('opened');
     assert.deepEqual(page.frames().map(({ type }) => type), ['remove', 'join']);
     page.hears(joined('ann', { members: ['ann', 'bob'], count: 2, rev: 2, creator: true }));
     assert.equal(page.state.wish, null);
@@ -940,6 +950,16 @@ describe('the connection', () => {
       assert.deepEqual(page.passes(wait - 1).frames(), []);
       assert.equal(page.passes(1).frames()[0].type, 'join');
     }
+    page.hears(joined());
+    assert.equal(page.state.room.status, 'in');
+  });
+
+  test('who comes back too often is not shut out but tries again', () => {
+    const page = inRoom().do('closed').passes(1_000).do('opened');
+    page.asked();
+    page.hears(error('too-fast', 'wait', { wait: 30_000 }));
+    assert.equal(page.state.room.status, 'rejoining');
+    assert.equal(page.passes(1_000).frames()[0].type, 'join');
     page.hears(joined());
     assert.equal(page.state.room.status, 'in');
   });

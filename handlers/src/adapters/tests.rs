@@ -1178,3 +1178,58 @@ async fn a_message_costs_two_reads_and_two_writes_at_most() {
     let expected = costs(&["GetItem", "PutItem", "Query", "Query"], 3.0, 1.0);
     assert_eq!(meter.take(), expected, "without the room");
 }
+
+/// What a room costs from which as many were removed as it remembers, of people, whose digests are longest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_full_list_of_removed_people_costs_three_reads_a_message_and_four_writes_a_coming() {
+    let (_database, target) = served().await;
+    let meter = Meter::default();
+    let endpoint = meter.before(target).await;
+    let settings = settings(&endpoint);
+    let store = DynamoStore::new(&aws_config(&settings, &[]), &settings);
+    let history = Duration::from_hours(24);
+    let outbox = MemoryOutbox::default();
+    let chat = Chat::new(store.clone(), outbox, SystemClock, OsRandomness, history);
+    let ask = async |from: &str, frame: serde_json::Value| {
+        let reply = chat.answer(&id(from), &frame.to_string()).await.to_json();
+        serde_json::from_str::<serde_json::Value>(&reply).expect("JSON")
+    };
+    let mut code = serde_json::Value::Null;
+    for connection in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        let arrived = crate::chat::arrive(&store, &SystemClock, &id(connection), None).await;
+        arrived.expect("recorded");
+        if code.is_null() {
+            code = ask(connection, json!({"type": "create", "name": "a"})).await["room"].clone();
+        } else {
+            let join = json!({"type": "join", "room": code, "name": connection});
+            assert_eq!(ask(connection, join).await["type"], "joined");
+        }
+    }
+    let room = Room::parse(code.as_str().expect("a code")).expect("a room");
+    let say = json!({"type": "message", "room": code, "text": "x".repeat(500)});
+    let of_a_message = async |seq: u64| {
+        meter.take();
+        assert_eq!(ask("a", say.clone()).await["seq"], seq);
+        let spent = meter.take();
+        (spent.reads, spent.writes)
+    };
+    assert_eq!(of_a_message(1).await, (2.0, 1.0), "before");
+    let mut barred = Barred::default();
+    for number in 0..200 {
+        barred = barred.with(&MemberId::new("m"), Some(&format!("person {number}")));
+    }
+    let done = store.bar(&room, &Barred::default(), &barred).await;
+    assert!(done.expect("recorded"));
+
+    assert_eq!(of_a_message(2).await, (3.0, 1.0), "with it");
+    meter.take();
+    let now = SystemClock.now();
+    let kept = store.touch(&room, 2, now.after(3 * history), now).await;
+    assert!(matches!(kept, Ok(Touched::Done { .. })), "{kept:?}");
+    let expected = Consumed {
+        calls: vec!["UpdateItem".to_owned()],
+        reads: 0.0,
+        writes: 4.0,
+    };
+    assert_eq!(meter.take(), expected);
+}

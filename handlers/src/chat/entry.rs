@@ -48,8 +48,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         sender: &ConnectionId,
         name: &str,
     ) -> Result<ServerFrame, Failure> {
-        let name = called(&self.connection(sender).await?, name)?;
-        self.count_creation(sender).await?;
+        let connection = self.connection(sender).await?;
+        let name = called(&connection, name)?;
+        self.count_creation(&connection).await?;
         let resume = Resume::random(&*self.randomness)?;
         let room = Room::Coded(self.new_room(&resume.member()).await?);
         let newcomer = Newcomer {
@@ -72,7 +73,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let room = Room::parse(room).ok_or_else(no_such_room)?;
         let barred = match self.keep(&room).await {
             Ok(barred) => barred,
-            Err(failure) => return Err(self.after_a_wrong_code(sender, failure).await),
+            Err(failure) => return Err(self.after_a_wrong_code(&connection, failure).await),
         };
         let known = back.resume.as_deref().and_then(Resume::parse);
         let returns = known.is_some();
@@ -82,6 +83,10 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         };
         if barred.has(&resume.member(), connection.subject()) {
             return Err(removed().into());
+        }
+        let is_there = connection.room == room && connection.member == resume.member();
+        if !is_there || connection.name.as_ref() != Some(&name) {
+            self.count_change(&connection).await?;
         }
         let newcomer = Newcomer {
             resume,
@@ -302,10 +307,13 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         name: &str,
     ) -> Result<ServerFrame, Failure> {
         let wanted = Name::parse(name)?;
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let connection = self.connection(sender).await?;
             if let Some(identity) = &connection.identity {
                 return Err(name_fixed(identity).into());
+            }
+            if attempt == 0 {
+                self.count_change(&connection).await?;
             }
             let room = connection.room.clone();
             if connection.name.is_none() {
@@ -337,8 +345,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     /// Back to the lobby, nameless.
     pub(super) async fn leave(&self, sender: &ConnectionId) -> Result<ServerFrame, Failure> {
-        for _ in 0..TRIES {
+        for attempt in 0..TRIES {
             let connection = self.connection(sender).await?;
+            if attempt == 0 && connection.name.is_some() {
+                self.count_change(&connection).await?;
+            }
             let step = Move {
                 connection: &connection,
                 room: &Room::Lobby,

@@ -265,10 +265,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         if !view.members.iter().any(|it| speaks(&it)) {
             return Err(overtaken());
         }
-        if names(&view).len() <= CROWD {
-            let others = view.members.iter();
-            let others = others.filter(|it| it.has_joined() && !speaks(it));
-            let page = stream::once(ready(others.collect()));
+        let others = view.members.iter();
+        let others: Vec<_> = others.filter(|it| it.has_joined() && !speaks(it)).collect();
+        let worth_telling = !others.is_empty() && names(&view).len() <= CROWD;
+        if worth_telling && self.may_tell_typing(&connection).await? {
+            let page = stream::once(ready(others));
             let text = Frame::new(frame.to_json());
             let gone = self.fan_out(&room, page, &text, Effort::Once).await;
             self.mourn(gone).await;
