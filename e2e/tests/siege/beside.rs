@@ -13,6 +13,9 @@ const UNDISTURBED: Duration = Duration::from_secs(10);
 /// A pause between two messages: people talk, and do not flood.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Nobody is too fast: what an attack does is to be seen, and not what the chat's rules make of it.
+pub(crate) const TALKATIVE: [&str; 3] = ["--quiet", "--messages-per-second", "0"];
+
 /// How often a message is sent again that the stage's throttle, which all share, has refused.
 const TRIES: usize = 50;
 

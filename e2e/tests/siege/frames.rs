@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use e2e::chatctl::Dev;
 use e2e::within_deadline;
 
-use crate::beside::Conversation;
+use crate::beside::{Conversation, TALKATIVE};
 use crate::raw::{CLOSE, CONTINUE, FIN, PING, Raw, TEXT, close, frame, head};
 
 /// How long a flood goes on.
@@ -107,7 +107,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
 
 #[tokio::test]
 async fn each_broken_frame_is_closed_with_its_code_and_disturbs_nobody() {
-    let dev = Dev::start(&["--quiet"]).await;
+    let dev = Dev::start(&TALKATIVE).await;
     let conversation = Conversation::begin(&dev.websocket).await;
     for (what, bytes, code) in broken() {
         let mut raw = Raw::open(&dev.websocket).await;
@@ -120,7 +120,7 @@ async fn each_broken_frame_is_closed_with_its_code_and_disturbs_nobody() {
 
 #[tokio::test]
 async fn what_is_odd_and_allowed_is_understood() {
-    let dev = Dev::start(&["--quiet"]).await;
+    let dev = Dev::start(&TALKATIVE).await;
     let mut raw = Raw::open(&dev.websocket).await;
     // A message a byte at a time, a character cut in two, with pings and empty frames in between.
     let text = r#"{"type":"create","name":"ännä"}"#.as_bytes();
@@ -177,7 +177,7 @@ async fn flood(websocket: &str, bytes: Vec<u8>, reads: bool) -> usize {
 }
 
 async fn beside_floods(what: &str, floods: usize, bytes: Vec<u8>, reads: bool) {
-    let dev = Dev::start(&["--quiet"]).await;
+    let dev = Dev::start(&TALKATIVE).await;
     let conversation = Conversation::begin(&dev.websocket).await;
     let before = resident_kb(dev.pid());
     let floods = (0..floods).map(|_| flood(&dev.websocket, bytes.clone(), reads));
@@ -221,7 +221,7 @@ async fn a_flood_of_pings_leaves_a_conversation_undisturbed() {
 async fn a_message_that_never_ends_leaves_a_conversation_undisturbed() {
     // Empty ones: the message never grows, so no limit is ever reached.
     let nothing = frame(CONTINUE, b"").repeat(1000);
-    let dev = Dev::start(&["--quiet"]).await;
+    let dev = Dev::start(&TALKATIVE).await;
     let conversation = Conversation::begin(&dev.websocket).await;
     let before = resident_kb(dev.pid());
     let mut raw = Raw::open(&dev.websocket).await;

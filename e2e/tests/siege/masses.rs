@@ -12,7 +12,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::beside::Conversation;
+use crate::beside::{Conversation, TALKATIVE};
 use crate::frames::resident_kb;
 use crate::raw::{Raw, authority, tcp};
 
@@ -48,7 +48,7 @@ async fn admitted(websocket: &str) -> Raw {
 #[tokio::test]
 async fn ten_thousand_idle_sockets_leave_a_conversation_undisturbed() {
     let crowd = sockets();
-    let dev = Dev::start(&["--quiet"]).await;
+    let dev = Dev::start(&TALKATIVE).await;
     let conversation = Conversation::begin(&dev.websocket).await;
     let (before, since) = (resident_kb(dev.pid()), Instant::now());
     let comers = stream::iter(0..crowd)
@@ -73,7 +73,7 @@ async fn ten_thousand_idle_sockets_leave_a_conversation_undisturbed() {
 
 #[tokio::test]
 async fn who_comes_and_goes_all_the_time_leaves_a_conversation_undisturbed() {
-    let dev = Dev::start(&["--quiet"]).await;
+    let dev = Dev::start(&TALKATIVE).await;
     let conversation = Conversation::begin(&dev.websocket).await;
     let until = Instant::now() + Duration::from_secs(8);
     let storm = (0..50).map(async |number| {
