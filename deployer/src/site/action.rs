@@ -74,7 +74,13 @@ fn event() -> String {
         "requestContext": {
             "routeKey": "$default",
             "eventType": "MESSAGE",
+            "messageDirection": "IN",
+            "messageId": CONNECTION,
+            "requestId": CONNECTION,
             "connectionId": CONNECTION,
+            // It was never opened, so no time that it was open counts.
+            "connectedAt": 0,
+            "requestTimeEpoch": 0,
         },
         "body": json!({"type": "ping"}).to_string(),
         "isBase64Encoded": false,
