@@ -10,8 +10,8 @@ use super::identity::hex;
 use crate::ports::MemberId;
 
 /// How many a room remembers. The head is read with each message and written with each coming and going,
-/// and so many are 3.5 KB of it at most, so that it stays below 4 KB; `a_full_list…` in the adapters' tests
-/// has what that costs. The first ones are forgotten beyond that.
+/// and so many are 3.5 KB of it at most, so that it stays below 4 KB; what that costs stands in
+/// ARCHITECTURE.md. The first ones are forgotten beyond that.
 const BARRED_MAX: usize = 100;
 
 /// Bytes of a person's digest.
