@@ -34,6 +34,7 @@ def install():
         module._add_event = add_event
         if hasattr(module, "_delete_stack_async"):
             module._delete_stack_async = delete_all
+    changesets._resolve_props_for_diff = resolve_what_is_made
     lambda_svc._emit_lambda_logs = emit_lambda_logs
     apigateway._invoke_ws_lambda = invoke_ws_lambda
     apigateway.handle_websocket = handle_websocket
@@ -95,6 +96,21 @@ def create_change_set(params):
                 failed = {"Status": "FAILED", "ExecutionStatus": "UNAVAILABLE", "StatusReason": reason}
                 change_set.update(failed)
     return answer
+
+
+resolve_inner = changesets._resolve_props_for_diff
+
+
+def resolve_what_is_made(template, params, *rest):
+    """What its condition leaves out is no part of a stack, and so of none of its changes."""
+    resolved = resolve_inner(template, params, *rest)
+    conditions = engine._evaluate_conditions(template, params)
+    made = {
+        name: resource
+        for name, resource in resolved.get("Resources", {}).items()
+        if conditions.get(template["Resources"][name].get("Condition"), True)
+    }
+    return {**resolved, "Resources": made}
 
 
 def keep_id(old, answer):

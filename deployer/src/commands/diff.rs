@@ -8,7 +8,7 @@ use super::deploy::{
 use super::until_interrupted;
 use super::urls::Urls;
 use crate::cloud::aws::Aws;
-use crate::cloud::{Action, Change, Cloud, Code, Functions, StackView, Templates};
+use crate::cloud::{Action, Change, Cloud, Code, Functions, StackView, Templates, Wanted};
 use crate::error::Error;
 use crate::functions;
 use crate::output::Output;
@@ -84,7 +84,7 @@ async fn diff(
     match comparison {
         Comparison::New(status) => {
             difference.anew = status;
-            difference.changes = everything(settings)?;
+            difference.changes = everything(settings, &wanted)?;
             difference.page = Edits::of_all(page.with_config(String::new()));
         }
         Comparison::Later(status) => difference.later = Some(status),
@@ -106,9 +106,9 @@ async fn diff(
 }
 
 /// All that is in the template, as something to be made.
-fn everything(settings: &DeploySettings) -> Result<Vec<Change>, Error> {
+fn everything(settings: &DeploySettings, wanted: &Wanted) -> Result<Vec<Change>, Error> {
     let template = template::synthesize(&settings.template)?;
-    let resources = template.resources(settings.cdn).into_iter();
+    let resources = template.resources(&wanted.parameters).into_iter();
     let changes = resources.map(|(resource, kind)| Change {
         action: Action::Add,
         resource,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Cdn, yaml};
+use super::yaml;
 
 /// A CloudFormation template whose functions are all in their long form.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,19 +24,47 @@ impl Document {
         self.0
     }
 
-    /// The name and the type of each resource that is made with this setting.
-    pub(crate) fn resources(&self, cdn: Cdn) -> Vec<(String, String)> {
+    /// The name and the type of each resource that is made with these parameters, and the defaults of the
+    /// others.
+    pub(crate) fn resources(&self, parameters: &[(String, String)]) -> Vec<(String, String)> {
         let resources = self.0["Resources"].as_object().into_iter().flatten();
         let named = resources.filter_map(|(name, resource)| {
-            let is_made = match resource["Condition"].as_str() {
-                Some("HasCdn") => cdn == Cdn::On,
-                Some("HasNoCdn") => cdn == Cdn::Off,
-                _ => true,
-            };
+            let condition = resource["Condition"].as_str();
+            let is_made =
+                condition.is_none_or(|it| self.holds(&self.0["Conditions"][it], parameters));
             let kind = resource["Type"].as_str().filter(|_| is_made)?;
             Some((name.clone(), kind.to_owned()))
         });
         named.collect()
+    }
+
+    /// Whether a condition holds, of the functions that CloudFormation has for them.
+    fn holds(&self, condition: &Value, parameters: &[(String, String)]) -> bool {
+        let all = |name: &str| condition[name].as_array().map(|it| it.iter());
+        let holds = |it: &Value| self.holds(it, parameters);
+        if let Some(mut all) = all("Fn::And") {
+            all.all(holds)
+        } else if let Some(mut all) = all("Fn::Or") {
+            all.any(holds)
+        } else if let Some(mut all) = all("Fn::Not") {
+            !all.any(holds)
+        } else if let Some([one, other]) = condition["Fn::Equals"].as_array().map(Vec::as_slice) {
+            self.text(one, parameters) == self.text(other, parameters)
+        } else if let Some(name) = condition["Condition"].as_str() {
+            self.holds(&self.0["Conditions"][name], parameters)
+        } else {
+            false
+        }
+    }
+
+    /// A text of a condition: itself, or a parameter's value.
+    fn text<'a>(&'a self, text: &'a Value, parameters: &'a [(String, String)]) -> Option<&'a str> {
+        let Some(name) = text["Ref"].as_str() else {
+            return text.as_str();
+        };
+        let given = parameters.iter().find(|it| it.0 == name);
+        let default = || self.0["Parameters"][name]["Default"].as_str();
+        given.map(|it| it.1.as_str()).or_else(default)
     }
 
     /// The template as JSON, indented, with a line break at its end.
@@ -60,26 +88,50 @@ mod tests {
     fn resources_are_told_with_their_types() {
         let resources =
             json!({"T": {"Type": "AWS::DynamoDB::Table"}, "B": {"Type": "AWS::S3::Bucket"}});
-        let mut resources = Document::new(json!({"Resources": resources})).resources(Cdn::On);
+        let mut resources = Document::new(json!({"Resources": resources})).resources(&[]);
         resources.sort();
         let expected = [("B", "AWS::S3::Bucket"), ("T", "AWS::DynamoDB::Table")];
         assert_eq!(
             resources,
             expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
         );
-        assert_eq!(Document::new(json!({})).resources(Cdn::On), []);
+        assert_eq!(Document::new(json!({})).resources(&[]), []);
     }
 
     #[test]
     fn what_its_condition_leaves_out_is_no_resource() {
-        let resources = json!({
-            "D": {"Type": "AWS::CloudFront::Distribution", "Condition": "HasCdn"},
-            "P": {"Type": "AWS::S3::BucketPolicy", "Condition": "HasNoCdn"},
-        });
-        let document = Document::new(json!({"Resources": resources}));
-        for (cdn, made) in [(Cdn::On, "D"), (Cdn::Off, "P")] {
-            let names = document.resources(cdn).into_iter().map(|(name, _)| name);
-            assert_eq!(names.collect::<Vec<_>>(), [made]);
+        let equals = |value: &str| json!({"Fn::Equals": [{"Ref": "Cdn"}, value]});
+        let document = Document::new(json!({
+            "Parameters": {"Cdn": {"Default": "on"}, "Issuer": {"Default": ""}},
+            "Conditions": {
+                "HasCdn": equals("on"),
+                "HasNoCdn": {"Fn::Not": [{"Condition": "HasCdn"}]},
+                "HasSignIn": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Issuer"}, ""]}]},
+                "HasBoth": {"Fn::And": [{"Condition": "HasCdn"}, {"Condition": "HasSignIn"}]},
+                "HasOne": {"Fn::Or": [{"Condition": "HasNoCdn"}, {"Condition": "HasSignIn"}]},
+            },
+            "Resources": {
+                "D": {"Type": "AWS::CloudFront::Distribution", "Condition": "HasCdn"},
+                "P": {"Type": "AWS::S3::BucketPolicy", "Condition": "HasNoCdn"},
+                "A": {"Type": "AWS::ApiGatewayV2::Authorizer", "Condition": "HasSignIn"},
+                "B": {"Type": "AWS::CloudWatch::Alarm", "Condition": "HasBoth"},
+                "O": {"Type": "AWS::CloudWatch::Alarm", "Condition": "HasOne"},
+            },
+        }));
+        for (given, made) in [
+            (vec![], "D"),
+            (vec![("Cdn", "off")], "OP"),
+            (vec![("Issuer", "https://login.example")], "ABDO"),
+            (
+                vec![("Issuer", "https://login.example"), ("Cdn", "off")],
+                "AOP",
+            ),
+        ] {
+            let given = given.iter().map(|it| (it.0.to_owned(), it.1.to_owned()));
+            let resources = document.resources(&given.collect::<Vec<_>>());
+            let mut names: Vec<_> = resources.into_iter().map(|(name, _)| name).collect();
+            names.sort();
+            assert_eq!(names.concat(), made);
         }
     }
 
