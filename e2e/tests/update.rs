@@ -14,7 +14,8 @@ const KEPT: usize = 5;
 /// What a deploy with nothing to do asks of AWS. The stack is compared by its own template and
 /// parameters, each function by its code, the page by its objects: what any of these calls tells, no
 /// other does.
-const CALLS_OF_NO_CHANGE: [&str; 6] = [
+const CALLS_OF_NO_CHANGE: [&str; 7] = [
+    "DescribeStacks",
     "DescribeStacks",
     "GetFunctionConfiguration",
     "GetFunctionConfiguration",

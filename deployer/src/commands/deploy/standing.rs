@@ -5,7 +5,8 @@ use tokio::try_join;
 
 use super::{Found, function_names, short, wanted};
 use crate::build::{Package, Program};
-use crate::cloud::{Buckets, Code, Functions, StackView, Wanted};
+use crate::cloud::{Buckets, Code, Functions, StackView, Stacks, Wanted};
+use crate::commands::ARTIFACTS_STACK;
 use crate::commands::urls::{Urls, required};
 use crate::error::Error;
 use crate::functions;
@@ -39,7 +40,7 @@ pub(super) struct Standing {
 /// # Errors
 /// [`Error`], if AWS does not say.
 pub(super) async fn look(
-    cloud: &(impl Buckets + Functions),
+    cloud: &(impl Buckets + Functions + Stacks),
     settings: &DeploySettings,
     found: &Found,
     program: &Program,
@@ -61,7 +62,15 @@ pub(super) async fn look(
     let listing = async { Ok(Listing::of(cloud, &bucket).await?) };
     // Whoever asks for all of it has it looked at later.
     let is_configured = async { Ok(!settings.verify && site::is_configured(urls.chat()).await) };
-    let (outdated, listing, is_configured) = try_join!(outdated, listing, is_configured)?;
+    let artifacts = async { Ok(cloud.find(ARTIFACTS_STACK).await?) };
+    let (outdated, listing, is_configured, artifacts) =
+        try_join!(outdated, listing, is_configured, artifacts)?;
+    // A `destroy` of another stage at the same time can have taken the packages for nobody's.
+    let is_kept = packages::existing_bucket(artifacts.as_ref())
+        .is_ok_and(|bucket| bucket.is_some_and(|it| it == code.bucket));
+    if !is_kept {
+        return Ok(None);
+    }
     if !listing.proves(&proof(&wanted, &program.sha256)) || !outdated.is_empty() {
         return Ok(None);
     }
