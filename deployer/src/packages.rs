@@ -73,9 +73,8 @@ pub(crate) async fn bucket(
     output: &mut Output,
 ) -> Result<String, Error> {
     let template = template::artifacts()?;
-    let digest = STANDARD.encode(Sha256::digest(template));
     let stack = match found {
-        Some(stack) if stack.status.is_good() && stack.output(DIGEST) == Some(&digest) => {
+        Some(stack) if is_up_to_date(&stack)? => {
             stack::check_owner(&stack, ARTIFACTS_STACK, ARTIFACTS_OWNER)?;
             stack
         }
@@ -91,7 +90,7 @@ pub(crate) async fn bucket(
             let wanted = Wanted {
                 name: ARTIFACTS_STACK.to_owned(),
                 template: template.to_owned(),
-                parameters: vec![(DIGEST.to_owned(), digest)],
+                parameters: vec![(DIGEST.to_owned(), digest_of(template))],
                 owner: ARTIFACTS_OWNER,
                 tags: Vec::new(),
             };
@@ -101,6 +100,19 @@ pub(crate) async fn bucket(
         }
     };
     bucket_of(&stack)
+}
+
+/// Whether the bucket's stack is as this program makes it.
+///
+/// # Errors
+/// [`Error`], if this program has no template for it.
+pub(crate) fn is_up_to_date(stack: &StackView) -> Result<bool, Error> {
+    let digest = digest_of(template::artifacts()?);
+    Ok(stack.status.is_good() && stack.output(DIGEST) == Some(&digest))
+}
+
+fn digest_of(template: &str) -> String {
+    STANDARD.encode(Sha256::digest(template))
 }
 
 /// The bucket that the stages share, if there is one.

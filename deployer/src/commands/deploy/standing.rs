@@ -66,9 +66,11 @@ pub(super) async fn look(
     let (outdated, listing, is_configured, artifacts) =
         try_join!(outdated, listing, is_configured, artifacts)?;
     // A `destroy` of another stage at the same time can have taken the packages for nobody's.
-    let is_kept = packages::existing_bucket(artifacts.as_ref())
-        .is_ok_and(|bucket| bucket.is_some_and(|it| it == code.bucket));
-    if !is_kept {
+    let Some(artifacts) = artifacts.filter(|it| packages::is_up_to_date(it).unwrap_or(false))
+    else {
+        return Ok(None);
+    };
+    if packages::existing_bucket(Some(&artifacts))?.as_ref() != Some(&code.bucket) {
         return Ok(None);
     }
     if !listing.proves(&proof(&wanted, &program.sha256)) || !outdated.is_empty() {
