@@ -2,12 +2,9 @@
 //! so; the HTTP library only keeps them in lower case.
 
 use std::collections::HashMap;
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use crate::tap::Tapped;
 
 /// Bytes kept at most: more than the HTTP library takes as a head anyway.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -63,66 +60,14 @@ pub(crate) fn names(head: &[u8]) -> HashMap<String, String> {
 }
 
 /// A stream that keeps the first head read from it.
-#[derive(Debug)]
-pub(crate) struct Recorder<S> {
-    stream: S,
-    /// `None` once the head is complete.
-    head: Option<Head>,
-}
-
-impl<S> Recorder<S> {
-    pub(crate) fn new(stream: S) -> (Self, Head) {
-        let head = Head::default();
-        let recorder = Self {
-            stream,
-            head: Some(head.clone()),
-        };
-        (recorder, head)
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Recorder<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        self.head
-            .take_if(|head| head.keep(&buffer.filled()[before..]));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Recorder<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+pub(crate) fn recorded<S>(stream: S) -> (Tapped<S, impl FnMut(&[u8]) + Unpin>, Head) {
+    let head = Head::default();
+    // `None` once the head is complete.
+    let mut kept = Some(head.clone());
+    let tap = move |read: &[u8]| {
+        kept.take_if(|head| head.keep(read));
+    };
+    (Tapped::new(stream, tap), head)
 }
 
 #[cfg(test)]
@@ -142,12 +87,12 @@ mod tests {
     #[tokio::test]
     async fn a_head_is_complete_when_its_end_comes_in_pieces() {
         let pieces = [&b"GET / HTTP/1.1\r\nA: b\r"[..], b"\n\r", b"\nC: d\r\n\r\n"];
-        let (mut recorder, head) = Recorder::new(io::Cursor::new(pieces.concat()));
+        let (mut recorder, head) = recorded(std::io::Cursor::new(pieces.concat()));
         for piece in pieces {
             let mut read = vec![0; piece.len()];
             recorder.read_exact(&mut read).await.expect("a cursor");
         }
-        assert!(recorder.head.is_none(), "nothing more is kept");
+        assert_eq!(Arc::strong_count(&head.0), 1, "nothing more is kept");
         assert_eq!(
             head.take_names(),
             HashMap::from([("a".to_owned(), "A".to_owned())])

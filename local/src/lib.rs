@@ -13,6 +13,7 @@
 //! - `server.rs`: the one port.
 //! - `door.rs`: who may ask there, and of the other listeners.
 //! - `head.rs`: header names as the client wrote them.
+//! - `tap.rs`: a stream that shows what is read from it.
 //! - `faults.rs`: what the real cloud does on a bad day.
 //! - `observer.rs`: what the stack tells while it runs.
 //!
@@ -57,6 +58,7 @@ mod lambda;
 mod observer;
 mod server;
 mod site;
+mod tap;
 pub mod template;
 
 use std::collections::BTreeMap;

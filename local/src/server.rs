@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::StartError;
 use crate::door;
 use crate::gateway::{Gateway, Peer};
-use crate::head::Recorder;
+use crate::head::recorded;
 use crate::site::Site;
 
 /// How long a client may take to send a request's headers, and how long a connection without a
@@ -108,7 +108,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (stream, head) = Recorder::new(stream);
+        let (stream, head) = recorded(stream);
         let peer = Peer { address, head };
         let is_answering = AtomicBool::new(false);
         let service = service_fn(async |request| {

@@ -2,15 +2,13 @@
 //! request, which SDKs keep for minutes.
 
 use std::future::pending;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+
+use crate::tap::Tapped;
 
 /// How long a caller may take for a head that has begun.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,13 +30,10 @@ pub(super) struct Heads(Arc<watch::Sender<Doing>>);
 
 impl Heads {
     /// A stream whose heads are watched.
-    pub(super) fn of<S>(stream: S) -> (Watched<S>, Self) {
+    pub(super) fn of<S>(stream: S) -> (Tapped<S, impl FnMut(&[u8]) + Unpin>, Self) {
         let heads = Self(Arc::new(watch::Sender::new(Doing::Nothing)));
-        let watched = Watched {
-            stream,
-            heads: heads.clone(),
-        };
-        (watched, heads)
+        let watched = heads.clone();
+        (Tapped::new(stream, move |_: &[u8]| watched.came()), heads)
     }
 
     /// A head has come.
@@ -79,57 +74,5 @@ impl Heads {
                 pending::<()>().await;
             }
         }
-    }
-}
-
-/// A stream that notes when a head begins.
-#[derive(Debug)]
-pub(super) struct Watched<S> {
-    stream: S,
-    heads: Heads,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.heads.came();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
