@@ -40,6 +40,7 @@ mod conversation;
 mod dial;
 mod doctor;
 mod error;
+mod fetch;
 mod functions;
 mod input;
 mod output;

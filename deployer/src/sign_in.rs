@@ -5,14 +5,12 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use hyper::Uri;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, HOST, PROXY_AUTHORIZATION};
-use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 
-use crate::dial::{Dialer, Line};
+use crate::dial::Dialer;
+use crate::fetch::{FetchError, fetch};
 
 /// Where a provider says where all else is, below its issuer (OpenID Connect Discovery, section 4).
 const DOCUMENT: &str = "/.well-known/openid-configuration";
@@ -226,49 +224,20 @@ fn origin(url: &str) -> Option<String> {
 }
 
 async fn get(url: &str) -> Result<Bytes, SignInError> {
-    let unreachable = |source| SignInError::Unreachable {
-        url: url.to_owned(),
-        source,
-    };
-    let answered = |answer: String| SignInError::Answer {
-        url: url.to_owned(),
-        answer,
-    };
-    let uri: Uri = url.parse().map_err(io::Error::other).map_err(unreachable)?;
-    let authority = uri.authority().map_or("", |it| it.as_str());
-    let request = Request::builder()
-        .header(HOST, authority)
-        .header(ACCEPT, "application/json");
-    let (request, stream) = match Dialer::new().line(&uri).await.map_err(unreachable)? {
-        Line::ToHost(stream) => (request.uri(uri.path()), stream),
-        Line::ToProxy(stream, None) => (request.uri(&uri), stream),
-        Line::ToProxy(stream, Some(authorization)) => {
-            let request = request.header(PROXY_AUTHORIZATION, authorization);
-            (request.uri(&uri), stream)
-        }
-    };
-    let request = request
-        .body(Empty::<Bytes>::new())
-        .map_err(io::Error::other)
-        .map_err(unreachable)?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-    let (mut sender, connection) = handshake
-        .await
-        .map_err(io::Error::other)
-        .map_err(unreachable)?;
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await;
-    let response = response.map_err(io::Error::other).map_err(unreachable)?;
-    if !response.status().is_success() {
-        return Err(answered(response.status().to_string()));
-    }
-    let body = Limited::new(response.into_body(), BYTES_MAX)
-        .collect()
-        .await;
-    connection.abort();
-    let body =
-        body.map_err(|_| answered(format!("with more than {BYTES_MAX} bytes, or breaks off")))?;
-    Ok(body.to_bytes())
+    let document = fetch(&Dialer::new(), url, "application/json", BYTES_MAX).await;
+    document.map_err(|error| {
+        let url = url.to_owned();
+        let answer = match error {
+            FetchError::Unreachable(source) => return SignInError::Unreachable { url, source },
+            FetchError::Http(source) => {
+                let source = io::Error::other(source);
+                return SignInError::Unreachable { url, source };
+            }
+            FetchError::Status(status) => status.to_string(),
+            FetchError::TooLarge(bytes) => format!("with more than {bytes} bytes"),
+        };
+        SignInError::Answer { url, answer }
+    })
 }
 
 #[cfg(test)]

@@ -234,9 +234,7 @@ async fn invalidate(
         match cloud.is_invalidated(distribution, &id).await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
-            Err(error @ (CloudError::Unreachable { .. } | CloudError::Throttled { .. })) => {
-                last = Some(Box::new(error));
-            }
+            Err(error) if error.is_passing() => last = Some(Box::new(error)),
             Err(error) => return Err(error.into()),
         }
         if !patience.pause().await {

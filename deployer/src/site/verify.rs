@@ -4,17 +4,14 @@ use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
-use hyper::header::{HOST, PROXY_AUTHORIZATION};
-use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
 use super::{Action, CONFIG_KEY, SiteError, config, config_with};
 use crate::cloud::{CloudError, Functions};
 use crate::conversation::{self, Scene, Server};
-use crate::dial::{Dialer, Line};
+use crate::dial::Dialer;
+use crate::fetch::{FetchError, fetch};
 use crate::output::Output;
 use crate::wait::Patience;
 
@@ -29,6 +26,9 @@ const GLANCE_LIMIT: Duration = Duration::from_secs(2);
 
 /// The chat's part of it: when that is over, it is told what was waited for.
 const CHAT_LIMIT: Duration = Duration::from_secs(20);
+
+/// Bytes of the page's own files, of which the largest of a chat of one's own is well within.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What is wrong with a chat.
 #[derive(Debug, thiserror::Error)]
@@ -347,47 +347,17 @@ pub(crate) fn origin(site: &str) -> &str {
 }
 
 async fn get(dialer: &Dialer, url: &str) -> Result<Bytes, Fault> {
-    let unreachable = |source| Fault::Unreachable {
-        url: url.to_owned(),
-        source,
-    };
-    let broken = |source| Fault::Http {
-        url: url.to_owned(),
-        source,
-    };
-    let uri: Uri = url.parse().map_err(io::Error::other).map_err(unreachable)?;
-    let authority = uri
-        .authority()
-        .map_or("", hyper::http::uri::Authority::as_str);
-    let request = Request::builder().header(HOST, authority);
-    let (request, stream) = match dialer.line(&uri).await.map_err(unreachable)? {
-        Line::ToHost(stream) => (request.uri(uri.path()), stream),
-        Line::ToProxy(stream, None) => (request.uri(&uri), stream),
-        Line::ToProxy(stream, Some(authorization)) => {
-            let request = request.header(PROXY_AUTHORIZATION, authorization);
-            (request.uri(&uri), stream)
-        }
-    };
-    let request = request
-        .body(Empty::<Bytes>::new())
-        .map_err(io::Error::other)
-        .map_err(unreachable)?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.map_err(broken)?;
-    // Whatever ends the connection ends the request as well.
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(broken)?;
-    let status = response.status();
-    let body = response.into_body().collect().await.map_err(broken)?;
-    connection.abort();
-    if status.is_success() {
-        Ok(body.to_bytes())
-    } else {
-        Err(Fault::Answer {
-            url: url.to_owned(),
-            answer: status.to_string(),
-        })
-    }
+    let body = fetch(dialer, url, "*/*", BYTES_MAX).await;
+    body.map_err(|error| {
+        let url = url.to_owned();
+        let answer = match error {
+            FetchError::Unreachable(source) => return Fault::Unreachable { url, source },
+            FetchError::Http(source) => return Fault::Http { url, source },
+            FetchError::Status(status) => status.to_string(),
+            FetchError::TooLarge(bytes) => format!("with more than {bytes} bytes"),
+        };
+        Fault::Answer { url, answer }
+    })
 }
 
 #[cfg(test)]
