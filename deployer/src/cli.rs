@@ -397,7 +397,7 @@ pub(crate) struct RollbackArgs {
 /// What is deployed.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// The folder of the page; by default `wwwroot` of the clone
+    /// The folder of the page; by default `wwwroot` of the sources
     #[arg(long, env = "CHATCTL_WWWROOT", value_name = "DIR")]
     pub(crate) wwwroot: Option<PathBuf>,
 
@@ -797,6 +797,29 @@ mod tests {
             for line in after.iter().flat_map(|text| text.lines()) {
                 assert!(line.chars().count() <= 80, "{line}");
                 assert!(before.contains(line), "wrapped: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_heading_is_above_its_own_flags_alone() {
+        let names = |command: clap::Command| -> Vec<_> {
+            command.get_arguments().map(|it| it.get_id().clone()).collect()
+        };
+        let none = || clap::Command::new("none");
+        let access = names(AccessArgs::augment_args(none()));
+        let operations = names(OperationsArgs::augment_args(none()));
+        assert!(access.len() > 3 && operations.len() > 9);
+        for command in Cli::command().get_subcommands() {
+            for flag in command.get_arguments() {
+                let id = flag.get_id();
+                let expected = match id {
+                    _ if access.contains(id) => Some("Who is let in"),
+                    _ if operations.contains(id) => Some("Running it"),
+                    _ => None,
+                };
+                let name = command.get_name();
+                assert_eq!(flag.get_help_heading(), expected, "{name} --{id}");
             }
         }
     }

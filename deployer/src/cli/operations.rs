@@ -5,9 +5,11 @@ use clap::{ArgAction, Args, value_parser};
 
 use crate::settings;
 
+/// Of each flag by itself: one of the whole would go on to the flags behind it.
+const HEADING: &str = "Running it";
+
 /// How a chat is run.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Running it")]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is on or off by itself, and any of them goes with any other"
@@ -19,7 +21,8 @@ pub(crate) struct OperationsArgs {
         env = "CHATCTL_MEMORY",
         default_value_t = 256,
         value_parser = value_parser!(u16).range(128..=10_240),
-        value_name = "MB"
+        value_name = "MB",
+        help_heading = HEADING
     )]
     pub(crate) memory: u16,
 
@@ -29,7 +32,8 @@ pub(crate) struct OperationsArgs {
         env = "CHATCTL_THROTTLE_RATE",
         default_value_t = 1000,
         value_parser = value_parser!(u32).range(1..=100_000),
-        value_name = "NUMBER"
+        value_name = "NUMBER",
+        help_heading = HEADING
     )]
     pub(crate) throttle_rate: u32,
 
@@ -39,7 +43,8 @@ pub(crate) struct OperationsArgs {
         env = "CHATCTL_THROTTLE_BURST",
         default_value_t = 500,
         value_parser = value_parser!(u32).range(1..=100_000),
-        value_name = "NUMBER"
+        value_name = "NUMBER",
+        help_heading = HEADING
     )]
     pub(crate) throttle_burst: u32,
 
@@ -50,26 +55,27 @@ pub(crate) struct OperationsArgs {
         env = "CHATCTL_LOG_RETENTION",
         default_value_t = 14,
         value_parser = settings::log_retention,
-        value_name = "DAYS"
+        value_name = "DAYS",
+        help_heading = HEADING
     )]
     pub(crate) log_retention: u16,
 
     /// Whether API Gateway writes a line for each event of a connection, which the account needs a
     /// role for: see `chatctl synth --access-logs-role`
-    #[arg(long, env = "CHATCTL_ACCESS_LOGS", default_value = "off", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER")]
+    #[arg(long, env = "CHATCTL_ACCESS_LOGS", default_value = "off", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER", help_heading = HEADING)]
     pub(crate) access_logs: bool,
 
     /// Whether the functions' log lines are metrics of CloudWatch as well: nine, of which an account
     /// has ten for nothing and pays about $0.30 a month for each other one
-    #[arg(long, env = "CHATCTL_METRICS", default_value = "on", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER")]
+    #[arg(long, env = "CHATCTL_METRICS", default_value = "on", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER", help_heading = HEADING)]
     pub(crate) metrics: bool,
 
     /// Whether there is a dashboard, of which an account has three for nothing
-    #[arg(long, env = "CHATCTL_DASHBOARD", default_value = "on", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER")]
+    #[arg(long, env = "CHATCTL_DASHBOARD", default_value = "on", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER", help_heading = HEADING)]
     pub(crate) dashboard: bool,
 
     /// Whether there are alarms; they are ten, as many as an account has for nothing, and two more where people sign in
-    #[arg(long, env = "CHATCTL_ALARMS", default_value = "on", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER")]
+    #[arg(long, env = "CHATCTL_ALARMS", default_value = "on", value_parser = on_off(), action = ArgAction::Set, value_name = "WHETHER", help_heading = HEADING)]
     pub(crate) alarms: bool,
 
     /// Who is told of alarms by mail, after confirming a mail of AWS's
@@ -77,12 +83,13 @@ pub(crate) struct OperationsArgs {
         long,
         env = "CHATCTL_ALARM_EMAIL",
         conflicts_with = "alarm_topic",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        help_heading = HEADING
     )]
     pub(crate) alarm_email: Option<String>,
 
     /// An SNS topic that is told of alarms, instead
-    #[arg(long, env = "CHATCTL_ALARM_TOPIC", value_name = "ARN")]
+    #[arg(long, env = "CHATCTL_ALARM_TOPIC", value_name = "ARN", help_heading = HEADING)]
     pub(crate) alarm_topic: Option<String>,
 }
 
