@@ -10,14 +10,14 @@ use crate::output::Output;
 use crate::settings::DoctorSettings;
 use crate::telemetry::TelemetryError;
 
-/// Looks at everything and says what mends it.
+/// Looks at everything that is asked for and says what mends it.
 ///
 /// # Errors
 /// [`TelemetryError::NotReady`], if something is missing that is needed.
 pub(crate) fn run(settings: &DoctorSettings, output: &mut Output) -> Result<(), Error> {
     until_interrupted(async {
         let mut findings = doctor::of_machine(&settings.folder).await;
-        if let Some(account) = &settings.account {
+        let need = if let Some(account) = &settings.account {
             findings.extend(match Aws::connect(account).await {
                 Ok(aws) => {
                     let looked = doctor::of_account(&aws, &aws.region, &settings.stage, CHAT_OWNER);
@@ -25,14 +25,19 @@ pub(crate) fn run(settings: &DoctorSettings, output: &mut Output) -> Result<(), 
                 }
                 Err(error) => doctor::no_account(&error),
             });
-        }
+            Need::Deploy
+        } else {
+            // What a deploy alone needs nobody has asked about.
+            findings.retain(|it| it.need != Need::Deploy);
+            Need::Dev
+        };
         let text = if settings.json {
             format!("{}\n", summary(settings, &findings))
         } else {
             text(settings, &findings)
         };
         output.data(&text)?;
-        let missing = doctor::missing(&findings, Need::Deploy);
+        let missing = doctor::missing(&findings, need);
         if missing.is_empty() {
             Ok(())
         } else {

@@ -34,11 +34,10 @@ const SMALL_REGIONS: [&str; 13] = [
 pub(super) const NEW_CONNECTIONS_NAME: &str =
     "API Gateway: New connections per second (L-9ED1E49A)";
 /// The stage's own throttle.
-pub(super) const STAGE_RATE_NAME: &str =
-    "`ThrottlingRateLimit` in cloudformation/websocket-api.yaml";
+pub(super) const STAGE_RATE_NAME: &str = "`--throttle-rate` of `chatctl deploy`";
 /// New connections in a second.
 const NEW_CONNECTIONS: f64 = 500.0;
-/// Frames and handshakes in a second that a stage takes, by `cloudformation/websocket-api.yaml`.
+/// Frames and handshakes in a second that a stage takes, unless somebody says otherwise.
 pub(super) const STAGE_RATE: f64 = 1_000.0;
 /// Functions at work at the same time.
 const CONCURRENCY: f64 = 1_000.0;

@@ -195,11 +195,27 @@ fn what_is_asked_for_leaves_room_and_is_a_round_number() {
 
 #[test]
 fn a_return_that_takes_long_is_told_what_shortens_it() {
-    let shortened = "within 60 s\n  API Gateway: New connections per second (L-9ED1E49A): 1,667\n";
+    let shortened = "within 60 s\n  API Gateway: New connections per second (L-9ED1E49A): 1,667\n  \
+                     `--throttle-rate` of `chatctl deploy`: 3,334\n";
     let long = plan(100_000, 50, 10.0, "us-east-1").lines();
     assert!(long.contains(shortened), "{long}");
     let short = plan(30_000, 50, 10.0, "us-east-1").lines();
     assert!(!short.contains("to be back within"), "{short}");
+}
+
+#[test]
+fn what_is_to_be_changed_before_a_deploy_is_a_flag_of_it() {
+    let busy = plan(30_000, 2, 3_000.0, "us-east-1").lines();
+    let advice = "Change before deploying\n  `--throttle-rate` of `chatctl deploy`: 4,";
+    assert!(busy.contains(advice), "{busy}");
+    let cli = <crate::cli::Cli as clap::CommandFactory>::command();
+    let deploy = cli.find_subcommand("deploy").expect("a command");
+    let flags = deploy.get_arguments();
+    assert!(
+        flags
+            .into_iter()
+            .any(|it| it.get_long() == Some("throttle-rate"))
+    );
 }
 
 #[test]
