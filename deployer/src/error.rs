@@ -3,6 +3,7 @@
 
 use std::io;
 
+use local::template::TemplateError as LocalTemplateError;
 use local::{DatabaseError, StartError};
 
 use crate::build::BuildError;
@@ -286,8 +287,7 @@ impl Error {
             Self::Settings(error) => Some(error.hint()),
             Self::Config(error) => Some(error.hint()),
             Self::Template(_) => Some(
-                "the fault is in `cloudformation/`, as it was when this program was built: \
-                 correct it and build again"
+                "the fault is in `cloudformation/`: correct it and run the same command again"
                     .to_owned(),
             ),
             Self::Build(error) => Some(error.hint()),
@@ -359,7 +359,19 @@ fn local_hint(error: &StartError) -> Option<&'static str> {
         StartError::Database(DatabaseError::KeySchema { .. }) => {
             Some("choose another folder with `--data`, or delete this one")
         }
-        StartError::Template(_) | StartError::Database(_) | StartError::Init(_) => None,
+        StartError::Template(
+            LocalTemplateError::UnknownSection { .. } | LocalTemplateError::UnknownType { .. },
+        ) => Some(
+            "take it out of `cloudformation/`, or only deploy it; CONTRIBUTING.md, “A resource”, tells \
+             what it takes to run here",
+        ),
+        StartError::Template(_) | StartError::Database(DatabaseError::Table { .. }) => {
+            Some("correct it in `cloudformation/`")
+        }
+        StartError::Init(_) => Some(
+            "what the functions wrote says why: correct `handlers/`, or what the template gives them",
+        ),
+        StartError::Database(_) => None,
     }
 }
 

@@ -77,6 +77,9 @@ pub(crate) enum TemplateError {
     /// The fragments do not fit together.
     #[error(transparent)]
     Merge(#[from] MergeError),
+    /// A name is of nothing, or things wait for each other.
+    #[error(transparent)]
+    References(#[from] local::template::TemplateError),
     /// A parameter that the settings fill in is not declared.
     #[error("no fragment declares the parameter `{parameter}`")]
     MissingParameter {
@@ -147,6 +150,8 @@ fn assemble(
 ) -> Result<Document, TemplateError> {
     let mut sections = merge::merge(fragments)?;
     set_default(&mut sections, STAGE_PARAMETER, settings.stage.as_str())?;
+    // AWS says it as well, but only after everything was built and uploaded.
+    local::template::check(&sections)?;
     Ok(Document::new(sections))
 }
 
@@ -208,6 +213,25 @@ mod tests {
             error.to_string(),
             "no fragment declares the parameter `StageName`"
         );
+    }
+
+    #[test]
+    fn a_name_of_nothing_and_a_circle_are_refused_before_anything_is_built() {
+        let refused = |resources: &str| {
+            let text =
+                format!("Parameters:\n  StageName:\n    Type: String\nResources:\n{resources}");
+            let fragments = [Fragment {
+                file: "table.yaml",
+                text: &text,
+            }];
+            assemble(&fragments, &settings("dev"))
+                .unwrap_err()
+                .to_string()
+        };
+        let error = refused("  One:\n    Type: A\n    DependsOn: Two\n");
+        assert!(error.contains("`One.DependsOn` refers to `Two`"), "{error}");
+        let error = refused("  One:\n    Type: A\n    Properties:\n      Any: !GetAtt One.Arn\n");
+        assert_eq!(error, "`One` needs `One`: none of them can be first");
     }
 
     #[test]

@@ -4,17 +4,13 @@
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// A section such as `Transform`.
-    #[error(
-        "the local stack does not know the template section `{section}`; hint: remove it, or deploy to AWS"
-    )]
+    #[error("the local stack does not know the template section `{section}`")]
     UnknownSection {
         /// Its name.
         section: String,
     },
     /// A resource type without a local counterpart.
-    #[error(
-        "`{resource}` is an `{kind}`, which the local stack does not know; hint: remove it, or deploy to AWS"
-    )]
+    #[error("`{resource}` is an `{kind}`, which the local stack does not know")]
     UnknownType {
         /// The logical id.
         resource: String,
@@ -47,6 +43,20 @@ pub enum TemplateError {
         /// What it refers to.
         target: String,
     },
+    /// A condition that there is not.
+    #[error("`{place}` depends on the condition `{condition}`, which is not there")]
+    UnknownCondition {
+        /// Logical id and property, or output.
+        place: String,
+        /// The condition.
+        condition: String,
+    },
+    /// Resources, or conditions, that wait for each other.
+    #[error("{}: none of them can be first", waits(.path))]
+    Circular {
+        /// From one of them back to it.
+        path: Vec<String>,
+    },
     /// A parameter without a value.
     #[error("the parameter `{parameter}` has neither a value nor a default")]
     MissingParameter {
@@ -69,6 +79,12 @@ pub enum TemplateError {
         /// Its logical id.
         function: String,
     },
+}
+
+fn waits(path: &[String]) -> String {
+    let pairs = path.windows(2);
+    let pairs = pairs.map(|pair| format!("`{}` needs `{}`", pair[0], pair[1]));
+    pairs.collect::<Vec<_>>().join(", ")
 }
 
 impl TemplateError {

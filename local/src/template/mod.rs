@@ -5,6 +5,7 @@
 //! # Layout
 //!
 //! - `mod.rs`: the model, and reading it.
+//! - `references.rs`: whether each name is of something, and nothing waits for itself.
 //! - `resolve.rs`: `Ref`, `Fn::GetAtt`, `Fn::Sub` and the like.
 //! - `authorizer.rs`: who is asked whether a connection may open.
 //! - `properties.rs`: the resource types, property by property.
@@ -17,6 +18,7 @@ mod edge;
 mod error;
 mod headers;
 mod properties;
+mod references;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ use serde_json::{Map, Value};
 
 pub use authorizer::{Authorizer, IdentitySource};
 pub use error::TemplateError;
+pub use references::check;
 use resolve::Resolver;
 pub use resolve::{ACCOUNT_ID, REGION};
 
@@ -207,6 +210,7 @@ impl Template {
                 section: section.clone(),
             });
         }
+        references::check_conditions(document)?;
         let resources = document["Resources"].as_object().unwrap_or(&empty);
         let resolver = Resolver::new(document, resources, context.stack_name, context.parameters);
         let mut reader = Reader::default();

@@ -304,7 +304,10 @@ impl<'a> Resolver<'a> {
     fn named_condition(&self, place: &str, name: &Value) -> Result<bool, TemplateError> {
         let name = name.as_str().unwrap_or_default();
         let condition = self.conditions.and_then(|conditions| conditions.get(name));
-        let condition = condition.ok_or_else(|| dangling(place, &format!("condition {name}")))?;
+        let condition = condition.ok_or_else(|| TemplateError::UnknownCondition {
+            place: place.to_owned(),
+            condition: name.to_owned(),
+        })?;
         self.condition(name, condition)
     }
 
@@ -354,7 +357,7 @@ fn dangling(place: &str, target: &str) -> TemplateError {
 }
 
 /// The function and argument of a map that calls an intrinsic function.
-fn intrinsic(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+pub(super) fn intrinsic(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (key, argument) = map.iter().next().filter(|_| map.len() == 1)?;
     let known = key == "Ref" || key == "Condition" || key.starts_with("Fn::");
     // `Condition` is also a property of policies, always with a map.
@@ -453,7 +456,10 @@ mod tests {
             (json!({"Fn::Sub": "${Nobody}"}), "`Nobody`"),
             (json!({"Fn::Sub": "${Table"}), "is not closed"),
             (json!({"Ref": "Missing"}), "`Missing` has neither"),
-            (json!({"Fn::If": ["IsTest", 1, 2]}), "condition IsTest"),
+            (
+                json!({"Fn::If": ["IsTest", 1, 2]}),
+                "the condition `IsTest`",
+            ),
             (json!({"Fn::Join": "x"}), "wrong argument"),
         ];
         for (value, part) in cases {
