@@ -17,7 +17,7 @@ mod words;
 
 pub(crate) use crowd::{Crowd, Movements};
 pub(crate) use error::TelemetryError;
-pub(crate) use line::{Function, Level, Line};
+pub(crate) use line::{COUNTS, Function, Level, Line};
 pub(crate) use tail::{Going, Source, Tail};
 pub(crate) use traffic::{Measured, Place, Traffic};
 pub(crate) use words::{ago, date, grouped, wrapped};

@@ -238,7 +238,7 @@ async fn logs_are_merged_followed_and_told_apart() {
     let plain = String::from_utf8_lossy(&plain.stdout).into_owned();
     assert!(!plain.contains('\u{1b}'), "{plain}");
     assert!(
-        plain.contains("action      message     ok           12 ms  1a2b  3 sent\n"),
+        plain.contains("action      message     ok           12 ms  1a2b  3 delivered\n"),
         "{plain}"
     );
     assert!(plain.contains("request r-1\n"), "{plain}");
@@ -397,6 +397,24 @@ async fn the_doctor_says_what_is_missing_and_what_mends_it() {
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
+
+    // What a deploy alone lacks is no matter then.
+    let tools = Files::new("no-zig");
+    for (name, status) in [("cargo-zigbuild", 0), ("zig", 1), ("python3", 1)] {
+        let path = tools.path(name);
+        std::fs::write(&path, format!("#!/bin/sh\nexit {status}\n")).expect("a file of ours");
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&path, executable).expect("a file of ours");
+    }
+    let mut without_zig = chatctl::command(&["doctor", "--local"]);
+    let path = std::env::var("PATH").expect("a search path");
+    without_zig.env("PATH", format!("{}:{path}", tools.0.display()));
+    let output = within_deadline("end of chatctl", without_zig.output())
+        .await
+        .expect("it runs");
+    succeeded(&output);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!text.contains("lambda"), "{text}");
 
     let empty = Files::new("empty-path");
     let mut bare = chatctl::command(&["doctor", "--local"]);

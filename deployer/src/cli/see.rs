@@ -23,14 +23,14 @@ The exit code is 0 if all of it could be looked up, however it is.";
 /// Shown below `chatctl logs --help`.
 pub(super) const LOGS_EXAMPLES: &str = "\
 Examples:
-  chatctl logs                   the last hour of all three functions
+  chatctl logs                   the last hour of all functions
   chatctl logs -f --since 5m     and what comes; Ctrl-C ends it
   chatctl logs --errors --since 2d
                                  what went wrong
   chatctl logs --function action --json | jq -c 'select(.durationMs > 500)'
 
-Times are UTC. What stands after the outcome: milliseconds, the room's hash,
-posts to members, and those found gone, slowed down, repeated or given up.";
+Times are UTC. What stands after the outcome: milliseconds, the room's hash, and
+what became of the posts to its members.";
 
 /// Shown below `chatctl doctor --help`.
 pub(super) const DOCTOR_EXAMPLES: &str = "\

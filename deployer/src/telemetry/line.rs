@@ -40,13 +40,15 @@ const WORDS_OF_FAILURE: [&str; 6] = [
 /// The digits that a room is known by.
 const ROOM: usize = 4;
 
-/// Counts of a record that are shown where they are not nothing, each with its word.
-const COUNTS: [(&str, &str); 5] = [
-    ("deliveries", "sent"),
+/// Counts of a record that are shown where they are not nothing, each with its word: what became of the
+/// posts to others.
+pub(crate) const COUNTS: [(&str, &str); 6] = [
+    ("deliveries", "delivered"),
     ("gone", "gone"),
     ("throttled", "throttled"),
-    ("retries", "retried"),
-    ("unreached", "unreached"),
+    ("retries", "tried again"),
+    ("unreached", "given up"),
+    ("handed", "left to others"),
 ];
 
 /// One of the chat's functions.
@@ -336,7 +338,7 @@ mod tests {
         let row = plain(&format!("{record}\n"));
         assert_eq!(
             row,
-            "03:01:00.123  action      message     ok         1235 ms  1a2b  9 sent\n"
+            "03:01:00.123  action      message     ok         1235 ms  1a2b  9 delivered\n"
         );
         assert!(row.chars().count() <= 81);
     }
@@ -350,7 +352,8 @@ mod tests {
         });
         assert_eq!(
             plain(&record.to_string()),
-            "03:01:00.123  action      join        failed        2 ms  3 sent  1 gone  2 throttled  4 retried  1 unreached\n\
+            "03:01:00.123  action      join        failed        2 ms  3 delivered  1 gone  2 throttled  4 tried again  \
+             1 given up\n\
              \x20                         the table  [31mis away\n\
              \x20                         request r-1\n"
         );

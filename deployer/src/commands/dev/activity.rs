@@ -6,8 +6,9 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use crate::telemetry::Level;
+use crate::telemetry::{COUNTS, Level};
 
 /// Over so long messages are counted.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -25,13 +26,9 @@ pub(super) struct Invocation {
     level: Option<String>,
     room: Option<String>,
     duration_ms: Option<f64>,
-    deliveries: Option<u64>,
-    gone: Option<u64>,
-    throttled: Option<u64>,
-    retries: Option<u64>,
-    unreached: Option<u64>,
-    handed: Option<u64>,
     error: Option<String>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 /// A function's line about what is no invocation: that it does not start, say.
@@ -95,14 +92,8 @@ impl Invocation {
         if let Some(room) = &self.room {
             add(room.clone());
         }
-        for (count, word) in [
-            (self.deliveries, "delivered"),
-            (self.gone, "gone"),
-            (self.throttled, "throttled"),
-            (self.retries, "tried again"),
-            (self.unreached, "given up"),
-            (self.handed, "left to others"),
-        ] {
+        for (key, word) in COUNTS {
+            let count = self.others.get(key).and_then(Value::as_u64);
             if let Some(count) = count.filter(|it| *it > 0) {
                 add(format!("{count} {word}"));
             }
