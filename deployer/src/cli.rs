@@ -1,6 +1,8 @@
 //! The command line as types. No logic: texts are checked in `settings`.
 //!
 //! # Layout
+//! * `access`: who is let in.
+//! * `operations`: how a chat is watched and bounded.
 //! * `see`: the verbs that look and change nothing.
 
 mod access;
@@ -804,7 +806,10 @@ mod tests {
     #[test]
     fn a_heading_is_above_its_own_flags_alone() {
         let names = |command: clap::Command| -> Vec<_> {
-            command.get_arguments().map(|it| it.get_id().clone()).collect()
+            command
+                .get_arguments()
+                .map(|it| it.get_id().clone())
+                .collect()
         };
         let none = || clap::Command::new("none");
         let access = names(AccessArgs::augment_args(none()));

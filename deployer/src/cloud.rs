@@ -258,6 +258,12 @@ impl StackView {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// The tags that somebody gave it: neither the one that says whose it is nor AWS's own.
+    pub(crate) fn given_tags(&self) -> impl Iterator<Item = &(String, String)> {
+        let is_given = |it: &&(String, String)| it.0 != OWNER_TAG && !it.0.starts_with("aws:");
+        self.tags.iter().filter(is_given)
+    }
+
     /// The value of a parameter.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let found = self.parameters.iter().find(|(it, _)| it == name);

@@ -24,9 +24,6 @@ use crate::error::Error;
 use crate::packages::{ARTIFACTS_OWNER, ARTIFACTS_STACK};
 use crate::template::StageName;
 
-/// Every chat's stack is called so, and then its stage.
-const STACK_PREFIX: &str = "chat-";
-
 /// What is written on a chat's stack.
 const CHAT_OWNER: &str = "chat";
 

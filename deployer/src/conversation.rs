@@ -13,6 +13,7 @@
 //! * `transcript`: what they sent and got.
 //! * `fault`: what can be wrong.
 //! * `foreign`: a page that is not to be let in.
+//! * `strangers`: nor who has not signed in, where people do.
 
 mod check;
 mod checks;
@@ -20,11 +21,13 @@ mod fault;
 mod foreign;
 mod peer;
 mod scene;
+mod strangers;
 mod transcript;
 
 pub(crate) use check::{Check, Outcome, Verdict, not_tried, reasons, try_check, try_two_ways};
 pub(crate) use checks::pass_both_ways;
 pub(crate) use fault::Fault;
 pub(crate) use foreign::{refuses_foreign_pages, try_foreign_pages};
-pub(crate) use scene::{Scene, Server, refuses_strangers};
+pub(crate) use scene::{Scene, Server};
+pub(crate) use strangers::{refuses_strangers, try_strangers};
 pub(crate) use transcript::Transcript;

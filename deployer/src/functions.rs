@@ -135,9 +135,7 @@ async fn settled(
         }
         match cloud.function(name).await {
             Ok(next) => view = next,
-            Err(error @ (CloudError::Unreachable { .. } | CloudError::Throttled { .. })) => {
-                last = Some(error);
-            }
+            Err(error) if error.is_passing() => last = Some(error),
             Err(error) => return Err(error.into()),
         }
     }

@@ -20,7 +20,8 @@
 //! * `site`: the page: its objects, publishing and verifying it.
 //! * `conversation`: talking to a chat from outside, to see what it promises.
 //! * `doctor`: whether this machine and the account have what is needed.
-//! * `dial`: connections to the outside, through a proxy if there is one.
+//! * `dial`: connections to the outside, through a proxy if there is one; `fetch`: one HTTP GET.
+//! * `sign_in`: the provider that people sign in with.
 //! * `telemetry`: what a chat that runs tells of itself, made readable.
 //! * `template`: the CloudFormation template, made without any effect.
 //! * `protection`: what keeps a chat from being lost.
@@ -74,7 +75,7 @@ fn main() -> std::process::ExitCode {
     let folder = std::env::current_dir().unwrap_or_default();
     let parsed = config::parse(std::env::args_os(), &folder);
     if cli::has_no_color(parsed.as_ref().ok().map(|it| &it.cli)) {
-        output::without_color();
+        output::without_colours();
     }
     let mut output = Output::of_process();
     let result = parsed.and_then(|Parsed { cli, origin }| {

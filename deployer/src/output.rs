@@ -37,7 +37,7 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// From now on nothing has colours; otherwise it has where a terminal is, as
 /// <https://no-color.org> has it. What is printed for programs never has any.
-pub(crate) fn without_color() {
+pub(crate) fn without_colours() {
     ColorChoice::Never.write_global();
 }
 
@@ -66,9 +66,9 @@ pub(crate) struct OutputError(#[source] io::Error);
 pub(crate) struct Output {
     data: Box<dyn Write>,
     /// Whether data that may have colours has them.
-    colours: bool,
+    has_coloured_data: bool,
     /// Whether what is told to people has colours, as far as that is not left to the stream.
-    has_colored_notes: bool,
+    has_coloured_notes: bool,
     notes: Notes,
     /// Whether progress is data, a JSON object a line.
     json: bool,
@@ -95,7 +95,7 @@ impl Output {
     /// The process's own streams.
     pub(crate) fn of_process() -> Self {
         let screen = Screen::of_process();
-        let has_colors = |choice| choice != ColorChoice::Never;
+        let has_colours = |choice| choice != ColorChoice::Never;
         // A stream that takes colours away takes away what goes back as well, which a terminal can do
         // whether somebody wants colours or not.
         let base = if screen.is_some() {
@@ -105,8 +105,8 @@ impl Output {
         };
         Self {
             screen: RefCell::new(screen),
-            colours: has_colors(AutoStream::choice(&io::stdout())),
-            has_colored_notes: has_colors(AutoStream::choice(&io::stderr())),
+            has_coloured_data: has_colours(AutoStream::choice(&io::stdout())),
+            has_coloured_notes: has_colours(AutoStream::choice(&io::stderr())),
             ..base
         }
     }
@@ -115,8 +115,8 @@ impl Output {
     fn on(data: impl Write + 'static, notes: impl Write + Send + 'static) -> Self {
         Self {
             data: Box::new(data),
-            colours: false,
-            has_colored_notes: true,
+            has_coloured_data: false,
+            has_coloured_notes: true,
             notes: Notes::on(notes),
             json: false,
             since: Instant::now(),
@@ -167,7 +167,7 @@ impl Output {
     /// As [`Output::data`].
     pub(crate) fn stream(&mut self, text: &str) -> Result<Going, OutputError> {
         let text = harmless(text, Colours::Kept);
-        let written = if self.colours {
+        let written = if self.has_coloured_data {
             self.data.write_all(text.as_bytes())
         } else {
             let plain = anstream::adapter::strip_str(&text).to_string();
@@ -183,7 +183,7 @@ impl Output {
     /// What is told on standard error from many places, with a line below it where a terminal is.
     pub(crate) fn footer(&self) -> Footer {
         let is_live = self.screen.borrow().is_some();
-        Footer::new(self.notes(), is_live, self.has_colored_notes)
+        Footer::new(self.notes(), is_live, self.has_coloured_notes)
     }
 
     /// Streams of which a test reads the one for people.
@@ -311,7 +311,7 @@ impl Output {
         if let Some(screen) = &mut *self.screen.borrow_mut() {
             screen.leave();
         }
-        if self.has_colored_notes {
+        if self.has_coloured_notes {
             self.notes.tell(line);
         } else {
             let plain = anstream::adapter::strip_str(line).to_string();
@@ -462,7 +462,7 @@ mod tests {
         let mut output = Output::on(Shared(std::sync::Arc::clone(&written)), io::sink());
         output.data("a\u{1b}[2Jb\n").unwrap();
         output.stream("c\u{1b}[2Jd\n").unwrap();
-        output.colours = true;
+        output.has_coloured_data = true;
         output.stream("\u{1b}[31me\u{1b}[0m\u{1b}[2Jf\n").unwrap();
         let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
         assert_eq!(

@@ -2,6 +2,8 @@
 //! anything is done. `clap` has merged the two already: a flag wins over its variable.
 //!
 //! # Layout
+//! * `access`: who is let in.
+//! * `operations`: how a chat is watched and bounded.
 //! * `see`: the verbs that look and change nothing.
 
 mod access;

@@ -14,7 +14,7 @@ use super::{ARTIFACTS_STACK, CHAT_OWNER, hotswap, until_interrupted};
 use crate::build::{self, BuildError, Made, Package, Program, Sources};
 use crate::cloud::aws::Aws;
 use crate::cloud::{
-    Buckets, Cloud, Code, Functions, OWNER_TAG, Packages, StackView, Stacks, Templates, Wanted,
+    Buckets, Cloud, Code, Functions, Packages, StackView, Stacks, Templates, Wanted,
 };
 use crate::error::{BadDeploy, Error};
 use crate::functions;
@@ -212,15 +212,13 @@ impl Found {
     pub(super) fn stack_as(&self, wanted: &Wanted) -> Option<&StackView> {
         let stack = self.stack.as_ref()?;
         let template = self.template.as_ref()?;
-        // The one that says whose it is is compared by itself, and AWS's own are not given.
-        let is_given = |it: &&(String, String)| it.0 != OWNER_TAG && !it.0.starts_with("aws:");
         let has_tag = |tag| stack.tags.contains(tag);
         let has_parameter = |parameter| stack.parameters.contains(parameter);
         let is_as_wanted = stack.status.is_good()
             && template.trim_end() == wanted.template.trim_end()
             && stack.parameters.len() == wanted.parameters.len()
             && wanted.parameters.iter().all(has_parameter)
-            && stack.tags.iter().filter(is_given).count() == wanted.tags.len()
+            && stack.given_tags().count() == wanted.tags.len()
             && wanted.tags.iter().all(has_tag);
         is_as_wanted.then_some(stack)
     }

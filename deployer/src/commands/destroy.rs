@@ -8,7 +8,7 @@ mod kept;
 use serde_json::json;
 
 use super::receipt::{self, Entry, Fate};
-use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, STACK_PREFIX, until_interrupted};
+use super::{ARTIFACTS_OWNER, ARTIFACTS_STACK, CHAT_OWNER, until_interrupted};
 use crate::cloud::aws::Aws;
 use crate::cloud::{Cloud, Packages, Presence, StackView};
 use crate::error::Error;
@@ -17,7 +17,7 @@ use crate::packages;
 use crate::protection;
 use crate::settings::DestroySettings;
 use crate::stack;
-use crate::template::{Protection, TABLE};
+use crate::template::{Protection, StageName, TABLE};
 use kept::Origin;
 
 /// Deletes a chat, and with the last one of the Region the bucket of packages. A chat that is not
@@ -91,8 +91,11 @@ async fn clear_packages(
     gone: &mut Vec<Entry>,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let is_last =
-        !settings.keep_artifacts && cloud.names(STACK_PREFIX, CHAT_OWNER).await?.is_empty();
+    let is_last = !settings.keep_artifacts
+        && cloud
+            .names(StageName::STACK_PREFIX, CHAT_OWNER)
+            .await?
+            .is_empty();
     let is_ours = |it: &StackView| stack::check_owner(it, ARTIFACTS_STACK, ARTIFACTS_OWNER).is_ok();
     if is_last && let Some(artifacts) = cloud.find(ARTIFACTS_STACK).await?.filter(is_ours) {
         output.step("no chat is left in this Region: the bucket of packages goes too")?;

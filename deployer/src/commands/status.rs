@@ -7,8 +7,6 @@ mod report;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::future::try_join_all;
 use tokio::join;
 
@@ -24,9 +22,11 @@ use crate::cloud::{
 };
 use crate::error::Error;
 use crate::output::Output;
+use crate::packages;
 use crate::settings::StatusSettings;
 use crate::stack;
 use crate::telemetry::{Crowd, Measured, Place, TelemetryError, Traffic};
+use crate::template::StageName;
 use crate::wait::Patience;
 use report::{CodeReport, Drift, Finished, Report};
 
@@ -114,7 +114,7 @@ async fn finished(
     // A deploy that says nothing of it keeps a chat as protected as it is.
     let deploy = &settings.deploy.keeping(Some(stack))?;
     let stage = &deploy.template.stage;
-    let deployed = deployed_code(stack, deploy.architecture.as_str());
+    let deployed = deployed_code(stage, stack, deploy.architecture.as_str());
     // The chat goes on when its provider is not to be had, so there is the rest to tell.
     let wanted = match deploy.discovered().await {
         Ok(deploy) => Ok(wanted(&deploy, &deployed)?),
@@ -178,26 +178,16 @@ async fn finished(
 }
 
 /// The package that the stack names, as functions are given it.
-fn deployed_code(stack: &StackView, architecture: &'static str) -> Code {
+fn deployed_code(stage: &StageName, stack: &StackView, architecture: &'static str) -> Code {
     let key = stack.parameter("CodeKey").unwrap_or_default();
     Code {
         bucket: stack.parameter("CodeBucket").unwrap_or_default().to_owned(),
         key: key.to_owned(),
-        sha256: digest_of(key).unwrap_or_default(),
+        sha256: packages::sha256_of(stage, key)
+            .map(packages::code_sha256)
+            .unwrap_or_default(),
         architecture,
     }
-}
-
-/// The SHA-256 that a package's key is made of, as Lambda tells it.
-fn digest_of(key: &str) -> Option<String> {
-    let name = key.rsplit('/').next()?.strip_suffix(".zip")?;
-    let digits = name.as_bytes().chunks(2);
-    let bytes: Option<Vec<u8>> = digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    bytes
-        .filter(|it| it.len() == 32)
-        .map(|it| STANDARD.encode(it))
 }
 
 async fn code(
@@ -390,24 +380,6 @@ mod tests {
             let error = detect(&cloud, "stack").await.unwrap_err();
             assert!(error.to_string().contains(words), "{error}");
             assert!(error.hint().unwrap().contains("-policy"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_packages_key_tells_what_lambda_tells() {
-        let zeros = "00".repeat(32);
-        assert_eq!(
-            digest_of(&format!("functions/dev/{zeros}.zip")).unwrap(),
-            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-        );
-        for key in [
-            "",
-            "a.zip",
-            "functions/dev/00.zip",
-            "functions/dev/é0.zip",
-            "local",
-        ] {
-            assert_eq!(digest_of(key), None, "{key}");
         }
     }
 }

@@ -90,7 +90,8 @@ async fn verify(
     };
     let signs_in = |it: Chat<'_>| matches!(it.sign_in, SignIn::Everybody(_));
     if let Some(chat) = subject.page.filter(|it| signs_in(*it)) {
-        outcomes.push(strangers(server, chat, settings.timeout).await);
+        let ways = [websocket, chat.direct];
+        outcomes.push(conversation::try_strangers(server, &ways, settings.timeout).await);
         outcomes.extend(Check::ALL.map(|check| Outcome {
             name: check.name(),
             promise: check.promise(),
@@ -132,39 +133,6 @@ async fn verify(
 
 /// What nobody has here: whoever runs this has not signed in.
 const TOKEN: &str = "token";
-
-/// Whether nobody comes in who has not signed in, on either way.
-async fn strangers(server: Server<'_>, chat: Chat<'_>, limit: Duration) -> Outcome {
-    let since = Instant::now();
-    let looked = async {
-        for url in [server.url, chat.direct] {
-            conversation::refuses_strangers(Server { url, ..server }).await?;
-        }
-        Ok::<_, conversation::Fault>(())
-    };
-    let silence = conversation::Fault::Silence {
-        who: "a stranger",
-        expected: "refusal".to_owned(),
-        limit,
-    };
-    let looked = tokio::time::timeout(limit, looked).await;
-    Outcome {
-        name: "sign-in",
-        promise: "who has not signed in is refused",
-        verdict: match looked.unwrap_or(Err(silence)) {
-            Ok(()) => Verdict::Held,
-            Err(fault) => {
-                let hint = fault.hint().map(|it| format!("hint: {it}"));
-                let reasons = conversation::reasons(&fault).into_iter().chain(hint);
-                Verdict::Failed {
-                    reasons: reasons.collect(),
-                    transcript: None,
-                }
-            }
-        },
-        took: since.elapsed(),
-    }
-}
 
 /// Whether the page is there and leads to the chat.
 async fn page(dialer: &Dialer, chat: Chat<'_>, limit: Duration) -> Outcome {

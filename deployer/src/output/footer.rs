@@ -14,24 +14,24 @@ pub(crate) struct Footer {
     /// Whether there is a terminal that can do more than take lines.
     is_live: bool,
     /// Whether lines have colours, as far as that is not left to the stream.
-    has_colors: bool,
+    has_colours: bool,
     /// What is below, as it was drawn.
     drawn: Arc<Mutex<Vec<String>>>,
 }
 
 impl Footer {
-    pub(super) fn new(notes: Notes, is_live: bool, has_colors: bool) -> Self {
+    pub(super) fn new(notes: Notes, is_live: bool, has_colours: bool) -> Self {
         Self {
             notes,
             is_live,
-            has_colors,
+            has_colours,
             drawn: Arc::default(),
         }
     }
 
     /// Tells a line, in which colours are ours, and says below it what there is to say there.
     pub(crate) fn tell(&self, line: &str, below: Option<&str>) {
-        if self.has_colors {
+        if self.has_colours {
             self.draw(Some(line), below);
         } else {
             let plain = anstream::adapter::strip_str(line).to_string();
@@ -92,9 +92,9 @@ mod tests {
 
     #[test]
     fn colours_are_left_out_where_nobody_wants_them_and_what_goes_back_is_not() {
-        for (has_colors, shown) in [(true, "\x1b[32mok\x1b[0m"), (false, "ok")] {
+        for (has_colours, shown) in [(true, "\x1b[32mok\x1b[0m"), (false, "ok")] {
             let (output, written) = Output::to_be_read();
-            let footer = Footer::new(output.notes(), true, has_colors);
+            let footer = Footer::new(output.notes(), true, has_colours);
             footer.tell("\x1b[32mok\x1b[0m", Some("0 connected"));
             footer.redraw("1 connected");
             output.notes().finish();

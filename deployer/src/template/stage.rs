@@ -25,14 +25,17 @@ impl StageName {
     /// The one that is meant where none is named.
     pub(crate) const DEFAULT: &'static str = "dev";
 
+    /// What the name of every chat's stack begins with, before its stage.
+    pub(crate) const STACK_PREFIX: &'static str = "chat-";
+
     /// The name of the stage's stack.
     pub(crate) fn stack_name(&self) -> String {
-        format!("chat-{}", self.0)
+        format!("{}{}", Self::STACK_PREFIX, self.0)
     }
 
     /// The stage of a stack of that name.
     pub(crate) fn of_stack(stack: &str) -> &str {
-        stack.strip_prefix("chat-").unwrap_or(stack)
+        stack.strip_prefix(Self::STACK_PREFIX).unwrap_or(stack)
     }
 
     /// The name as text.

@@ -3,7 +3,7 @@
 use super::super::deploy::{Found, function_names, host, look};
 use super::super::urls::{Urls, required};
 use super::super::{CHAT_OWNER, no_stack};
-use crate::cloud::{Cloud, Code, Functions, OWNER_TAG, Packages, StackView, Templates, Wanted};
+use crate::cloud::{Cloud, Code, Functions, Packages, StackView, Templates, Wanted};
 use crate::error::Error;
 use crate::functions;
 use crate::packages;
@@ -103,19 +103,19 @@ pub(super) fn wanted(
         };
         (name.clone(), value.to_owned())
     });
-    let is_given = |it: &&(String, String)| it.0 != OWNER_TAG && !it.0.starts_with("aws:");
     Wanted {
         name: stage.stack_name(),
         template,
         parameters: parameters.collect(),
         owner: CHAT_OWNER,
-        tags: stack.tags.iter().filter(is_given).cloned().collect(),
+        tags: stack.given_tags().cloned().collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cloud::OWNER_TAG;
     use crate::releases::Release;
     use crate::stack::Status;
 
