@@ -2,6 +2,7 @@
 //! How it looks is the business of `output`.
 
 use std::io;
+use std::path::PathBuf;
 
 use local::template::TemplateError as LocalTemplateError;
 use local::{DatabaseError, StartError};
@@ -179,6 +180,35 @@ pub(crate) enum Error {
         /// Those that failed.
         failed: Vec<&'static str>,
     },
+    /// Something that is needed is not here.
+    #[error(
+        "{}: {}",
+        if .missing.len() == 1 {
+            "one thing is needed and not as it should be"
+        } else {
+            "some things are needed and not as they should be"
+        },
+        .missing.join(", ")
+    )]
+    NotReady {
+        /// What.
+        missing: Vec<&'static str>,
+    },
+    /// Nothing answers where `chatctl dev` would.
+    #[error("nothing answers at {url}")]
+    NotRunning {
+        /// Where.
+        url: String,
+    },
+    /// Manual pages cannot be written.
+    #[error("`{}` cannot be written to", .path.display())]
+    Unwritable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The user ended the command.
     #[error("interrupted")]
     Interrupted {
@@ -274,6 +304,9 @@ impl Error {
             | Self::StillThere { .. }
             | Self::Lost { .. }
             | Self::BrokenPromises { .. }
+            | Self::NotReady { .. }
+            | Self::NotRunning { .. }
+            | Self::Unwritable { .. }
             | Self::Watch(_)
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
@@ -343,6 +376,11 @@ impl Error {
             Self::BrokenPromises { .. } => Some(
                 "PROTOCOL.md has what is promised; what was sent and received is above".to_owned(),
             ),
+            Self::NotReady { .. } => Some("what mends each is told with it".to_owned()),
+            Self::NotRunning { .. } => Some(
+                "start it with `chatctl dev`, or say where it is with `--port`".to_owned(),
+            ),
+            Self::Unwritable { .. } => Some("choose another folder with `--out`".to_owned()),
             Self::CommandLine(_) | Self::Machine(_) | Self::Output(_) => None,
         }
     }

@@ -8,12 +8,11 @@ use crate::doctor::{self, Finding, Need};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::DoctorSettings;
-use crate::telemetry::TelemetryError;
 
 /// Looks at everything that is asked for and says what mends it.
 ///
 /// # Errors
-/// [`TelemetryError::NotReady`], if something is missing that is needed.
+/// [`Error::NotReady`], if something is missing that is needed.
 pub(crate) fn run(settings: &DoctorSettings, output: &mut Output) -> Result<(), Error> {
     until_interrupted(async {
         let mut findings = doctor::of_machine(&settings.folder).await;
@@ -41,7 +40,7 @@ pub(crate) fn run(settings: &DoctorSettings, output: &mut Output) -> Result<(), 
         if missing.is_empty() {
             Ok(())
         } else {
-            Err(TelemetryError::NotReady { missing }.into())
+            Err(Error::NotReady { missing })
         }
     })
 }

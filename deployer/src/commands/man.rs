@@ -9,7 +9,6 @@ use crate::cli::Cli;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::ManSettings;
-use crate::telemetry::TelemetryError;
 
 /// Prints a page, or writes all of them to a folder.
 ///
@@ -36,10 +35,10 @@ pub(crate) fn run(settings: &ManSettings, output: &mut Output) -> Result<(), Err
     Ok(())
 }
 
-fn write(folder: &Path, name: &str, page: &str) -> Result<(), TelemetryError> {
+fn write(folder: &Path, name: &str, page: &str) -> Result<(), Error> {
     let path = folder.join(name);
     let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, page));
-    written.map_err(|source| TelemetryError::Unwritable { path, source })
+    written.map_err(|source| Error::Unwritable { path, source })
 }
 
 /// The name of each page and its text: the whole first.

@@ -14,7 +14,6 @@ use crate::cloud::aws::Aws;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::{OpenSettings, Whereabouts};
-use crate::telemetry::TelemetryError;
 
 /// How long this machine may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -58,14 +57,14 @@ pub(crate) fn run(settings: &OpenSettings, output: &mut Output) -> Result<(), Er
 }
 
 /// Where `chatctl dev` serves the page, if something does.
-async fn here(port: u16) -> Result<String, TelemetryError> {
+async fn here(port: u16) -> Result<String, Error> {
     let answer = TcpStream::connect(("127.0.0.1", port));
     let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await;
     let url = format!("http://127.0.0.1:{port}/");
     if matches!(answer, Ok(Ok(_))) {
         Ok(url)
     } else {
-        Err(TelemetryError::NotRunning { url })
+        Err(Error::NotRunning { url })
     }
 }
 

@@ -56,35 +56,6 @@ pub(crate) enum TelemetryError {
         /// The function.
         function: &'static str,
     },
-    /// Something that is needed is not here.
-    #[error(
-        "{}: {}",
-        if .missing.len() == 1 {
-            "one thing is needed and not as it should be"
-        } else {
-            "some things are needed and not as they should be"
-        },
-        .missing.join(", ")
-    )]
-    NotReady {
-        /// What.
-        missing: Vec<&'static str>,
-    },
-    /// Nothing answers where `chatctl dev` would.
-    #[error("nothing answers at {url}")]
-    NotRunning {
-        /// Where.
-        url: String,
-    },
-    /// Pages cannot be written.
-    #[error("`{}` cannot be written to", .path.display())]
-    Unwritable {
-        /// The file or folder.
-        path: std::path::PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 impl TelemetryError {
@@ -104,11 +75,6 @@ impl TelemetryError {
             }
             Self::SearchDeadline { .. } => "give a shorter time with `--since`",
             Self::NoLog { .. } => "it is not finished: run `chatctl deploy` again",
-            Self::NotReady { .. } => "what mends each is told with it",
-            Self::NotRunning { .. } => {
-                "start it with `chatctl dev`, or say where it is with `--port`"
-            }
-            Self::Unwritable { .. } => "choose another folder with `--out`",
         };
         Some(hint.to_owned())
     }
