@@ -209,7 +209,7 @@ async fn a_condition_that_the_local_stack_does_not_know_is_refused_by_name() {
     let good = chatctl::synthesized().await;
     for (condition, part) in [
         (json!({"Fn::Contains": [["a"], "a"]}), "`Fn::Contains`"),
-        (json!({"Condition": "Nobody"}), "`condition Nobody`"),
+        (json!({"Condition": "Nobody"}), "the condition `Nobody`"),
         (json!({"Fn::Equals": [{"Ref": "Nobody"}, "on"]}), "`Nobody`"),
         (json!("on"), "`HasCdn` does not suit the local stack"),
     ] {
@@ -238,4 +238,117 @@ async fn functions_routes_and_the_table_come_from_the_template() {
     assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("expires"));
     assert_eq!(template.functions["ActionFunction"].timeout.as_secs(), 29);
     assert_eq!(template.api.throttle.burst, 500);
+}
+
+/// A checkout whose template is to be broken, and that cargo would refuse.
+struct Checkout(std::path::PathBuf);
+
+impl Checkout {
+    fn new() -> Self {
+        let folder = chatctl::target().join(format!("tmp/template-{}", std::process::id()));
+        for part in ["handlers", "wwwroot", "cloudformation"] {
+            std::fs::create_dir_all(folder.join(part)).expect("a folder below cargo's own");
+        }
+        for part in ["Cargo.toml", "handlers/Cargo.toml", "wwwroot/index.html"] {
+            std::fs::write(folder.join(part), "no manifest").expect("a file in a new folder");
+        }
+        let checkout = Self(folder);
+        checkout.mend();
+        checkout
+    }
+
+    /// Has the template as it is.
+    fn mend(&self) {
+        let original = chatctl::checkout().join("cloudformation");
+        for entry in std::fs::read_dir(original).expect("the template") {
+            let path = entry.expect("the template").path();
+            if path.is_file() {
+                let name = path.file_name().expect("a file's name");
+                let copy = self.0.join("cloudformation").join(name);
+                std::fs::copy(&path, copy).expect("a file in a new folder");
+            }
+        }
+    }
+
+    /// Has it otherwise in one place.
+    fn break_at(&self, file: &str, from: &str, to: &str) {
+        self.mend();
+        let path = self.0.join("cloudformation").join(file);
+        let text = std::fs::read_to_string(&path).expect("a fragment");
+        assert!(text.contains(from), "{file}: {from}");
+        std::fs::write(path, text.replacen(from, to, 1)).expect("a file of ours");
+    }
+
+    /// What a command says that fails.
+    async fn refused(&self, verb: &str) -> String {
+        let source = self.0.display().to_string();
+        let mut command = chatctl::command(&[verb, "--source", &source]);
+        let account = [
+            ("AWS_ACCESS_KEY_ID", "none"),
+            ("AWS_SECRET_ACCESS_KEY", "none"),
+            ("AWS_REGION", "us-east-1"),
+            ("CHATCTL_PORT", "0"),
+        ];
+        let output = command.envs(account).output();
+        let output = e2e::within_deadline("end of chatctl", output).await;
+        let output = output.expect("it runs");
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(!said.contains("manifest"), "nothing is built: {said}");
+        said
+    }
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_template_is_told_with_its_place_before_anything_is_built() {
+    let checkout = Checkout::new();
+    for (file, from, to, expected) in [
+        (
+            "table.yaml",
+            "Resources:\n",
+            "Resources: [\n",
+            "`table.yaml:",
+        ),
+        (
+            "table.yaml",
+            "    Type: AWS::DynamoDB::Table\n",
+            "    Type: AWS::DynamoDB::Table\n    DependsOn: ConnectFunction\n",
+            "`ConnectRole` needs `ChatTable`",
+        ),
+        (
+            "functions.yaml",
+            "!Ref ChatTable",
+            "!Ref ChatTabel",
+            "Environment.Variables.TABLE_NAME` refers to `ChatTabel`",
+        ),
+    ] {
+        checkout.break_at(file, from, to);
+        for verb in ["dev", "deploy", "diff"] {
+            let said = checkout.refused(verb).await;
+            assert!(said.contains(expected), "{verb}: {said}");
+            let hint = "hint: the fault is in `cloudformation/`: correct it";
+            assert!(said.contains(hint), "{verb}: {said}");
+        }
+    }
+    // What AWS alone could tell, or takes.
+    checkout.break_at("table.yaml", "BillingMode", "BillingModus");
+    let said = checkout.refused("dev").await;
+    assert!(said.contains("unknown field `BillingModus`"), "{said}");
+    assert!(
+        said.ends_with("hint: correct it in `cloudformation/`\n"),
+        "{said}"
+    );
+    checkout.break_at("table.yaml", "AWS::DynamoDB::Table", "AWS::SQS::Queue");
+    let said = checkout.refused("dev").await;
+    assert!(
+        said.contains("`ChatTable` is an `AWS::SQS::Queue`"),
+        "{said}"
+    );
+    assert!(said.contains("hint: take it out of"), "{said}");
 }

@@ -65,6 +65,8 @@ async fn deploy(
     output.step(&format!("deploying `{name}` to {region}"))?;
     let settings = &settings.discovered().await?;
     let page = page(settings)?;
+    // What is wrong with the template is told before the build, which may take minutes.
+    template::synthesize(&settings.template)?;
     let look = async || look_at_chat(cloud, &name).await;
     let (found, program) = while_compiling(look, settings, output).await?;
     let settings = &keeping(settings, found.stack.as_ref(), output)?;

@@ -7,10 +7,12 @@ mod logs;
 mod reload;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use local::template::{Context, Template};
 use local::{
     Code, Database, FunctionOptions, Listener, Object, Options, Stack, StartError, content_type,
 };
@@ -110,6 +112,7 @@ async fn start(
         // What a deploy would refuse is refused here as well.
         Page::look_at(&sources.wwwroot()).map_err(Error::Site)?;
     }
+    runs_here(settings, access, document.as_value())?;
     let listener = Listener::bind(settings.port)?;
     if let Some(folder) = &settings.data {
         Database::prepare(folder).map_err(StartError::from)?;
@@ -147,6 +150,21 @@ async fn start(
         watch,
         carried,
     })
+}
+
+/// Whether the local stack knows all that is in a template.
+fn runs_here(
+    settings: &DevSettings,
+    access: &Access,
+    document: &serde_json::Value,
+) -> Result<(), StartError> {
+    let context = Context {
+        stack_name: &settings.template.stage.stack_name(),
+        parameters: &parameters(settings, access),
+        // Whichever port it will be.
+        authority: "127.0.0.1:0",
+    };
+    Ok(Template::read(document, &context).map(drop)?)
 }
 
 /// What the stack is made of.
@@ -199,22 +217,8 @@ async fn local(
     access: &Access,
     options: Options<'_>,
 ) -> Result<Stack, StartError> {
-    // The functions run from the file that was built, so no bucket holds a package.
-    let parameters = [
-        ("CodeBucket", "local".to_owned()),
-        ("CodeKey", "local".to_owned()),
-        ("HistoryDays", settings.history_days.to_string()),
-        (
-            "MessagesPerSecond",
-            settings.messages_per_second.to_string(),
-        ),
-    ];
     let options = Options {
-        parameters: parameters
-            .into_iter()
-            .chain(access.parameters())
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        parameters: parameters(settings, access),
         stack_name: settings.template.stage.stack_name(),
         data: settings.data.clone(),
         limits: settings.limits,
@@ -227,6 +231,24 @@ async fn local(
         ..options
     };
     Stack::start(options).await
+}
+
+/// What the template is given.
+fn parameters(settings: &DevSettings, access: &Access) -> BTreeMap<String, String> {
+    // The functions run from the file that was built, so no bucket holds a package.
+    let own = [
+        ("CodeBucket", "local".to_owned()),
+        ("CodeKey", "local".to_owned()),
+        ("HistoryDays", settings.history_days.to_string()),
+        (
+            "MessagesPerSecond",
+            settings.messages_per_second.to_string(),
+        ),
+    ];
+    own.into_iter()
+        .chain(access.parameters())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// Where page and socket are, as the template says it.

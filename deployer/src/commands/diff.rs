@@ -61,6 +61,8 @@ async fn diff(
     ))?;
     let settings = &settings.discovered().await?;
     let page = page(settings)?;
+    // What is wrong with the template is told before the build, which may take minutes.
+    template::synthesize(&settings.template)?;
     // The package is named by its content, so that it has to be built to be compared. It is not uploaded.
     let look = async || look(cloud, &name).await;
     let (found, package) = while_building(look, settings, output).await?;

@@ -25,13 +25,16 @@ pub(crate) enum FragmentError {
         file: String,
     },
     /// The file is not YAML.
-    #[error("`{file}` is not valid YAML")]
+    #[error("`{file}:{line}:{column}` is not valid YAML: {problem}")]
     Syntax {
         /// The file's name.
         file: String,
-        /// What is wrong, and in which line.
-        #[source]
-        source: ScanError,
+        /// Where it ceases to be YAML, as editors count.
+        line: usize,
+        /// Likewise.
+        column: usize,
+        /// What is wrong.
+        problem: String,
     },
     /// The file is something else than one mapping of sections.
     #[error("`{file}` is not a mapping of sections")]
@@ -69,15 +72,21 @@ pub(crate) enum FragmentError {
 /// did not mean.
 pub(crate) fn parse(fragment: Fragment<'_>) -> Result<Map<String, Value>, FragmentError> {
     let file = fragment.file;
-    let documents = Yaml::load_from_str(fragment.text).map_err(|source| FragmentError::Syntax {
-        file: file.to_owned(),
-        source,
-    })?;
+    let documents = Yaml::load_from_str(fragment.text).map_err(|error| syntax(file, &error))?;
     match documents.as_slice() {
         [Yaml::Mapping(sections)] => Reader::new(file).mapping(sections),
         _ => Err(FragmentError::NotAMapping {
             file: file.to_owned(),
         }),
+    }
+}
+
+fn syntax(file: &str, error: &ScanError) -> FragmentError {
+    FragmentError::Syntax {
+        file: file.to_owned(),
+        line: error.marker().line(),
+        column: error.marker().col() + 1,
+        problem: error.info().to_owned(),
     }
 }
 
@@ -256,12 +265,9 @@ mod tests {
 
     #[test]
     fn a_key_that_is_there_twice_is_refused_with_its_line() {
-        let (message, cause) = fault("Resources:\n  A: 1\n  A: 2\n");
-        assert_eq!(message, "`test.yaml` is not valid YAML");
-        assert!(
-            cause.contains("duplicated key") && cause.contains("line 3"),
-            "{cause}"
-        );
+        let (message, _) = fault("Resources:\n  A: 1\n  A: 2\n");
+        let expected = "`test.yaml:3:3` is not valid YAML: duplicated key in mapping";
+        assert_eq!(message, expected);
     }
 
     #[test]
