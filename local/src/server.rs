@@ -65,6 +65,8 @@ impl Listener {
         socket.set_reuseaddr(true).map_err(error)?;
         let address = (Ipv4Addr::LOCALHOST, port).into();
         socket.bind(address).map_err(error)?;
+        // But who does not listen yet does, or it would only be told after a build of minutes.
+        socket.set_reuseaddr(false).map_err(error)?;
         Ok(Self { port, socket })
     }
 
@@ -74,6 +76,8 @@ impl Listener {
             port: self.port,
             source,
         };
+        // What is accepted has it from here, and is not in the way of the next run.
+        self.socket.set_reuseaddr(true).map_err(error)?;
         let listener = self.socket.listen(BACKLOG).map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
         Ok((listener, address))
@@ -159,5 +163,29 @@ impl Server {
         let mut response = Response::new(Full::default());
         *response.status_mut() = StatusCode::FORBIDDEN;
         Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_is_taken_before_it_is_listened_on_and_free_again_right_after() {
+        let first = Listener::bind(0).expect("a free port");
+        let port = first.socket.local_addr().expect("bound").port();
+        let second = Listener::bind(port).expect_err("somebody else's");
+        assert!(matches!(second, StartError::Port { port: it, .. } if it == port));
+        let (listener, address) = first.listen().expect("nobody else listens");
+        let mut client = TcpStream::connect(address).await.expect("it listens");
+        let (accepted, _) = listener.accept().await.expect("a client");
+        // Whoever closes first keeps the connection for a minute.
+        drop(accepted);
+        assert_eq!(client.read(&mut [0]).await.expect("the end"), 0);
+        drop((client, listener));
+        Listener::bind(port).expect("the port of before");
     }
 }

@@ -141,6 +141,11 @@ impl DomainError {
                  `aws acm list-certificates --region us-east-1` prints those that there are"
                     .to_owned()
             }
+            Self::Half { missing, .. } if *missing == "--domain" => {
+                "set `--domain` or `CHATCTL_DOMAIN` to the name that the certificate is for, or leave \
+                 both out"
+                    .to_owned()
+            }
             Self::Region { .. } | Self::Half { .. } => format!(
                 "`aws acm request-certificate --region {CERTIFICATE_REGION} --validation-method DNS \
                  --domain-name …` makes one for the domain; the chat itself can be in any Region"
