@@ -108,7 +108,7 @@ async fn what_cannot_be_a_domain_is_refused_before_anything_is_done() {
         (
             &certificate,
             "error: `--certificate-arn` needs `--domain` as well",
-            "aws acm request-certificate --region us-east-1",
+            "the name that the certificate is for",
         ),
         (
             &[&name[..], &["--certificate-arn", &elsewhere]].concat(),
