@@ -150,6 +150,8 @@ impl Output {
     /// # Errors
     /// [`OutputError`], if it cannot be written for any other reason.
     pub(crate) fn data(&mut self, text: &str) -> Result<(), OutputError> {
+        // On one terminal they stand in the order in which they were said.
+        self.notes.finish();
         let written = self
             .data
             .write_all(harmless(text, Colours::None).as_bytes())
@@ -405,6 +407,19 @@ mod tests {
     #[test]
     fn a_reader_that_went_away_is_no_failure() {
         assert!(failing(ErrorKind::BrokenPipe).data("text").is_ok());
+    }
+
+    #[test]
+    fn what_was_told_before_data_stands_before_it() {
+        let written = std::sync::Arc::default();
+        let stream = || Shared(std::sync::Arc::clone(&written));
+        let mut output = Output::on(stream(), stream());
+        for _ in 0..20 {
+            output.note("told");
+            output.data("data\n").unwrap();
+        }
+        let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        assert_eq!(written, "told\ndata\n".repeat(20));
     }
 
     #[test]

@@ -72,6 +72,9 @@ impl FolderError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "nothing is called so: name what is there"
+            }
             Self::Unreadable { .. } => "let it be read by who runs this, or take it out",
             Self::NotAFile { .. } => {
                 "take it out: the folder has what is published and nothing else"

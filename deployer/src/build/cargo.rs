@@ -50,7 +50,7 @@ pub(crate) enum BuildError {
         host: String,
     },
     /// The program was built and cannot be read or packed.
-    #[error("`{}` cannot be packed", path.display())]
+    #[error("`{}` cannot be read or packed", path.display())]
     Unreadable {
         /// The program.
         path: PathBuf,

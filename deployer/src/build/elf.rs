@@ -71,7 +71,10 @@ impl PreflightError {
                 "give `--arch` the processor that the program is for, or build it for the other \
                  one: `cargo install cargo-zigbuild` and `pip install ziglang`, then run this again"
             }
-            Self::NotElf { .. } | Self::Loader(_) | Self::Glibc { .. } => {
+            Self::NotElf { .. } => {
+                "give `--bootstrap` a program for Linux, or leave it out: it is built here then"
+            }
+            Self::Loader(_) | Self::Glibc { .. } => {
                 "build against the runtime's glibc: `cargo install cargo-zigbuild` and `pip install \
                  ziglang`, then run this again"
             }
