@@ -1,5 +1,6 @@
 // Chromium, and a person at one of its windows: what they see and do, by the page's `data-` hooks.
 
+import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -174,6 +175,25 @@ export class Person {
 
   async goAway() {
     await this.context.close();
+  }
+}
+
+/** The people of one test, who leave at its end. */
+export class Guests {
+  #people = [];
+
+  async arrive(...where) {
+    const person = await Person.arrive(...where);
+    this.#people.push(person);
+    return person;
+  }
+
+  /** All of them go; the page must have given their browsers nothing to complain about. */
+  async leave() {
+    const people = this.#people.splice(0);
+    await Promise.all(people.map((person) => person.goAway()));
+    const complaints = people.flatMap((person) => person.complaints);
+    assert.deepEqual(complaints, [], 'the console must stay clean and the policy unbroken');
   }
 }
 

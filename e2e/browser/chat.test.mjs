@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { DESKTOP, launch, Person, PHONE, screenshot, Wire } from './browser.mjs';
+import { DESKTOP, Guests, launch, Person, PHONE, screenshot, Wire } from './browser.mjs';
 import { startStack } from './stack.mjs';
 
 const TEST_MS = 4 * 60_000;
@@ -12,7 +12,7 @@ const CONNECTED = 'connection="connected"';
 describe('the page', { timeout: 30 * 60_000 }, () => {
   let stack;
   let browser;
-  let people = [];
+  const guests = new Guests();
 
   before(
     async () => {
@@ -31,21 +31,9 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     { timeout: TEST_MS },
   );
 
-  afterEach(
-    async () => {
-      const complaints = people.flatMap((person) => person.complaints);
-      await Promise.all(people.map((person) => person.goAway()));
-      people = [];
-      assert.deepEqual(complaints, [], 'the console must stay clean and the policy unbroken');
-    },
-    { timeout: TEST_MS },
-  );
+  afterEach(() => guests.leave(), { timeout: TEST_MS });
 
-  const arrive = async (options) => {
-    const person = await Person.arrive(browser, stack.site, options);
-    people.push(person);
-    return person;
-  };
+  const arrive = (options) => guests.arrive(browser, stack.site, options);
 
   const behaviour = (name, steps, timeout = TEST_MS) => test(name, { timeout }, steps);
 

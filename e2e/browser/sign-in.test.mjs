@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { DESKTOP, launch, Person, PHONE, screenshot, Wire } from './browser.mjs';
+import { DESKTOP, Guests, launch, PHONE, screenshot, Wire } from './browser.mjs';
 import { CLIENT, startProvider } from './provider.mjs';
 import { startStack } from './stack.mjs';
 
@@ -17,7 +17,7 @@ describe('signing in', { timeout: 30 * 60_000, skip: Boolean(process.env.SITE) }
   let provider;
   let chat;
   let browser;
-  let people = [];
+  const guests = new Guests();
 
   before(
     async () => {
@@ -45,21 +45,9 @@ describe('signing in', { timeout: 30 * 60_000, skip: Boolean(process.env.SITE) }
     provider.allowsOthers = true;
   });
 
-  afterEach(
-    async () => {
-      const complaints = people.flatMap((person) => person.complaints);
-      await Promise.all(people.map((person) => person.goAway()));
-      people = [];
-      assert.deepEqual(complaints, [], 'the console must stay clean and the policy unbroken');
-    },
-    { timeout: TEST_MS },
-  );
+  afterEach(() => guests.leave(), { timeout: TEST_MS });
 
-  const arrive = async ({ site = chat.site, ...options } = {}) => {
-    const person = await Person.arrive(browser, site, options);
-    people.push(person);
-    return person;
-  };
+  const arrive = ({ site = chat.site, ...options } = {}) => guests.arrive(browser, site, options);
 
   /** From the signed-out page through the provider's own. */
   async function signIn(person, account) {

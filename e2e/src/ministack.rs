@@ -24,7 +24,7 @@ mod python;
 mod user;
 
 pub use console::Console;
-pub use machine::{Machine, Moment};
+pub use machine::{Machine, Moment, changes_something};
 pub use user::User;
 
 use std::fs::File;

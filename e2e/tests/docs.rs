@@ -6,6 +6,8 @@ mod commands;
 mod figures;
 #[path = "docs/links.rs"]
 mod links;
+#[path = "docs/paths.rs"]
+mod paths;
 
 use std::path::{Path, PathBuf};
 

@@ -7,9 +7,9 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
-use e2e::ministack::{Console, Machine, Ministack, Moment, REGION};
+use e2e::ministack::{Console, Machine, Ministack, Moment, REGION, changes_something};
 use e2e::{chatctl, within_deadline};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -361,12 +361,6 @@ impl Kills {
     }
 }
 
-fn changes_something(action: &str) -> bool {
-    let (_, operation) = action.split_once(':').unwrap_or_default();
-    let reads = ["Describe", "Get", "List", "Head"];
-    !operation.is_empty() && !reads.iter().any(|it| operation.starts_with(it))
-}
-
 /// Runs a command, kills it where it is to be killed, and runs it again. Gives what was done, in words.
 async fn finished_by_the_next(
     machine: &Machine<'_>,
@@ -393,28 +387,13 @@ async fn killed(
     name: &str,
 ) -> Option<Output> {
     machine.hold(&kill.action, kill.nth, kill.moment).await;
-    let process = chatctl::command(&words(command))
-        .envs(machine.environment())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("chatctl starts");
-    let pid = process.id().expect("not waited for yet");
-    let ended = process.wait_with_output();
-    tokio::pin!(ended);
-    tokio::select! {
-        _ = within_deadline(name, machine.held()) => {}
-        output = &mut ended => {
-            machine.hold_nothing().await;
-            succeeded(&output.expect("waited for"), name);
-            return None;
+    match machine.killed(&words(command), name).await {
+        Ok(output) => Some(output),
+        Err(output) => {
+            succeeded(&output, name);
+            None
         }
     }
-    chatctl::send_signal("KILL", pid);
-    let output = within_deadline(name, ended).await.expect("waited for");
-    assert_eq!(output.status.code(), None, "{name}");
-    machine.lose().await;
-    Some(output)
 }
 
 fn succeeded(output: &Output, name: &str) {

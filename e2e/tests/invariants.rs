@@ -159,11 +159,15 @@ fn nothing_scans_a_table() {
     assert!(!template.expect("the template").contains("dynamodb:Scan"));
 }
 
-/// The files and tests that a row names in backticks, both without their ends where these are left out.
+/// The files and tests that a row names in backticks, both without their ends where these are left out,
+/// and tests without their modules.
 fn named(row: &str) -> Vec<&str> {
     let keeper = row.trim_end_matches('|').rsplit('|').next();
     let words = keeper.unwrap_or_default().split('`').skip(1).step_by(2);
-    words.map(|it| it.trim_end_matches('…')).collect()
+    let names = words.map(|it| it.trim_end_matches('…'));
+    names
+        .map(|it| it.rsplit_once("::").map_or(it, |(_, name)| name))
+        .collect()
 }
 
 /// All tests of the workspace and of the page, as text.
@@ -228,4 +232,14 @@ fn every_promise_of_security_has_its_test() {
     }
     are_kept(&rows);
     assert!(tables >= 4 && rows.len() > 25, "{tables}, {}", rows.len());
+}
+
+#[test]
+fn every_behaviour_of_the_local_gateway_has_its_test() {
+    let document = std::fs::read_to_string(checkout().join("docs/local-stack.md")).expect("text");
+    let rows = document.lines().filter(|it| it.starts_with("| "));
+    // The others say that nothing keeps it, or are of the same test as the one above.
+    let rows: Vec<&str> = rows.filter(|it| !named(it).is_empty()).collect();
+    are_kept(&rows);
+    assert!(rows.len() > 40, "{}", rows.len());
 }

@@ -89,7 +89,7 @@ pub(super) fn figures() -> Vec<Figure> {
             "a post's processor time, on a whole processor",
             POST_CPU_MS,
             "ms",
-            "measured on a machine of two processors: ARCHITECTURE.md, Large rooms",
+            "measured on a machine of two processors: docs/large-rooms.md",
         ),
         figure(
             "a function's share of a processor",
@@ -101,7 +101,7 @@ pub(super) fn figures() -> Vec<Figure> {
             "members that one function posts to",
             SHARE_MEMBERS,
             "",
-            "ARCHITECTURE.md, Large rooms",
+            "docs/large-rooms.md",
         ),
         figure(
             "posts at the same time",

@@ -2,7 +2,7 @@
 //! `../../ministack/README.md` says what AWS is made to do.
 
 use std::net::Ipv4Addr;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::{Value, json};
@@ -18,6 +18,14 @@ pub enum Moment {
     Before,
     /// AWS has done it, and its answer is on the way.
     After,
+}
+
+/// Whether a request of this action (`s3:PutObject`) leaves AWS another one than before.
+#[must_use]
+pub fn changes_something(action: &str) -> bool {
+    let (_, operation) = action.split_once(':').unwrap_or_default();
+    let reads = ["Describe", "Get", "List", "Head"];
+    !operation.is_empty() && !reads.iter().any(|it| operation.starts_with(it))
 }
 
 /// A machine with an AWS account: of its own, or that of another.
@@ -86,6 +94,38 @@ impl<'a> Machine<'a> {
             self.ministack.log()
         );
         within_deadline(&name, output).await.expect("chatctl runs")
+    }
+
+    /// Runs `chatctl` here, kills it where a request of its is held, and gives what it had said by then.
+    ///
+    /// # Errors
+    /// What it said when it came to its end, for nothing that it asked for was to be held.
+    ///
+    /// # Panics
+    /// When it does neither.
+    pub async fn killed(&self, arguments: &[&str], name: &str) -> Result<Output, Output> {
+        let process = chatctl::command(arguments)
+            .envs(self.environment())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("chatctl starts");
+        let pid = process.id().expect("not waited for yet");
+        let ended = process.wait_with_output();
+        tokio::pin!(ended);
+        tokio::select! {
+            _ = within_deadline(name, self.held()) => {}
+            output = &mut ended => {
+                self.hold_nothing().await;
+                return Err(output.expect("waited for"));
+            }
+        }
+        chatctl::send_signal("KILL", pid);
+        let output = within_deadline(name, ended).await.expect("waited for");
+        assert_eq!(output.status.code(), None, "{name}");
+        self.lose().await;
+        self.hold_nothing().await;
+        Ok(output)
     }
 
     /// The requests from here so far, as [`Ministack::requests`] has them.

@@ -1,9 +1,9 @@
 //! Rollbacks that are cut off, that find the chat broken, or that somebody else comes between.
 
-use std::process::{Output, Stdio};
+use std::process::Output;
 
-use e2e::ministack::{Machine, Ministack, Moment};
-use e2e::{chatctl, within_deadline};
+use e2e::ministack::{Machine, Ministack, Moment, changes_something};
+use e2e::within_deadline;
 use serde_json::{Value, json};
 
 use super::{Folder, good_bootstrap, stderr, text};
@@ -328,33 +328,10 @@ fn named(listed: &Value, what: &str) -> Option<String> {
     found.map(|it| text(&it["release"]).to_owned())
 }
 
-/// Runs a command, kills it where its request is held, and gives what it had said by then.
+/// What `chatctl` had said when it was killed where its request is held.
 async fn killed(machine: &Machine<'_>, arguments: &[&str], name: &str) -> String {
-    let process = chatctl::command(arguments)
-        .envs(machine.environment())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("chatctl starts");
-    let pid = process.id().expect("not waited for yet");
-    let ended = process.wait_with_output();
-    tokio::pin!(ended);
-    tokio::select! {
-        _ = within_deadline(name, machine.held()) => {}
-        output = &mut ended => {
-            panic!("{name}: it came to its end\n{}", stderr(&output.expect("waited for")));
-        }
-    }
-    chatctl::send_signal("KILL", pid);
-    let output = within_deadline(name, ended).await.expect("waited for");
-    assert_eq!(output.status.code(), None, "{name}");
-    machine.lose().await;
-    machine.hold_nothing().await;
-    stderr(&output)
-}
-
-fn changes_something(action: &str) -> bool {
-    let (_, operation) = action.split_once(':').unwrap_or_default();
-    let reads = ["Describe", "Get", "List", "Head"];
-    !operation.is_empty() && !reads.iter().any(|it| operation.starts_with(it))
+    let killed = machine.killed(arguments, name).await;
+    let came_to_its_end =
+        |output: Output| panic!("{name}: it came to its end\n{}", stderr(&output));
+    stderr(&killed.unwrap_or_else(came_to_its_end))
 }
