@@ -1,9 +1,10 @@
 //! The command line as types. No logic: texts are checked in `settings`.
 //!
 //! # Layout
-//! * `see`: the verbs that look and change nothing.
+//! * `see`: the verbs that look and change nothing; `init`: the one that begins an app.
 
 mod access;
+mod init;
 mod see;
 
 mod operations;
@@ -15,6 +16,7 @@ pub(crate) use access::{AccessArgs, Auth};
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use local::Fault;
+pub(crate) use init::InitArgs;
 pub(crate) use operations::OperationsArgs;
 
 use crate::build::{Architecture, carried};
@@ -113,6 +115,10 @@ pub(crate) enum Command {
     /// Print the CloudFormation template of a stage, or the policy of whoever deploys it
     #[command(after_help = SYNTH_EXAMPLES, next_line_help = true)]
     Synth(SynthArgs),
+
+    /// Begin an app of your own: write page, template and functions to a folder
+    #[command(after_help = init::EXAMPLES)]
+    Init(InitArgs),
 
     /// Look whether this machine and the AWS account have what is needed, and say what mends it
     #[command(after_help = see::DOCTOR_EXAMPLES)]

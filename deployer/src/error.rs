@@ -10,6 +10,7 @@ use crate::cloud::CloudError;
 use crate::commands::dev::WatchError;
 use crate::config::ConfigError;
 use crate::functions::FunctionError;
+use crate::init::InitError;
 use crate::output::OutputError;
 use crate::protection;
 use crate::releases::ReleaseError;
@@ -84,6 +85,9 @@ pub(crate) enum Error {
     /// A chat does not tell of itself what was asked for.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// No app can be begun there.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// There is no such chat.
     #[error("there is no stack `{stack}` in {region}")]
     NoStack {
@@ -251,6 +255,7 @@ impl Error {
             Self::CommandLine(_)
             | Self::Settings(_)
             | Self::Config(_)
+            | Self::Init(InitError::NotEmpty { .. } | InitError::NoFolder(_))
             | Self::Protected { .. }
             | Self::ProtectedByHand { .. }
             | Self::NothingKept { .. }
@@ -274,6 +279,7 @@ impl Error {
             | Self::Lost { .. }
             | Self::BrokenPromises { .. }
             | Self::Watch(_)
+            | Self::Init(InitError::Unwritable { .. })
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
             Self::Interrupted { .. } => ExitCode::Interrupted,
@@ -286,8 +292,7 @@ impl Error {
             Self::Settings(error) => Some(error.hint()),
             Self::Config(error) => Some(error.hint()),
             Self::Template(_) => Some(
-                "the fault is in `cloudformation/`, as it was when this program was built: \
-                 correct it and build again"
+                "the fault is in `cloudformation/` of the sources: correct it and run this again"
                     .to_owned(),
             ),
             Self::Build(error) => Some(error.hint()),
@@ -299,6 +304,7 @@ impl Error {
             Self::Release(error) => Some(error.hint()),
             Self::Telemetry(error) => error.hint(),
             Self::SignIn(error) => Some(error.hint()),
+            Self::Init(error) => Some(error.hint().to_owned()),
             Self::NotSwappable { .. } => {
                 Some("run `chatctl deploy` without `--hotswap` first".to_owned())
             }
