@@ -15,8 +15,8 @@ use std::path::PathBuf;
 pub(crate) use access::{AccessArgs, Auth};
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
-use local::Fault;
 pub(crate) use init::InitArgs;
+use local::Fault;
 pub(crate) use operations::OperationsArgs;
 
 use crate::build::{Architecture, carried};

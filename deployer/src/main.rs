@@ -67,8 +67,8 @@ use error::{Error, ExitCode};
 use output::Output;
 use settings::{
     DeploySettings, DestroySettings, DevSettings, DiffSettings, DoctorSettings, InitSettings,
-    LogsSettings, ManSettings, OpenSettings, PlanSettings, RollbackSettings, StatusSettings, SynthSettings,
-    UrlsSettings, VerifySettings,
+    LogsSettings, ManSettings, OpenSettings, PlanSettings, RollbackSettings, StatusSettings,
+    SynthSettings, UrlsSettings, VerifySettings,
 };
 
 fn main() -> std::process::ExitCode {

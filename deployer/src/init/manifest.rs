@@ -107,10 +107,18 @@ mod tests {
 
         let package: Table = PACKAGE.parse().unwrap();
         let names = |section: &str| -> BTreeSet<String> {
-            package[section].as_table().unwrap().keys().cloned().collect()
+            package[section]
+                .as_table()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect()
         };
         let needed = &names("dependencies") | &names("dev-dependencies");
-        let versions = at(&app, "workspace.dependencies").unwrap().as_table().unwrap();
+        let versions = at(&app, "workspace.dependencies")
+            .unwrap()
+            .as_table()
+            .unwrap();
         assert_eq!(versions.keys().cloned().collect::<BTreeSet<_>>(), needed);
         for (name, version) in versions {
             let here = format!("workspace.dependencies.{name}");

@@ -203,17 +203,30 @@ mod tests {
         write(&files(&["a", "b/c/d"]), &root.0.join("x/y/app")).unwrap();
         assert_eq!(
             root.all(),
-            ["x/y/app/a", "x/y/app/b/c/d", "x/y/app/b/c/", "x/y/app/b/", "x/y/app/", "x/y/", "x/"]
+            [
+                "x/y/app/a",
+                "x/y/app/b/c/d",
+                "x/y/app/b/c/",
+                "x/y/app/b/",
+                "x/y/app/",
+                "x/y/",
+                "x/"
+            ]
         );
         let text = fs::read(root.0.join("x/y/app/b/c/d")).unwrap();
         assert_eq!(text, b"text");
 
         let other = Folder::new("filled");
-        let number = |folder: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(folder).unwrap());
+        let number =
+            |folder: &Path| std::os::unix::fs::MetadataExt::ino(&fs::metadata(folder).unwrap());
         let before = number(&other.0);
         write(&files(&["a", ".b/c"]), &other.0).unwrap();
         assert_eq!(other.all(), [".b/c", ".b/", "a"]);
-        assert_eq!(number(&other.0), before, "whoever stood in it stands nowhere");
+        assert_eq!(
+            number(&other.0),
+            before,
+            "whoever stood in it stands nowhere"
+        );
     }
 
     #[test]
@@ -221,7 +234,12 @@ mod tests {
         let root = Folder::new("there");
         fs::write(root.0.join(".hidden"), "mine").unwrap();
         let refused = write(&files(&["a", ".hidden"]), &root.0).unwrap_err();
-        assert!(refused.to_string().ends_with("is not empty: it has `.hidden`"), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .ends_with("is not empty: it has `.hidden`"),
+            "{refused}"
+        );
         assert_eq!(root.all(), [".hidden"]);
 
         let file = root.0.join(".hidden");
