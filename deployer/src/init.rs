@@ -38,6 +38,9 @@ const SETTINGS: &str = include_str!("init/chatctl.toml");
 /// What stands for the app's name in its README.
 const NAME: &str = "{name}";
 
+/// What stands there for the oldest Rust that builds it.
+const RUST: &str = "{rust}";
+
 /// The line of its settings that a name takes the place of.
 const STAGE: &str = "# stage = \"chat\"";
 
@@ -108,7 +111,7 @@ impl App {
         let title = name.map_or("Chat", StageName::as_str);
         let mut files = vec![
             text("Cargo.toml", manifest::of_the_app()),
-            text("README.md", README.replace(NAME, title)),
+            text("README.md", readme(title)),
             text("chatctl.toml", settings(name)),
         ];
         let as_it_is = AS_IT_IS.map(|(path, text)| (path.to_owned(), text.as_bytes().into()));
@@ -130,6 +133,11 @@ impl App {
     pub(crate) fn write(&self, folder: &Path) -> Result<(), InitError> {
         place::write(&self.0, folder)
     }
+}
+
+fn readme(title: &str) -> String {
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    README.replace(NAME, title).replace(RUST, rust)
 }
 
 fn settings(name: Option<&StageName>) -> String {
@@ -214,7 +222,11 @@ mod tests {
         assert!(unnamed.contains(STAGE), "{unnamed}");
         assert!(file(Some(&name), "README.md").starts_with("# club-7\n"));
         let readme = file(None, "README.md");
-        assert!(readme.starts_with("# Chat\n") && !readme.contains(NAME));
+        assert!(readme.starts_with("# Chat\n"), "{readme}");
+        assert!(
+            readme.contains("Rust 1.") && !readme.contains('{'),
+            "{readme}"
+        );
     }
 
     #[test]

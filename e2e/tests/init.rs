@@ -96,6 +96,18 @@ async fn run(mut command: Command) -> Output {
     output.expect("an end in time").expect("it can be run")
 }
 
+/// Looks until there is something.
+async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(since.elapsed() < BUILD_DEADLINE, "no sign of {what}");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
 /// All files of a folder, by their paths from it.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
@@ -211,8 +223,11 @@ async fn an_app_passes_its_tests_runs_here_and_shows_what_is_changed_in_it() {
     let page = dev.get("").await;
     assert!(page.contains("<title>Chat</title>"), "{page}");
     app.replace("wwwroot/index.html", "<title>Chat<", "<title>Club<");
-    let page = dev.get("").await;
-    assert!(page.contains("<title>Club</title>"), "{page}");
+    let shows_it = async || {
+        let page = dev.get("").await;
+        page.contains("<title>Club</title>").then_some(())
+    };
+    eventually("the changed page", shows_it).await;
 
     let mut ann = Client::connect(&dev.websocket).await;
     ann.ask(json!({"type": "create", "name": "ann"})).await;
@@ -221,15 +236,11 @@ async fn an_app_passes_its_tests_runs_here_and_shows_what_is_changed_in_it() {
     let rule = "TEXT_CHARS_MAX: usize = ";
     let (from, to) = (format!("{rule}4_000;"), format!("{rule}11;"));
     app.replace("handlers/src/chat/message.rs", &from, &to);
-    let since = Instant::now();
-    let refused = loop {
+    let is_refused = async || {
         let answer = ann.ask(text.clone()).await;
-        if answer["type"] == "error" {
-            break answer;
-        }
-        assert!(since.elapsed() < BUILD_DEADLINE, "{answer}");
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        (answer["type"] == "error").then_some(answer)
     };
+    let refused = eventually("the changed rule", is_refused).await;
     let told = refused["message"].as_str().expect("words");
     assert!(told.contains("1 to 11 characters"), "{refused}");
     let (code, _, _) = dev.end("TERM").await;
@@ -288,6 +299,21 @@ async fn an_app_as_it_was_begun_is_deployed_like_the_checkout_and_destroyed() {
     let diff = last_line(&app.says_to(&aws, &["diff", "--json"]).await);
     assert_eq!(diff["differs"], true, "{diff}");
     assert_eq!(diff["page"]["send"], json!(["index.html"]), "{diff}");
+
+    // So is what is added to its stack, and once only.
+    let own = "Parameters:\n  Club:\n    Type: String\n    Default: ours\n\
+               Outputs:\n  Club:\n    Description: Ours\n    Value: !Ref Club\n";
+    std::fs::write(app.folder.join("cloudformation/club.yaml"), own).expect("a file");
+    for changed in [true, false] {
+        let deployed = last_line(&app.says_to(&aws, &["deploy", "--json"]).await);
+        assert_eq!(deployed["changed"], changed, "{deployed}");
+    }
+    let stack = json!({"StackName": "chat-dev"});
+    let stacks = ministack
+        .aws("cloudformation", "describe_stacks", stack)
+        .await;
+    let outputs = stacks["Stacks"][0]["Outputs"].to_string();
+    assert!(outputs.contains("\"ours\""), "{stacks}");
 
     let destroy = ["destroy", "--yes", "--json"];
     let destroyed = last_line(&app.says_to(&aws, &destroy).await);
