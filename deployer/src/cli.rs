@@ -2,10 +2,12 @@
 //!
 //! # Layout
 //! * `access`: who is let in.
+//! * `init`: the verb that begins an app.
 //! * `operations`: how a chat is watched and bounded.
 //! * `see`: the verbs that look and change nothing.
 
 mod access;
+mod init;
 mod see;
 
 mod operations;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 pub(crate) use access::{AccessArgs, Auth};
 use clap::builder::{FalseyValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
+pub(crate) use init::InitArgs;
 use local::Fault;
 pub(crate) use operations::OperationsArgs;
 
@@ -115,6 +118,10 @@ pub(crate) enum Command {
     /// Print the CloudFormation template of a stage, or the policy of whoever deploys it
     #[command(after_help = SYNTH_EXAMPLES, next_line_help = true)]
     Synth(SynthArgs),
+
+    /// Begin an app of your own: write page, template and functions to a folder
+    #[command(after_help = init::EXAMPLES)]
+    Init(InitArgs),
 
     /// Look whether this machine and the AWS account have what is needed, and say what mends it
     #[command(after_help = see::DOCTOR_EXAMPLES)]

@@ -7,6 +7,7 @@ pub(crate) mod dev;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 mod hotswap;
+pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod open;

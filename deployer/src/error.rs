@@ -12,6 +12,7 @@ use crate::cloud::CloudError;
 use crate::commands::dev::WatchError;
 use crate::config::ConfigError;
 use crate::functions::FunctionError;
+use crate::init::InitError;
 use crate::output::OutputError;
 use crate::protection;
 use crate::releases::ReleaseError;
@@ -86,6 +87,9 @@ pub(crate) enum Error {
     /// A chat does not tell of itself what was asked for.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
+    /// No app can be begun there.
+    #[error(transparent)]
+    Init(#[from] InitError),
     /// There is no such chat.
     #[error("there is no stack `{stack}` in {region}")]
     NoStack {
@@ -282,6 +286,7 @@ impl Error {
             Self::CommandLine(_)
             | Self::Settings(_)
             | Self::Config(_)
+            | Self::Init(InitError::NotEmpty { .. } | InitError::NoFolder(_))
             | Self::Protected { .. }
             | Self::ProtectedByHand { .. }
             | Self::NothingKept { .. }
@@ -308,6 +313,7 @@ impl Error {
             | Self::NotRunning { .. }
             | Self::Unwritable { .. }
             | Self::Watch(_)
+            | Self::Init(InitError::Unwritable { .. })
             | Self::Machine(_)
             | Self::Output(_) => ExitCode::Failure,
             Self::Interrupted { .. } => ExitCode::Interrupted,
@@ -320,7 +326,7 @@ impl Error {
             Self::Settings(error) => Some(error.hint()),
             Self::Config(error) => Some(error.hint()),
             Self::Template(_) => Some(
-                "the fault is in `cloudformation/`: correct it and run the same command again"
+                "the fault is in `cloudformation/` of the sources: correct it and run this again"
                     .to_owned(),
             ),
             Self::Build(error) => Some(error.hint()),
@@ -332,6 +338,7 @@ impl Error {
             Self::Release(error) => Some(error.hint()),
             Self::Telemetry(error) => error.hint(),
             Self::SignIn(error) => Some(error.hint()),
+            Self::Init(error) => Some(error.hint().to_owned()),
             Self::NotSwappable { .. } => {
                 Some("run `chatctl deploy` without `--hotswap` first".to_owned())
             }

@@ -26,6 +26,7 @@
 //! * `template`: the CloudFormation template, made without any effect.
 //! * `protection`: what keeps a chat from being lost.
 //! * `tags`: tags of a stack.
+//! * `init`: an app of one's own, written to a folder.
 //! * `progress`: what a long command tells on its way.
 //! * `input`: files that somebody else names.
 //! * `wait`: waiting with a deadline.
@@ -43,6 +44,7 @@ mod doctor;
 mod error;
 mod fetch;
 mod functions;
+mod init;
 mod input;
 mod output;
 mod packages;
@@ -65,9 +67,9 @@ use config::Parsed;
 use error::{Error, ExitCode};
 use output::Output;
 use settings::{
-    DeploySettings, DestroySettings, DevSettings, DiffSettings, DoctorSettings, LogsSettings,
-    ManSettings, OpenSettings, PlanSettings, RollbackSettings, StatusSettings, SynthSettings,
-    UrlsSettings, VerifySettings,
+    DeploySettings, DestroySettings, DevSettings, DiffSettings, DoctorSettings, InitSettings,
+    LogsSettings, ManSettings, OpenSettings, PlanSettings, RollbackSettings, StatusSettings,
+    SynthSettings, UrlsSettings, VerifySettings,
 };
 
 fn main() -> std::process::ExitCode {
@@ -119,6 +121,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<(), Error> {
         Command::Status(args) => commands::status::run(&StatusSettings::new(&args)?, output),
         Command::Logs(args) => commands::logs::run(&LogsSettings::new(&args)?, output),
         Command::Open(args) => commands::open::run(&OpenSettings::new(&args)?, output),
+        Command::Init(args) => commands::init::run(&InitSettings::new(&args)?, output),
         Command::Doctor(args) => commands::doctor::run(&DoctorSettings::new(&args)?, output),
         Command::Completions(args) => commands::completions::run(&args, output),
         Command::Man(args) => commands::man::run(&ManSettings::new(&args)?, output),

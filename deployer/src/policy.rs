@@ -609,6 +609,13 @@ fn types(template: &Document) -> BTreeSet<&str> {
     types.chain(ARTIFACTS_KINDS).collect()
 }
 
+/// Types of resources that a template has and no policy here says anything of: somebody's own.
+pub(crate) fn unknown(template: &Document) -> Vec<&str> {
+    let is_known = |name: &str| KINDS.iter().any(|it| it.name == name);
+    let types = types(template).into_iter();
+    types.filter(|it| !is_known(it)).collect()
+}
+
 fn statement(grant: &Grant, actions: &BTreeSet<&str>, stack: &str) -> Value {
     let resources = grant.resources.iter().map(|it| {
         it.replace("{stack}", stack)
@@ -764,6 +771,14 @@ mod tests {
         let artifacts = lines.filter_map(|it| it.strip_prefix("    Type: "));
         let artifacts: Vec<_> = artifacts.filter(|it| it.contains("::")).collect();
         assert_eq!(artifacts, ARTIFACTS_KINDS);
+    }
+
+    #[test]
+    fn types_that_no_policy_knows_are_named() {
+        assert_eq!(unknown(&template(&stage())), [""; 0]);
+        let mut own = template(&stage()).into_value();
+        own["Resources"]["JobQueue"] = json!({"Type": "AWS::SQS::Queue"});
+        assert_eq!(unknown(&Document::new(own)), ["AWS::SQS::Queue"]);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //!
 //! # Layout
 //! * `access`: who is let in.
+//! * `init`: the verb that begins an app.
 //! * `operations`: how a chat is watched and bounded.
 //! * `see`: the verbs that look and change nothing.
 
 mod access;
+mod init;
 mod see;
 
 mod operations;
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use access::{Access, Where};
+pub(crate) use init::InitSettings;
 use local::{FaultError, Faults, Limits};
 pub(crate) use operations::{Operations, log_retention};
 
@@ -46,6 +49,9 @@ pub(crate) enum SettingsError {
     /// `--stage` or `CHATCTL_STAGE`.
     #[error(transparent)]
     Stage(#[from] StageNameError),
+    /// `--name`.
+    #[error("`{0}` cannot be the name of an app: it is its stage's as well")]
+    Name(String),
     /// `--fault`.
     #[error(transparent)]
     Fault(#[from] FaultError),
@@ -142,6 +148,11 @@ impl SettingsError {
                  at most {}, such as `dev`",
                 StageName::LENGTH_MAX
             ),
+            Self::Name(_) => format!(
+                "give `--name` lower-case letters, digits and inner hyphens, at most {}, such as \
+                 `my-chat`",
+                StageName::LENGTH_MAX
+            ),
             Self::Fault(_) => format!("give `--fault` one of these:\n{}", cli::faults()),
             Self::Load(error) => error.hint().to_owned(),
             Self::Region(_) => {
@@ -150,8 +161,8 @@ impl SettingsError {
             Self::Domain(error) => error.hint(),
             Self::Tags(error) => error.hint(),
             Self::NoCheckout(_) => {
-                "set `--source` or `CHATCTL_SOURCE` to the folder that `git clone` \
-                 made, with `Cargo.toml`, `handlers/`, `wwwroot/` and `cloudformation/` in it"
+                "set `--source` or `CHATCTL_SOURCE` to the folder that `git clone` or \
+                 `chatctl init` made, with `Cargo.toml`, `handlers/`, `wwwroot/` and `cloudformation/` in it"
                     .to_owned()
             }
             Self::Template(_) => {

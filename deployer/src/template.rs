@@ -126,6 +126,15 @@ pub(crate) fn with_defaults(
     Ok(Document::new(sections))
 }
 
+/// The files that the embedded template is put together from, by their names and ordered by them.
+///
+/// # Errors
+/// [`TemplateError`], if one of them is not text: a test sees to it that all are.
+pub(crate) fn embedded() -> Result<Vec<(&'static str, &'static str)>, TemplateError> {
+    let fragments = embedded::fragments()?;
+    Ok(fragments.iter().map(|it| (it.file, it.text)).collect())
+}
+
 /// The template of the stack that holds the packages of all stages.
 ///
 /// # Errors

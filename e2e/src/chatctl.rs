@@ -208,8 +208,17 @@ impl Dev {
         deadline: std::time::Duration,
     ) -> Self {
         let arguments = [&["dev", "--port", "0", "--json"], arguments].concat();
-        let mut child = command(&arguments)
-            .envs(variables.iter().copied())
+        let mut command = command(&arguments);
+        command.envs(variables.iter().copied());
+        Self::of(command, stderr, deadline).await
+    }
+
+    /// Starts a command that is `chatctl dev` with `--json`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn of(mut command: Command, stderr: Stdio, deadline: std::time::Duration) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()

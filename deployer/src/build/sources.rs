@@ -26,10 +26,14 @@ impl Sources {
     }
 
     fn choose(built_from: Option<&Path>, folder: &Path) -> Option<Self> {
+        Self::around(folder).or(built_from).and_then(Self::at)
+    }
+
+    /// The top of the checkout around a folder.
+    pub(crate) fn around(folder: &Path) -> Option<&Path> {
         // What somebody else has put into a folder above is nobody's wish: it would be built and run.
         let is_ours = |it: &&Path| is_checkout(it) && is_of_the_user(it);
-        let around = folder.ancestors().find(is_ours);
-        around.or(built_from).and_then(Self::at)
+        folder.ancestors().find(is_ours)
     }
 
     /// The checkout in a folder, if it is one.

@@ -23,6 +23,11 @@ pub(crate) fn run(settings: &SynthSettings, output: &mut Output) -> Result<(), E
     if let Some(principal) = &settings.policy {
         let policy = policy::policy(&settings.template.stage, &document, principal);
         output.data(&format!("{policy:#}\n"))?;
+        for own in policy::unknown(&document) {
+            output.note(&format!(
+                "of `{own}` it says nothing: add what CloudFormation has to be allowed for that"
+            ));
+        }
         return Ok(());
     }
     let text = match settings.format {

@@ -21,7 +21,7 @@ pub(super) const STAGES: &str = "stages";
 pub(super) const STAGE: &str = "stage";
 
 /// Flags that are no settings, and why.
-pub(super) const NOT_IN_A_FILE: [(&str, &str); 30] = [
+pub(super) const NOT_IN_A_FILE: [(&str, &str); 31] = [
     ("access-logs-role", ONE_RUN),
     ("all", ONE_RUN),
     ("allow-replacement", LOSES_DATA),
@@ -46,6 +46,7 @@ pub(super) const NOT_IN_A_FILE: [(&str, &str); 30] = [
     ("keep-table", "it lifts a protection, once"),
     ("list", ONE_RUN),
     ("local", ONE_RUN),
+    ("name", ONE_RUN),
     ("operator-policy", ONE_RUN),
     ("out", ONE_RUN),
     ("rate", ONE_RUN),

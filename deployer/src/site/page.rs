@@ -76,6 +76,11 @@ impl Page {
         Self(files)
     }
 
+    /// Its files, by their keys.
+    pub(crate) fn files(&self) -> &[(String, Bytes)] {
+        &self.0
+    }
+
     /// The one in a folder. Hidden files are no part of it.
     ///
     /// # Errors

@@ -87,6 +87,13 @@ const RUN_BY: &[(&str, &str, &str)] = &[
         HERE,
         PRINTS,
     ),
+    (
+        "chatctl init my-chat",
+        INIT,
+        "an_app_is_begun_where_nothing_is_and_nothing_that_is_there_is_touched",
+    ),
+    ("chatctl dev --watch", INIT, AN_APP),
+    ("cargo test", INIT, AN_APP),
     ("cargo xtask test", ".ci/run", "cargo xtask test"),
 ];
 
@@ -109,6 +116,8 @@ const BY_HAND: &[(&str, &str)] = &[
 /// The commands that ask neither AWS nor this machine.
 const ASK_NOBODY: &[&str] = &["plan", "synth"];
 
+const INIT: &str = "e2e/tests/init.rs";
+const AN_APP: &str = "an_app_passes_its_tests_runs_here_and_shows_what_is_changed_in_it";
 const HERE: &str = "e2e/tests/docs/commands.rs";
 const DEV: &str = "e2e/tests/dev.rs";
 const DEPLOY: &str = "e2e/tests/deploy.rs";
