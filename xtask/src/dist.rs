@@ -4,11 +4,12 @@
 //! folder gets in.
 
 mod licences;
+mod paths;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use self::paths::Paths;
 use crate::cargo::{cargo, executable, target};
 use crate::{Outcome, checkout, output_of, run, step, tell};
 
@@ -56,7 +57,7 @@ pub(crate) fn make(how: How) -> Outcome {
 struct Building {
     how: How,
     target: PathBuf,
-    flags: OsString,
+    paths: Paths,
     has_zigbuild: bool,
 }
 
@@ -67,20 +68,7 @@ impl Building {
             How::Whole => folder.join("build"),
             How::Quick => self::target()?,
         };
-        let mut flags = OsString::new();
-        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-        let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-        let folders = [(Some(checkout()), "/chatctl"), (home, "/cargo")];
-        for (path, name) in folders {
-            if let Some(path) = path {
-                // The separator is cargo's own: a folder's name may have a space.
-                let separator = if flags.is_empty() { "" } else { "\u{1f}" };
-                flags.push(format!(
-                    "{separator}--remap-path-prefix={}={name}",
-                    path.display()
-                ));
-            }
-        }
+        let paths = Paths::of(&target)?;
         let zigbuild = Command::new("cargo-zigbuild")
             .arg("--version")
             .stdout(Stdio::null())
@@ -89,7 +77,7 @@ impl Building {
         Ok(Self {
             how,
             target,
-            flags,
+            paths,
             has_zigbuild: zigbuild.is_ok_and(|it| it.success()),
         })
     }
@@ -98,13 +86,11 @@ impl Building {
         let mut cargo = cargo(command);
         cargo.env("CARGO_TARGET_DIR", &self.target);
         if self.how == How::Whole {
-            // Programs compiled from C tell their files' names, too.
             cargo
-                .env("CARGO_ENCODED_RUSTFLAGS", &self.flags)
-                .env(
-                    "CFLAGS",
-                    format!("-ffile-prefix-map={}=/", checkout().display()),
-                )
+                .env("CARGO_ENCODED_RUSTFLAGS", self.paths.for_rust())
+                // Programs compiled from C tell their files' names, too.
+                .env("CFLAGS", self.paths.for_c())
+                .env("CC_SHELL_ESCAPED_FLAGS", "1")
                 .env("SOURCE_DATE_EPOCH", "0")
                 .env("CARGO_INCREMENTAL", "0");
         }
