@@ -74,7 +74,8 @@ impl BuildError {
                 "leave out `--watch`, or run it inside a checkout or name one with `--source`"
             }
             Self::NotCarried(_) => {
-                "run it inside a checkout, or name one with `--source`: they are built then"
+                "run it inside a checkout, or name one with `--source`: they are built then; `chatctl \
+                 --version` tells which it carries, for `--arch`"
             }
             Self::NoCargo(_) => "install Rust with rustup (https://rustup.rs)",
             Self::Failed => "cargo's messages above say what is wrong",

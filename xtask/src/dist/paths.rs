@@ -14,8 +14,6 @@ impl Paths {
     pub(super) fn of(target: &Path) -> Outcome<Self> {
         let mut version = Command::new("rustc");
         let version = text(&output_of(version.arg("-vV"))?);
-        let mut sysroot = Command::new("rustc");
-        let sysroot = text(&output_of(sysroot.args(["--print", "sysroot"]))?);
         let mut folders = vec![
             (checkout(), "/chatctl".to_owned()),
             (target.to_owned(), "/target".to_owned()),
@@ -25,12 +23,10 @@ impl Paths {
             .lines()
             .find_map(|it| it.strip_prefix("commit-hash: "))
         {
-            let sources = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
+            let sources = sysroot()?.join("lib/rustlib/src/rust");
             folders.push((sources, format!("/rustc/{commit}")));
         }
-        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-        let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-        folders.extend(home.map(|it| (it, "/cargo".to_owned())));
+        folders.extend(cargo_home().map(|it| (it, "/cargo".to_owned())));
         Ok(Self::sorted(folders))
     }
 
@@ -70,6 +66,19 @@ impl Paths {
         };
         self.0.iter().map(flag).collect()
     }
+}
+
+/// cargo's own folder, with the packages' sources.
+pub(super) fn cargo_home() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))
+}
+
+/// rustc's own folder.
+pub(super) fn sysroot() -> Outcome<PathBuf> {
+    let mut rustc = Command::new("rustc");
+    let path = text(&output_of(rustc.args(["--print", "sysroot"]))?);
+    Ok(PathBuf::from(path.trim()))
 }
 
 fn text(output: &[u8]) -> String {
