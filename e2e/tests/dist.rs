@@ -1,4 +1,8 @@
-//! What is handed out, as it comes out of its archive: in an empty folder, with an empty search path.
+//! What is handed out, as it comes out of its archive: in an empty folder, with an empty search path. And what
+//! cargo installs.
+
+#[path = "dist/installed.rs"]
+mod installed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -28,8 +32,8 @@ impl HandedOut {
             std::fs::create_dir_all(root.join(folder)).expect("a folder");
         }
         let root = Self(root.canonicalize().expect("made"));
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(chatctl::checkout()).kill_on_drop(true);
+        let mut cargo = Command::from(chatctl::cargo());
+        cargo.kill_on_drop(true);
         cargo.args([
             "run",
             "--quiet",
@@ -115,6 +119,7 @@ async fn it_has_what_belongs_to_a_program(handed_out: &HandedOut) {
         "README.md",
         "CHANGELOG.md",
         "THIRD-PARTY.txt",
+        "RUST-LIBRARY.html",
         "completions/chatctl.bash",
         "completions/_chatctl",
         "completions/chatctl.fish",

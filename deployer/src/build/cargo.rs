@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use super::{Architecture, PreflightError, Sources};
+use super::{Architecture, PreflightError, Sources, sources};
 
 /// How the functions are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +67,14 @@ impl BuildError {
     pub(crate) fn hint(&self) -> String {
         let hint = match self {
             Self::NoSources => {
-                "the clone that this program was built from is gone; run it inside another, or name \
-                 one with `--source`"
+                let gone = match sources::built_from() {
+                    Some(checkout) => format!("the checkout `{}`", checkout.display()),
+                    None => "the checkout".to_owned(),
+                };
+                return format!(
+                    "{gone} that this program was built from is gone; run it inside another, or name \
+                     one with `--source`"
+                );
             }
             Self::NothingToWatch => {
                 "leave out `--watch`, or run it inside a checkout or name one with `--source`"
