@@ -13,6 +13,8 @@ const PROGRAMS: [(&str, &str); 3] = [
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
+    // Changes with the folder, which `CARGO_MANIFEST_DIR` does as well; cargo compares this one alone.
+    println!("cargo::rerun-if-env-changed=THIS_CHECKOUT");
     let is_to_carry = env::var_os("CARGO_FEATURE_CARRY").is_some();
     let mut constants = String::new();
     let mut carries = false;

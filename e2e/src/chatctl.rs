@@ -34,8 +34,9 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout().join("target"), PathBuf::from)
 }
 
-/// Builds a program of the workspace, once for each test process, and gives its path.
-fn built(package: &str, program: &str, profile: &str) -> PathBuf {
+/// cargo, in the checkout.
+#[must_use]
+pub fn cargo() -> std::process::Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut cargo = std::process::Command::new(cargo);
     // The variables that tell a test which package it is of would make some build scripts run again.
@@ -44,7 +45,13 @@ fn built(package: &str, program: &str, profile: &str) -> PathBuf {
     {
         cargo.env_remove(variable);
     }
-    let output = cargo
+    cargo.current_dir(checkout());
+    cargo
+}
+
+/// Builds a program of the workspace, once for each test process, and gives its path.
+fn built(package: &str, program: &str, profile: &str) -> PathBuf {
+    let output = cargo()
         .args([
             "build",
             "--package",
@@ -55,7 +62,6 @@ fn built(package: &str, program: &str, profile: &str) -> PathBuf {
             profile,
         ])
         .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(checkout())
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo runs");

@@ -1,4 +1,10 @@
-//! What is handed out, as it comes out of its archive: in an empty folder, with an empty search path.
+//! What is handed out, as it comes out of its archive: in an empty folder, with an empty search path. And what
+//! cargo installs.
+
+#[path = "dist/installed.rs"]
+mod installed;
+#[path = "dist/released.rs"]
+mod released;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -28,8 +34,8 @@ impl HandedOut {
             std::fs::create_dir_all(root.join(folder)).expect("a folder");
         }
         let root = Self(root.canonicalize().expect("made"));
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(chatctl::checkout()).kill_on_drop(true);
+        let mut cargo = Command::from(chatctl::cargo());
+        cargo.kill_on_drop(true);
         cargo.args([
             "run",
             "--quiet",
@@ -115,6 +121,7 @@ async fn it_has_what_belongs_to_a_program(handed_out: &HandedOut) {
         "README.md",
         "CHANGELOG.md",
         "THIRD-PARTY.txt",
+        "RUST-LIBRARY.html",
         "completions/chatctl.bash",
         "completions/_chatctl",
         "completions/chatctl.fish",
@@ -160,9 +167,16 @@ async fn it_runs_the_stack_here_and_leaves_nothing(handed_out: &HandedOut) {
     let page = get(site).await;
     let index = std::fs::read_to_string(chatctl::checkout().join("wwwroot/index.html"));
     assert!(page.ends_with(&index.expect("the page")), "{page}");
-    let mut ann = Client::connect(urls["websocket"].as_str().expect("a URL")).await;
+    let socket = urls["websocket"].as_str().expect("a URL");
+    let mut ann = Client::connect(socket).await;
     let joined = ann.ask(json!({"type": "create", "name": "ann"})).await;
     assert_eq!(joined["type"], "joined");
+
+    let verify = ["verify", "--url", socket, "--site", site];
+    let verified = handed_out.run(None, &verify).await;
+    let held = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert_eq!(verified.status.code(), Some(0), "{held}");
+    assert!(held.lines().count() > 20, "{held}");
 
     send_signal("TERM", pid);
     let status = within_deadline("end", dev.wait())
@@ -210,6 +224,8 @@ async fn it_looks_after_a_chat_in_the_cloud(handed_out: &HandedOut) {
     assert_eq!(page.body().as_ref(), index.expect("the page"));
     let again = handed_out.result(&ministack, &["deploy", "--json"]).await;
     assert_eq!(again["changed"], false, "{again}");
+    let urls = handed_out.result(&ministack, &["urls", "--json"]).await;
+    assert_eq!(urls["site"], first["site"], "{urls}");
 
     let other = handed_out.0.join("home/page");
     std::fs::create_dir(&other).expect("a folder");
@@ -235,6 +251,10 @@ async fn it_looks_after_a_chat_in_the_cloud(handed_out: &HandedOut) {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1), "{said}");
     assert!(said.contains("carries no functions for `arm64`"), "{said}");
+    assert!(
+        said.contains("`chatctl --version` tells which it carries"),
+        "{said}"
+    );
 }
 
 async fn get(site: &str) -> String {

@@ -30,7 +30,8 @@ Chores:
           the rest below target/
   audit   of these, what scanners find in the dependencies and the templates, by itself
   dist    target/dist/chatctl-….tar.gz: chatctl with the functions inside, for who has neither Rust nor
-          a checkout; `dist --quick` makes one to be tried, from what has been compiled already
+          a checkout; `dist --quick` makes one to be tried, from what has been compiled already,
+          `dist --check` makes it twice, in two folders, and names what differs
   bench   chatctl measured beside its peers, into bench/README.md; `bench --help` tells more";
 
 fn main() -> ExitCode {
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         ["audit"] => audit::all(),
         ["dist"] => dist::make(dist::How::Whole),
         ["dist", "--quick"] => dist::make(dist::How::Quick),
+        ["dist", "--check"] => dist::check(),
         ["bench", rest @ ..] => bench(rest),
         [] | ["help" | "--help" | "-h"] => {
             tell(USAGE);

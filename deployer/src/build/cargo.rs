@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use super::{Architecture, PreflightError, Sources};
+use super::{Architecture, PreflightError, Sources, sources};
 
 /// How the functions are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +67,21 @@ impl BuildError {
     pub(crate) fn hint(&self) -> String {
         let hint = match self {
             Self::NoSources => {
-                "the clone that this program was built from is gone; run it inside another, or name \
-                 one with `--source`"
+                let gone = match sources::built_from() {
+                    Some(checkout) => format!("the checkout `{}`", checkout.display()),
+                    None => "the checkout".to_owned(),
+                };
+                return format!(
+                    "{gone} that this program was built from is gone; run it inside another, or name \
+                     one with `--source`"
+                );
             }
             Self::NothingToWatch => {
                 "leave out `--watch`, or run it inside a checkout or name one with `--source`"
             }
             Self::NotCarried(_) => {
-                "run it inside a checkout, or name one with `--source`: they are built then"
+                "run it inside a checkout, or name one with `--source`: they are built then; `chatctl \
+                 --version` tells which it carries, for `--arch`"
             }
             Self::NoCargo(_) => "install Rust with rustup (https://rustup.rs)",
             Self::Failed => "cargo's messages above say what is wrong",

@@ -76,6 +76,8 @@ impl Origin {
         };
         match &self.given {
             Some(path) => format!("functions from `{}`, template from {rest}", path.display()),
+            // They can be had nowhere, which is told when they are wanted.
+            None if self.code().is_err() => format!("template from {rest}"),
             None => format!("functions and template from {rest}"),
         }
     }
@@ -109,10 +111,13 @@ mod tests {
 
     #[test]
     fn without_any_sources_a_program_that_carries_nothing_says_what_to_do() {
-        let code = of(None, None).code();
+        let nothing = of(None, None);
+        let (code, told) = (nothing.code(), nothing.told());
         if carried::is_carrying() {
             assert_eq!(code.unwrap(), Code::Carried);
+            assert_eq!(told, "functions and template from this program itself");
         } else {
+            assert_eq!(told, "template from this program itself");
             let refused = code.unwrap_err();
             assert!(refused.hint().contains("--source"), "{}", refused.hint());
         }

@@ -20,8 +20,7 @@ impl Sources {
     /// The checkout around `folder`; where there is none and nothing is carried, the one that this
     /// program was built from.
     pub(crate) fn find(folder: &Path, is_carrying: bool) -> Option<Self> {
-        let own = env!("CHATCTL_BUILT_FROM");
-        let own = (!is_carrying && !own.is_empty()).then(|| Path::new(own).join(".."));
+        let own = built_from().filter(|_| !is_carrying);
         Self::choose(own.as_deref(), folder)
     }
 
@@ -79,6 +78,12 @@ impl Sources {
     pub(crate) fn wwwroot(&self) -> PathBuf {
         self.checkout.join("wwwroot")
     }
+}
+
+/// The checkout that this program was built from, if it tells of it.
+pub(super) fn built_from() -> Option<PathBuf> {
+    let package = env!("CHATCTL_BUILT_FROM");
+    Path::new(package).parent().map(Path::to_owned)
 }
 
 /// Root's are everybody's.

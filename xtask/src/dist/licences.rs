@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::TARGET;
+use super::paths::sysroot;
 use crate::cargo::cargo;
 use crate::{Outcome, output_of};
 
@@ -39,10 +39,28 @@ THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABI
 CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER
 DEALINGS IN THE SOFTWARE.";
 
+/// Folders of a crate that nothing is compiled from.
+const NOT_COMPILED: [&str; 5] = ["tests", "examples", "benches", "npm", "sqlcipher"];
+
+/// The file with the licences of Rust's standard library and of what that contains.
+pub(super) const STANDARD_LIBRARY: &str = "RUST-LIBRARY.html";
+
+/// Where Rust has that file.
+pub(super) fn of_the_standard_library() -> Outcome<PathBuf> {
+    let path = sysroot()?.join("share/doc/rust/COPYRIGHT-library.html");
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(format!(
+        "`{}` is not there; it comes with Rust from https://rustup.rs",
+        path.display()
+    ))
+}
+
 /// The document: a list of the crates, and each text once, with those whose it is.
-pub(super) fn collect() -> Outcome<String> {
+pub(super) fn collect(target: &str) -> Outcome<String> {
     let mut metadata = cargo("metadata");
-    metadata.args(["--format-version", "1", "--filter-platform", TARGET]);
+    metadata.args(["--format-version", "1", "--filter-platform", target]);
     let metadata: Value = serde_json::from_slice(&output_of(&mut metadata)?)
         .map_err(|error| format!("cargo's metadata: {error}"))?;
     let ids = compiled(&metadata);
@@ -95,9 +113,9 @@ fn standard(name: &str, licence: &str, authors: &Value) -> Outcome<String> {
 
 fn document(list: &BTreeMap<String, String>, texts: &BTreeMap<String, BTreeSet<String>>) -> String {
     let mut document = "\
-This program contains Rust's standard library (MIT OR Apache-2.0; https://github.com/rust-lang/rust), SQLite
-(in the public domain; https://sqlite.org) and these crates. Their licences' texts follow. Where a crate
-brings no text and its licence names Apache-2.0, that is the one of the file LICENSE.
+This program contains Rust's standard library (its licences are in the file RUST-LIBRARY.html), SQLite (in the
+public domain; https://sqlite.org) and these crates. Their licences' texts follow. Where a crate brings no text
+and its licence names Apache-2.0, that is the one of the file LICENSE.
 
 "
     .to_owned();
@@ -151,28 +169,38 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The licence texts at the top of a crate, by their files' names.
+/// The licence texts of a crate and of what others wrote of it, by their files' names.
 fn texts_in(folder: &Path) -> Outcome<Vec<String>> {
-    let failed = |error: std::io::Error| format!("`{}`: {error}", folder.display());
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .to_lowercase();
-        if path.is_file() && NAMES.iter().any(|it| name.starts_with(it)) {
-            paths.push(path);
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        let failed = |error: std::io::Error| format!("`{}`: {error}", folder.display());
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().to_lowercase();
+            if entry.file_type().map_err(failed)?.is_dir() {
+                open.extend((!NOT_COMPILED.contains(&&*name)).then(|| entry.path()));
+            } else if is_licence(&name) {
+                paths.push(entry.path());
+            }
         }
     }
-    paths.sort();
-    let read = |path| std::fs::read(path).map_err(failed);
-    let texts = paths.into_iter().map(read).collect::<Outcome<Vec<_>>>()?;
+    // Those of the crate itself first.
+    paths.sort_by_key(|it| (it.components().count(), it.clone()));
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| format!("`{}`: {error}", path.display()))
+    };
+    let texts = paths.iter().map(read).collect::<Outcome<Vec<_>>>()?;
     let texts = texts
         .iter()
         .map(|it| String::from_utf8_lossy(it).replace("\r\n", "\n"));
     Ok(texts.map(|it| it.trim_end().to_owned()).collect())
+}
+
+/// Whether a file with this name in small letters is one, and no program about them.
+fn is_licence(name: &str) -> bool {
+    let is_program = Path::new(name).extension().is_some_and(|it| it == "rs");
+    !is_program && NAMES.iter().any(|it| name.starts_with(it))
 }
 
 #[cfg(test)]
@@ -181,7 +209,8 @@ mod tests {
 
     #[test]
     fn the_texts_of_what_is_compiled_in_are_there_once_and_of_nothing_else() {
-        let document = collect().unwrap();
+        let target = "x86_64-unknown-linux-gnu";
+        let document = collect(target).unwrap();
         assert!(document.contains("\nring 0."), "compiled into chatctl");
         assert!(
             document.contains("\nlambda_runtime 1."),
@@ -193,7 +222,41 @@ mod tests {
             .matches("Permission is hereby granted, free of charge")
             .count();
         assert!(apache > 1, "{apache}");
-        assert_eq!(document, collect().unwrap());
+        assert_eq!(document, collect(target).unwrap());
+        // Code of others inside a crate: of `ring` and of `tracing-core`.
+        assert!(document.contains("the fiat-crypto authors"), "fiat");
+        assert!(document.contains("Mathijs van de Nes"), "spin");
+        // Crates that bring no text have that of the licence, word for word.
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (brought, ours) = (document.replace(MIT, ""), words(MIT));
+        assert!(
+            document.contains("\nCopyright (c) Michael Bryan"),
+            "include_dir"
+        );
+        assert!(
+            words(&brought).contains(&ours),
+            "nobody else has these words"
+        );
+    }
+
+    #[test]
+    fn what_is_called_like_a_licence_and_is_a_program_is_none() {
+        for (name, expected) in [
+            ("license", true),
+            ("license-mit.md", true),
+            ("copying.txt", true),
+            ("notice.rs", false),
+            ("readme.md", false),
+        ] {
+            assert_eq!(is_licence(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_licences_of_the_standard_library_are_there() {
+        let path = of_the_standard_library().unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains("hashbrown"), "what it contains is named, too");
     }
 
     #[test]
