@@ -40,10 +40,11 @@ pub(crate) trait Stacks {
     /// The stack, if there is one.
     async fn find(&self, stack: &str) -> Result<Option<StackView>, CloudError>;
 
-    /// Asks what it would take to make a stack as it is wanted.
+    /// Asks what it would take to make a stack as it is wanted, by a template that gets there so.
     async fn propose(
         &self,
         wanted: &Wanted,
+        sent: Sent<'_>,
         is_new: bool,
         order: &Order<'_>,
     ) -> Result<Proposal, CloudError>;
@@ -122,6 +123,20 @@ pub(crate) trait Presence {
 
     /// The id of the stack of that name that went last, as long as AWS knows of it: 90 days.
     async fn last_gone(&self, name: &str) -> Result<Option<String>, CloudError>;
+}
+
+/// How a template gets to the cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent<'a> {
+    /// In the request.
+    Inside,
+    /// As an object, which is read in the caller's name.
+    As {
+        /// Its bucket.
+        bucket: &'a str,
+        /// Its key.
+        key: &'a str,
+    },
 }
 
 /// How CloudFormation is to work.
@@ -234,6 +249,9 @@ pub(crate) struct StackView {
     pub(crate) owner: Option<String>,
     /// Whether it refuses to be deleted.
     pub(crate) is_protected: bool,
+    /// When it was made or last changed, whoever did it; nothing where AWS does not tell. As long as it
+    /// stays so, the template is what it was.
+    pub(crate) changed: Option<String>,
 }
 
 impl StackView {
@@ -284,6 +302,17 @@ pub(crate) struct Wanted {
     pub(crate) owner: &'static str,
     /// Key and value of each further tag.
     pub(crate) tags: Vec<(String, String)>,
+    /// Where the template is put for as long as it takes to be read, if it is too large for a request.
+    pub(crate) aside: Option<Aside>,
+}
+
+/// A place for what is there for moments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Aside {
+    /// The bucket.
+    pub(crate) bucket: String,
+    /// What the keys there begin with.
+    pub(crate) prefix: String,
 }
 
 impl Wanted {

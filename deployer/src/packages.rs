@@ -93,6 +93,7 @@ pub(crate) async fn bucket(
                 parameters: vec![(DIGEST.to_owned(), digest_of(template))],
                 owner: ARTIFACTS_OWNER,
                 tags: Vec::new(),
+                aside: None,
             };
             stack::apply(cloud, &wanted, terms, &Losses::Refused, output)
                 .await?

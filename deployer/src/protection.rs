@@ -107,6 +107,7 @@ mod tests {
             tags: Vec::new(),
             owner: None,
             is_protected,
+            changed: None,
         }
     }
 

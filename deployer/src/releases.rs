@@ -21,7 +21,9 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::build::Architecture;
-use crate::cloud::{Buckets, CloudError, Code, NewObject, PACKAGE_TYPE, Packages, StoredPackage};
+use crate::cloud::{
+    Aside, Buckets, CloudError, Code, NewObject, PACKAGE_TYPE, Packages, StoredPackage,
+};
 use crate::error::Error;
 use crate::packages::{self, KEPT};
 use crate::site::Page;
@@ -158,6 +160,15 @@ pub(crate) fn bytes_of(hexadecimal: &str) -> Vec<u8> {
 /// Where a stage's releases are.
 pub(crate) fn prefix(stage: &StageName) -> String {
     format!("releases/{stage}/")
+}
+
+/// Where a stage's template is for moments, if it is too large for a request: beside its releases, none of
+/// which it is called like, so that it goes with them when the stage does.
+pub(crate) fn aside(bucket: &str, stage: &StageName) -> Aside {
+    Aside {
+        bucket: bucket.to_owned(),
+        prefix: prefix(stage),
+    }
 }
 
 /// What is kept of a stage.

@@ -5,6 +5,7 @@
 //! * `settle`: doing it, until there is a stack to update or none.
 //! * `rest`: waiting until nothing goes on.
 //! * `proposal`: change sets: made, waited for, thrown away.
+//! * `sending`: templates that are too large for a request.
 //! * `changes`: change sets as people read them.
 //! * `follow`: waiting for what a stack is doing.
 //! * `cause`: why a stack failed, out of what AWS tells.
@@ -20,6 +21,7 @@ mod error;
 mod follow;
 mod proposal;
 mod rest;
+mod sending;
 mod settle;
 mod state;
 #[cfg(test)]
@@ -31,6 +33,8 @@ pub(crate) use compare::{Comparison, compare};
 pub(crate) use deletion::delete;
 pub(crate) use error::StackError;
 pub(crate) use rest::{Rest, at_rest};
+#[cfg(test)]
+pub(crate) use sending::TEMPLATE_BYTES_MAX;
 pub(crate) use state::Status;
 
 use std::time::Duration;

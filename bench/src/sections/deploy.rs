@@ -69,12 +69,7 @@ pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, Be
 fn life(kit: &Kit, tool: Tool) -> Result<Vec<(Task, process::Run, Vec<String>)>, BenchError> {
     let mut life = Vec::new();
     let cloud = Cloud::start()?;
-    let packages = kit.code.each_ref().map(|it| it.package.as_path());
-    cloud.bucket_with(if tool.brings_its_package() {
-        &[]
-    } else {
-        &packages
-    });
+    cloud.bucket_with(&kit.laid_out_for(tool));
     for (task, name) in TASKS {
         let Some(mut command) = kit.command(tool, task, &cloud) else {
             continue;
@@ -291,7 +286,10 @@ fn notes() -> Vec<String> {
          finds its package in a bucket and leaves the page out. “With package and page” adds `aws s3 cp` \
          (where the package is new) and `aws s3 sync`; it neither writes the page's configuration nor tries \
          the chat, and CloudFront goes on showing the old page. CDK is given a finished assembly, so no \
-         program of its user's is run. SAM looks at the stack every 0.5 s (`SAM_CLI_POLL_DELAY`; 5 s unless \
+         program of its user's is run, and finds the template in the bucket as well: it would send it as YAML of \
+         its own, which is more than a request takes, and where an account is not prepared for that (`cdk \
+         bootstrap`) there is nowhere to put it. That spares it the upload. SAM uploads the template itself, and \
+         looks at the stack every 0.5 s (`SAM_CLI_POLL_DELAY`; 5 s unless \
          it is told so)."
             .to_owned(),
     ]

@@ -67,17 +67,17 @@ async fn deploy(
     let page = page(settings)?;
     // What is wrong with the template is told before the build, which may take minutes.
     template::synthesize(&settings.template)?;
-    let look = async || look_at_chat(cloud, &name).await;
+    let look = async || find_chat(cloud, &name).await;
     let (found, program) = while_compiling(look, settings, output).await?;
-    let settings = &keeping(settings, found.stack.as_ref(), output)?;
-    let program_sha256 = program.sha256.clone();
-    let standing = match standing::look(cloud, settings, &found, &program, output).await? {
+    let settings = &keeping(settings, found.as_ref(), output)?;
+    let standing = match standing::look(cloud, settings, found.as_ref(), &program, output).await? {
         Some(standing) => standing,
         None => bring_up(cloud, settings, found, program, output).await?,
     };
     let Standing {
         stack,
         wanted,
+        proof,
         code,
         package_sha256,
         package,
@@ -103,8 +103,8 @@ async fn deploy(
     let urls = Urls::of(stage, &stack)?;
     let published = publish(cloud, stage, &stack, page.clone(), &urls, listing, output).await?;
     let is_changed = is_changed || is_switched || put_right || published.is_changed;
-    let proof = proof(&wanted, &program_sha256);
-    let extent = if is_changed || settings.verify || !published.is_verified(&proof) {
+    let is_proven = proof.as_deref().is_some_and(|it| published.is_verified(it));
+    let extent = if is_changed || settings.verify || !is_proven {
         Extent::Whole
     } else {
         Extent::Configuration
@@ -142,17 +142,25 @@ async fn deploy(
 
 /// Brings stack and functions up to date.
 async fn bring_up(
-    cloud: &(impl Cloud + Functions + Packages),
+    cloud: &(impl Cloud + Functions + Packages + Templates),
     settings: &DeploySettings,
-    mut found: Found,
+    stack: Option<StackView>,
     program: Program,
     output: &mut Output,
 ) -> Result<Standing, Error> {
     let stage = &settings.template.stage;
+    let name = stage.stack_name();
+    let program_sha256 = program.sha256.clone();
     let artifacts = async { Ok(cloud.find(ARTIFACTS_STACK).await?) };
-    let (artifacts, (made, took)) = try_join!(artifacts, timed(program.pack()))?;
+    let template = async { Ok(cloud.template(&name).await?) };
+    let (artifacts, template, (made, took)) =
+        try_join!(artifacts, template, timed(program.pack()))?;
     let package = tell_of(made, took, output)?;
-    found.artifacts = artifacts;
+    let found = Found {
+        stack,
+        template,
+        artifacts,
+    };
     let bucket = packages::bucket(cloud, found.artifacts.clone(), &settings.terms, output).await?;
     let code = code(settings, stage, bucket, &package);
     let wanted = wanted(settings, &code)?;
@@ -175,9 +183,14 @@ async fn bring_up(
         }
         stack::apply(cloud, &wanted, &settings.terms, &settings.losses, output).await?
     };
+    let find = async || Ok::<_, Error>(cloud.find(&stack.id).await?);
+    let template = async || Ok::<_, Error>(cloud.template(&stack.id).await?);
+    let is_sure = standing::is_made_from(&stack, &wanted, template, find).await?;
+    let proof = proof(&wanted, &program_sha256, &stack).filter(|_| is_sure);
     Ok(Standing {
         stack,
         wanted,
+        proof,
         code,
         package_sha256: package.sha256.clone(),
         package: Some(package),
@@ -212,43 +225,51 @@ impl Found {
     /// The stack, if it is as it is wanted already: AWS itself tells the template and the parameters
     /// that it was last made from, which saves the change set that would find nothing.
     pub(super) fn stack_as(&self, wanted: &Wanted) -> Option<&StackView> {
-        let stack = self.stack.as_ref()?;
         let template = self.template.as_ref()?;
-        let has_tag = |tag| stack.tags.contains(tag);
-        let has_parameter = |parameter| stack.parameters.contains(parameter);
-        let is_as_wanted = stack.status.is_good()
-            && template.trim_end() == wanted.template.trim_end()
-            && stack.parameters.len() == wanted.parameters.len()
-            && wanted.parameters.iter().all(has_parameter)
-            && stack.given_tags().count() == wanted.tags.len()
-            && wanted.tags.iter().all(has_tag);
-        is_as_wanted.then_some(stack)
+        let is_same = is_template_of(wanted, template);
+        let stack = self.stack.as_ref()?;
+        (is_same && is_given_as(stack, wanted)).then_some(stack)
     }
+}
+
+fn is_template_of(wanted: &Wanted, template: &str) -> bool {
+    template.trim_end() == wanted.template.trim_end()
+}
+
+/// Whether all but its template is as it is wanted.
+fn is_given_as(stack: &StackView, wanted: &Wanted) -> bool {
+    stack.status.is_good() && has_all_of(stack, wanted)
+}
+
+/// Whether it has the parameters and tags that are wanted, and no others.
+fn has_all_of(stack: &StackView, wanted: &Wanted) -> bool {
+    let has_tag = |tag| stack.tags.contains(tag);
+    let has_parameter = |parameter| stack.parameters.contains(parameter);
+    stack.parameters.len() == wanted.parameters.len()
+        && wanted.parameters.iter().all(has_parameter)
+        && stack.given_tags().count() == wanted.tags.len()
+        && wanted.tags.iter().all(has_tag)
 }
 
 /// Looks at everything at once. It shows as well whether the credentials are good, and the name free.
 pub(super) async fn look(cloud: &(impl Stacks + Templates), name: &str) -> Result<Found, Error> {
     let artifacts = async { Ok(cloud.find(ARTIFACTS_STACK).await?) };
-    let (found, artifacts) = try_join!(look_at_chat(cloud, name), artifacts)?;
-    Ok(Found { artifacts, ..found })
-}
-
-/// Likewise, but for what only a change needs.
-async fn look_at_chat(cloud: &(impl Stacks + Templates), name: &str) -> Result<Found, Error> {
-    let owned = async {
-        let stack = cloud.find(name).await?;
-        if let Some(stack) = &stack {
-            stack::check_owner(stack, name, CHAT_OWNER)?;
-        }
-        Ok::<_, Error>(stack)
-    };
     let template = async { Ok(cloud.template(name).await?) };
-    let (stack, template) = try_join!(owned, template)?;
+    let (stack, template, artifacts) = try_join!(find_chat(cloud, name), template, artifacts)?;
     Ok(Found {
         stack,
         template,
-        artifacts: None,
+        artifacts,
     })
+}
+
+/// Likewise, but for what only a change needs.
+async fn find_chat(cloud: &impl Stacks, name: &str) -> Result<Option<StackView>, Error> {
+    let stack = cloud.find(name).await?;
+    if let Some(stack) = &stack {
+        stack::check_owner(stack, name, CHAT_OWNER)?;
+    }
+    Ok(stack)
 }
 
 /// Looks something up while the package is made. Where that fails, the build ends at once.
@@ -425,6 +446,7 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
             .collect(),
         owner: CHAT_OWNER,
         tags: std::iter::once(ours).chain(settings.tags.clone()).collect(),
+        aside: Some(releases::aside(&code.bucket, stage)),
     })
 }
 
@@ -457,8 +479,8 @@ pub(super) async fn publish(
 pub(super) struct Deployed<'a> {
     pub(super) stage: &'a StageName,
     pub(super) stack: &'a StackView,
-    /// What the chat is made from.
-    pub(super) proof: String,
+    /// What the chat is made from, if that is known beyond doubt.
+    pub(super) proof: Option<String>,
     pub(super) urls: &'a Urls,
     /// The bucket of packages.
     pub(super) packages: &'a str,
@@ -498,8 +520,10 @@ pub(super) async fn verify(
     if !deployed.is_rollback {
         releases::arrive(cloud, packages, stage, release, &kept).await?;
     }
-    let proof = deployed.proof.clone();
-    Ok(site::note_verified(cloud, &bucket, proof).await?)
+    match deployed.proof.clone() {
+        Some(proof) => Ok(site::note_verified(cloud, &bucket, proof).await?),
+        None => Ok(()),
+    }
 }
 
 /// What is wrong with a deploy, and how to go back from it if something is kept that worked.
@@ -572,6 +596,7 @@ mod tests {
             parameters: pairs(&[("CodeKey", "new"), ("StageName", "dev")]),
             owner: CHAT_OWNER,
             tags: pairs(&[("chatctl:stage", "dev")]),
+            aside: None,
         }
     }
 
@@ -589,6 +614,7 @@ mod tests {
             ]),
             owner: Some(CHAT_OWNER.to_owned()),
             is_protected: false,
+            changed: None,
         };
         (stack, "Resources: {}".to_owned())
     }

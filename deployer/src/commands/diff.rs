@@ -68,9 +68,11 @@ async fn diff(
     let (found, package) = while_building(look, settings, output).await?;
     let settings = &keeping(settings, found.stack.as_ref(), output)?;
     let bucket = packages::existing_bucket(found.artifacts.as_ref())?;
+    let has_bucket = bucket.is_some();
     let bucket = bucket.unwrap_or_else(|| BUCKET_TO_BE.to_owned());
     let code = code(settings, stage, bucket, &package);
-    let wanted = wanted(settings, &code)?;
+    let mut wanted = wanted(settings, &code)?;
+    wanted.aside = wanted.aside.filter(|_| has_bucket);
     let comparison = if found.stack_as(&wanted).is_some() {
         Comparison::Changes(Vec::new())
     } else {

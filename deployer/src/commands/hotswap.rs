@@ -120,6 +120,7 @@ mod tests {
             tags: Vec::new(),
             owner: Some(CHAT_OWNER.to_owned()),
             is_protected: false,
+            changed: None,
         }
     }
 

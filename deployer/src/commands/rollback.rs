@@ -172,7 +172,7 @@ async fn change(
         Ok::<Wanted, Error>(here::wanted(stage, stack, template, code))
     };
     let of = (name.as_str(), CHAT_OWNER);
-    let (applied, wanted) = stack::revise(cloud, of, wanted, &settings.terms, output).await?;
+    let (applied, _) = stack::revise(cloud, of, wanted, &settings.terms, output).await?;
     let Applied { stack, is_changed } = applied;
     let outdated = functions::outdated(cloud, &function_names(stage, &stack)?, code).await?;
     if !outdated.is_empty() {
@@ -185,7 +185,7 @@ async fn change(
         stage,
         stack: &stack,
         // Of which program the package was made nobody knows any more: the next deploy tries the chat.
-        proof: wanted.fingerprint(),
+        proof: None,
         urls: &urls,
         packages: &code.bucket,
         release: &way.release,

@@ -199,6 +199,7 @@ mod tests {
             parameters: owned(parameters),
             tags: Vec::new(),
             is_protected: false,
+            changed: None,
             owner: Some(CHAT_OWNER.to_owned()),
         };
         Urls::of(&"dev".parse().unwrap(), &stack).unwrap()

@@ -244,6 +244,7 @@ mod tests {
             parameters: Vec::new(),
             tags: Vec::new(),
             is_protected: false,
+            changed: None,
             owner: owner.map(str::to_owned),
         };
         for (found, verdict) in [

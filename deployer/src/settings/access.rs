@@ -257,6 +257,7 @@ mod tests {
             tags: Vec::new(),
             owner: None,
             is_protected: false,
+            changed: None,
         }
     }
 

@@ -51,6 +51,17 @@ pub(crate) enum StackError {
         /// What would be written on it.
         owner: &'static str,
     },
+    /// No request takes the template, and there is no bucket to put it into.
+    #[error(
+        "the template of `{stack}` has {bytes} bytes, more than a request takes, and the bucket of packages, \
+         which it would go through, is not there"
+    )]
+    TooLarge {
+        /// The stack.
+        stack: String,
+        /// What it comes to.
+        bytes: usize,
+    },
     /// AWS does not take the change.
     #[error("AWS refuses the change of `{stack}`")]
     Rejected {
@@ -123,6 +134,7 @@ impl StackError {
             Self::Cloud(error) => return error.hint(),
             Self::Failed(failed) => return cause::hint(&failed.reason.0),
             Self::Rejected { reason, .. } => return cause::hint(&reason.0),
+            Self::TooLarge { .. } => "`chatctl deploy` makes the bucket; nothing was done",
             Self::Output(_) => "AWS goes on: run the same command again",
             Self::Unexplained { .. } => {
                 "look at the stack's events in the CloudFormation console, then run the same \

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use super::error::Reason;
+use super::sending::Laid;
 use super::{Job, StackError, changes};
-use crate::cloud::{Change, Cloud, CloudError, Order, Proposal, ProposalView, Subject, Wanted};
+use crate::cloud::{
+    Change, Cloud, CloudError, Order, Proposal, ProposalView, Sent, Subject, Wanted,
+};
 use crate::wait::Patience;
 
 /// A change set is put together in seconds.
@@ -29,7 +32,28 @@ pub(super) async fn offer(
     is_new: bool,
     order: &Order<'_>,
 ) -> Result<Offer, StackError> {
-    let proposal = match job.cloud.propose(wanted, is_new, order).await {
+    let laid = match Laid::of(job.cloud, wanted, order).await {
+        Err(StackError::Cloud(error)) if error.is_overtaken() => {
+            return Ok(Offer::Overtaken(error));
+        }
+        other => other?,
+    };
+    let sent = laid.as_ref().map_or(Sent::Inside, Laid::sent);
+    let offer = ask(job, wanted, sent, is_new, order).await;
+    if let Some(laid) = laid {
+        laid.take_away(job.cloud).await;
+    }
+    offer
+}
+
+async fn ask(
+    job: &Job<'_, impl Cloud>,
+    wanted: &Wanted,
+    sent: Sent<'_>,
+    is_new: bool,
+    order: &Order<'_>,
+) -> Result<Offer, StackError> {
+    let proposal = match job.cloud.propose(wanted, sent, is_new, order).await {
         Ok(proposal) => proposal,
         Err(error) if error.is_overtaken() => return Ok(Offer::Overtaken(error)),
         Err(error @ CloudError::Refused { .. }) => return Ok(Offer::Refused(error.into())),

@@ -2,13 +2,14 @@
 //! behaviour is written down in `tests/fake-cloudformation.md`.
 
 mod fake;
+mod large;
 mod revised;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::cloud::{Action, Stacks};
+use crate::cloud::{Action, Sent, Stacks};
 use crate::error::Error;
 use crate::protection;
 use crate::template::Protection;
@@ -58,6 +59,7 @@ fn wanted() -> Wanted {
         parameters: Vec::new(),
         owner: "chat",
         tags: Vec::new(),
+        aside: None,
     }
 }
 
@@ -670,7 +672,10 @@ async fn a_repeated_request_is_the_same_request_and_each_operation_has_a_token_o
     let terms = Terms::default();
     let order = Order::new(&terms);
     let fake = Fake::new(None);
-    let proposal = fake.propose(&wanted(), true, &order).await.unwrap();
+    let proposal = fake
+        .propose(&wanted(), Sent::Inside, true, &order)
+        .await
+        .unwrap();
     fake.execute(&proposal, &order).await.unwrap();
     fake.execute(&proposal, &order).await.unwrap();
     assert_eq!(fake.calls(), ["execute"]);

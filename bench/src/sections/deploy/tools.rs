@@ -16,6 +16,11 @@ const STACK: &str = "chat-dev";
 /// Pinned by `bench/peers`.
 pub(super) const VERSIONS: &str = "AWS CLI 1.46.3, AWS SAM CLI 1.170.0, AWS CDK 2.1148.1";
 
+/// The template as JSON, in CDK's assembly and in the bucket.
+const DOCUMENT: &str = "template.json";
+/// What a request of CloudFormation's takes of a template, in bytes.
+const TEMPLATE_BYTES_MAX: u64 = 51_200;
+
 /// What a client is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
@@ -66,11 +71,6 @@ impl Tool {
             Self::Cdk => "AWS CDK 2.1148.1, stack alone",
         }
     }
-
-    /// Whether it has to find its package in the bucket.
-    pub(super) fn brings_its_package(self) -> bool {
-        matches!(self, Self::Chatctl | Self::AwsAndPage)
-    }
 }
 
 /// Programs, installed and built.
@@ -82,6 +82,8 @@ pub(super) struct Kit {
     sam: PathBuf,
     cdk: PathBuf,
     template: PathBuf,
+    /// The same as JSON, as CDK finds it in the bucket.
+    document: PathBuf,
     /// The page, as it is.
     page: PathBuf,
     /// Two programs that differ, and their packages.
@@ -117,7 +119,8 @@ impl Kit {
         let path = home.join("template.yaml");
         write(&path, &synthesized("yaml")?)?;
         // CDK reads its assemblies as JSON alone.
-        let document = synthesized("json")?;
+        let document = home.join(DOCUMENT);
+        write(&document, &synthesized("json")?)?;
         let first = read(&context.bootstrap()?)?;
         // One byte more, which the program does not look at.
         let second = [first.as_slice(), &[0]].concat();
@@ -130,10 +133,23 @@ impl Kit {
             sam: peers::python(context, "sam")?,
             cdk: peers::node(context, "cdk")?.join("node_modules/.bin"),
             template: path,
+            document,
             page: context.checkout.join("wwwroot"),
             code: [first?, second?],
             home,
         })
+    }
+
+    /// What a client finds in the bucket: what it cannot, or is not to, put there itself.
+    pub(super) fn laid_out_for(&self, tool: Tool) -> Vec<&Path> {
+        let packages = self.code.iter().map(|it| it.package.as_path());
+        match tool {
+            Tool::Chatctl | Tool::AwsAndPage => Vec::new(),
+            Tool::Aws | Tool::Sam => packages.collect(),
+            // It sends a template as YAML of its own making, which is larger than a request may be, and
+            // has nowhere to put it in an account that nobody has prepared for it.
+            Tool::Cdk => packages.chain([self.document.as_path()]).collect(),
+        }
     }
 
     /// What has a client do a task; `None` if it has no such thing.
@@ -245,9 +261,21 @@ impl Kit {
                     .args(["--no-fail-on-empty-changeset", "--template-file"])
                     .arg(&self.template)
                     .arg("--parameter-overrides")
-                    .args(code.parameters());
+                    .args(code.parameters())
+                    .args(self.way_of_template());
                 command
             }
+        }
+    }
+
+    /// How the AWS CLI has to be told to send a template that is larger than a request may be. `deploy.sh`
+    /// does the same.
+    fn way_of_template(&self) -> &[&str] {
+        let bytes = std::fs::metadata(&self.template).map_or(0, |it| it.len());
+        if bytes > TEMPLATE_BYTES_MAX {
+            &["--s3-bucket", BUCKET]
+        } else {
+            &[]
         }
     }
 
@@ -288,7 +316,7 @@ impl Kit {
 }
 
 impl Code {
-    fn new(home: &Path, name: &str, program: &[u8], template: &[u8]) -> Result<Self, BenchError> {
+    fn new(home: &Path, name: &str, program: &[u8], template: &Path) -> Result<Self, BenchError> {
         let code = Self {
             bootstrap: home.join(format!("{name}.bootstrap")),
             package: home.join(format!("{name}.zip")),
@@ -297,14 +325,15 @@ impl Code {
         write(&code.bootstrap, program)?;
         write(&code.package, &zip(program)?)?;
         create(&code.assembly)?;
-        write(&code.assembly.join("template.json"), template)?;
+        write(&code.assembly.join(DOCUMENT), &read(template)?)?;
         let manifest = json!({
             "version": "36.0.0",
             "artifacts": {STACK: {
                 "type": "aws:cloudformation:stack",
                 "environment": format!("aws://000000000000/{}", e2e::ministack::REGION),
                 "properties": {
-                    "templateFile": "template.json",
+                    "templateFile": DOCUMENT,
+                    "stackTemplateAssetObjectUrl": format!("s3://{BUCKET}/{DOCUMENT}"),
                     "stackName": STACK,
                     "parameters": {"CodeBucket": BUCKET, "CodeKey": code.key()},
                 },

@@ -1,6 +1,7 @@
 //! CloudFormation.
 
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_cloudformation::primitives::DateTimeFormat;
 use aws_sdk_cloudformation::types::{
     Capability, ChangeAction, ChangeSetStatus, ChangeSetType, DeploymentConfig,
     DeploymentConfigMode, EventFilter, HookFailureMode, OperationEvent, OperationType, Parameter,
@@ -9,8 +10,8 @@ use aws_sdk_cloudformation::types::{
 
 use super::{Aws, failed, incomplete};
 use crate::cloud::{
-    Action, Change, CloudError, Failure, OWNER_TAG, Order, Proposal, ProposalView, StackEvent,
-    StackResource, StackView, Stacks, Subject, Wanted,
+    Action, Change, CloudError, Failure, OWNER_TAG, Order, Proposal, ProposalView, Sent,
+    StackEvent, StackResource, StackView, Stacks, Subject, Wanted,
 };
 use crate::stack::Status;
 
@@ -60,12 +61,17 @@ impl Stacks for Aws {
                 .find(|it| it.key() == Some(OWNER_TAG))
                 .and_then(|it| it.value().map(str::to_owned)),
             is_protected: stack.enable_termination_protection().unwrap_or_default(),
+            changed: stack
+                .last_updated_time()
+                .or(stack.creation_time())
+                .and_then(|it| it.fmt(DateTimeFormat::DateTime).ok()),
         }))
     }
 
     async fn propose(
         &self,
         wanted: &Wanted,
+        sent: Sent<'_>,
         is_new: bool,
         order: &Order<'_>,
     ) -> Result<Proposal, CloudError> {
@@ -95,13 +101,16 @@ impl Stacks for Aws {
             } else {
                 ChangeSetType::Update
             })
-            .template_body(&wanted.template)
             .set_parameters(Some(parameters.collect()))
             .set_tags(Some(tags.collect()))
             .capabilities(Capability::CapabilityIam)
             .set_role_arn(order.terms.role_arn.clone())
             .set_deployment_config(deployment_config(order))
             .client_token(&order.token);
+        let call = match sent {
+            Sent::Inside => call.template_body(&wanted.template),
+            Sent::As { bucket, key } => call.template_url(url_of(&self.region, bucket, key)),
+        };
         let answer = match call.clone().send().await {
             // An earlier run was cut off before it could use or delete its own.
             Err(error) if error.code() == Some("AlreadyExistsException") => {
@@ -385,6 +394,17 @@ impl Aws {
     }
 }
 
+/// An object's address as CloudFormation reads templates by: that of S3 in the Region, whichever way a
+/// program reaches S3 itself.
+fn url_of(region: &str, bucket: &str, key: &str) -> String {
+    let domain = if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    };
+    format!("https://s3.{region}.{domain}/{bucket}/{key}")
+}
+
 /// Express mode alone keeps a failure unless it is told to undo it; then there is no update that it does
 /// not take, and no state that only it can leave.
 fn deployment_config(order: &Order<'_>) -> Option<DeploymentConfig> {
@@ -450,6 +470,23 @@ mod tests {
             parameters: vec![("CodeKey".to_owned(), code.to_owned())],
             owner: "chat",
             tags: Vec::new(),
+            aside: None,
+        }
+    }
+
+    #[test]
+    fn a_template_in_a_bucket_is_read_by_the_address_of_its_own_region() {
+        for (region, expected) in [
+            (
+                "eu-west-1",
+                "https://s3.eu-west-1.amazonaws.com/packages/a/b",
+            ),
+            (
+                "cn-north-1",
+                "https://s3.cn-north-1.amazonaws.com.cn/packages/a/b",
+            ),
+        ] {
+            assert_eq!(url_of(region, "packages", "a/b"), expected);
         }
     }
 

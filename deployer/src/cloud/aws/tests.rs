@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::cloud::{
-    NewObject, Order, Presence, Proposal, StackResource, Stacks, Subject, Terms, Wanted,
+    NewObject, Order, Presence, Proposal, Sent, StackResource, Stacks, Subject, Terms, Wanted,
 };
 
 /// AWS on a port of this machine that gives these good answers, one a request, and tells the requests'
@@ -196,8 +196,10 @@ async fn each_request_carries_its_token_the_role_and_how_to_go_about_it() {
             parameters: Vec::new(),
             owner: "chat",
             tags: Vec::new(),
+            aside: None,
         };
-        let proposal = aws.propose(&wanted, false, &order).await.unwrap();
+        let proposal = aws.propose(&wanted, Sent::Inside, false, &order);
+        let proposal = proposal.await.unwrap();
         aws.execute(&proposal, &order).await.unwrap();
         aws.roll_back("arn:stack", &order).await.unwrap();
         aws.continue_rollback("arn:stack", &order).await.unwrap();

@@ -3,7 +3,7 @@
 
 use tokio::try_join;
 
-use super::{Found, function_names, short, wanted};
+use super::{function_names, has_all_of, is_given_as, is_template_of, short, wanted};
 use crate::build::{Package, Program};
 use crate::cloud::{Buckets, Code, Functions, StackView, Stacks, Wanted};
 use crate::commands::ARTIFACTS_STACK;
@@ -19,6 +19,9 @@ use crate::site::{self, Listing};
 pub(super) struct Standing {
     pub(super) stack: StackView,
     pub(super) wanted: Wanted,
+    /// What the chat counts as proven with, once it is found to work; nothing where somebody else may have
+    /// been at the stack.
+    pub(super) proof: Option<String>,
     pub(super) code: Code,
     pub(super) package_sha256: String,
     /// The package, unless the functions are known to run it.
@@ -34,25 +37,26 @@ pub(super) struct Standing {
 /// The chat, if it is known to be made from this program and these settings, and to run it. Whoever gets
 /// nothing has to pack the program to know more.
 ///
-/// The stack's own parameter names the package that it runs. That it was made from this program says the
-/// proof that the last deploy left when it had found the chat to work.
+/// The stack's own parameter names the package that it runs. That it was made from this program, and from
+/// this template, says the proof that the last deploy left when it had found the chat to work.
 ///
 /// # Errors
 /// [`Error`], if AWS does not say.
 pub(super) async fn look(
     cloud: &(impl Buckets + Functions + Stacks),
     settings: &DeploySettings,
-    found: &Found,
+    found: Option<&StackView>,
     program: &Program,
     output: &mut Output,
 ) -> Result<Option<Standing>, Error> {
     let stage = &settings.template.stage;
-    let package = found.stack.as_ref().and_then(|it| named(settings, it));
-    let Some((package_sha256, code)) = package else {
+    let package = found.and_then(|stack| Some((stack, named(settings, stack)?)));
+    let Some((stack, (package_sha256, code))) = package else {
         return Ok(None);
     };
     let wanted = wanted(settings, &code)?;
-    let Some(stack) = found.stack_as(&wanted) else {
+    let proof = proof(&wanted, &program.sha256, stack);
+    let Some(proof) = proof.filter(|_| is_given_as(stack, &wanted)) else {
         return Ok(None);
     };
     let names = function_names(stage, stack)?;
@@ -73,7 +77,7 @@ pub(super) async fn look(
     if packages::existing_bucket(Some(&artifacts))?.as_ref() != Some(&code.bucket) {
         return Ok(None);
     }
-    if !listing.proves(&proof(&wanted, &program.sha256)) || !outdated.is_empty() {
+    if !listing.proves(&proof) || !outdated.is_empty() {
         return Ok(None);
     }
     output.step(&format!(
@@ -84,6 +88,7 @@ pub(super) async fn look(
     Ok(Some(Standing {
         stack: stack.clone(),
         wanted,
+        proof: Some(proof),
         code,
         package_sha256,
         package: None,
@@ -93,10 +98,31 @@ pub(super) async fn look(
     }))
 }
 
-/// What a chat is proven to work with: all that its stack was made from, and the program in the package
-/// that the stack names.
-pub(super) fn proof(wanted: &Wanted, program_sha256: &str) -> String {
-    format!("{} {program_sha256}", wanted.fingerprint())
+/// What a chat is proven to work with: all that its stack was made from, the program in the package that
+/// the stack names, and which stack that was, as of which change. Whoever changes the stack makes the proof
+/// void, so the template need not be asked for to be sure of it. Nothing where AWS does not tell of changes.
+pub(super) fn proof(wanted: &Wanted, program_sha256: &str, stack: &StackView) -> Option<String> {
+    let changed = stack.changed.as_ref()?;
+    let (fingerprint, id) = (wanted.fingerprint(), &stack.id);
+    Some(format!("{fingerprint} {program_sha256} {id} {changed}"))
+}
+
+/// Whether a stack, as it was seen, was made from what is wanted, and not from what somebody else gave it a
+/// moment later: its template is looked at, and then once more whether it is still as it was seen.
+///
+/// # Errors
+/// If AWS does not say.
+pub(super) async fn is_made_from<E>(
+    seen: &StackView,
+    wanted: &Wanted,
+    template: impl AsyncFn() -> Result<Option<String>, E>,
+    find: impl AsyncFn() -> Result<Option<StackView>, E>,
+) -> Result<bool, E> {
+    let is_same = template()
+        .await?
+        .is_some_and(|it| is_template_of(wanted, &it));
+    let is_seen = seen.status.is_usable() && has_all_of(seen, wanted);
+    Ok(is_same && is_seen && find().await?.as_ref() == Some(seen))
 }
 
 /// The package that a stack names, if it is called as this program calls them.
@@ -139,6 +165,7 @@ mod tests {
             tags: Vec::new(),
             owner: None,
             is_protected: false,
+            changed: None,
         }
     }
 
@@ -162,18 +189,71 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_proof_is_another_one_for_another_program_and_for_another_stack() {
-        let wanted = |template: &str| Wanted {
+    fn wanted_of(template: &str) -> Wanted {
+        Wanted {
             name: "chat-dev".to_owned(),
             template: template.to_owned(),
-            parameters: Vec::new(),
+            parameters: vec![("CodeKey".to_owned(), "new".to_owned())],
             owner: "chat",
             tags: Vec::new(),
+            aside: None,
+        }
+    }
+
+    /// One that was last changed then.
+    fn stack_of(changed: &str) -> StackView {
+        StackView {
+            changed: Some(changed.to_owned()),
+            ..stack(&[("CodeKey", "new")])
+        }
+    }
+
+    #[test]
+    fn the_proof_is_another_one_for_another_program_and_for_another_stack() {
+        let (one, noon) = (wanted_of("one"), stack_of("noon"));
+        let known = proof(&one, "program", &noon);
+        assert!(known.is_some());
+        assert_eq!(proof(&one, "program", &noon), known);
+        assert_ne!(proof(&wanted_of("two"), "program", &noon), known);
+        assert_ne!(proof(&one, "another", &noon), known);
+        let anew = StackView {
+            id: "another".to_owned(),
+            ..noon
         };
-        let known = proof(&wanted("one"), "program");
-        assert_eq!(proof(&wanted("one"), "program"), known);
-        assert_ne!(proof(&wanted("two"), "program"), known);
-        assert_ne!(proof(&wanted("one"), "another"), known);
+        assert_ne!(proof(&one, "program", &anew), known);
+    }
+
+    #[test]
+    fn whoever_changes_a_stack_makes_its_proof_void_and_one_that_tells_no_changes_has_none() {
+        let one = wanted_of("one");
+        let known = proof(&one, "program", &stack_of("noon"));
+        assert_ne!(proof(&one, "program", &stack_of("later")), known);
+        assert_eq!(proof(&one, "program", &stack(&[])), None);
+    }
+
+    #[tokio::test]
+    async fn a_stack_counts_as_made_from_what_is_wanted_only_if_nobody_was_at_it_since() {
+        let noon = || Some(stack_of("noon"));
+        let updating = StackView {
+            status: Status::new("UPDATE_IN_PROGRESS"),
+            ..stack_of("noon")
+        };
+        for (seen, template, then, is_sure) in [
+            (noon(), Some("one\n"), noon(), true),
+            (noon(), Some("by hand"), noon(), false),
+            (noon(), None, noon(), false),
+            (noon(), Some("one"), Some(stack_of("later")), false),
+            (noon(), Some("one"), Some(updating.clone()), false),
+            (noon(), Some("one"), None, false),
+            (Some(updating.clone()), Some("one"), Some(updating), false),
+            (Some(stack(&[])), Some("one"), Some(stack(&[])), false),
+        ] {
+            let case = format!("{seen:?} {template:?} {then:?}");
+            let template = async || Ok::<_, Error>(template.map(str::to_owned));
+            let find = async || Ok(then.clone());
+            let (seen, wanted) = (seen.unwrap(), wanted_of("one"));
+            let is_made = is_made_from(&seen, &wanted, template, find).await.unwrap();
+            assert_eq!(is_made, is_sure, "{case}");
+        }
     }
 }

@@ -109,6 +109,7 @@ pub(super) fn wanted(
         parameters: parameters.collect(),
         owner: CHAT_OWNER,
         tags: stack.given_tags().cloned().collect(),
+        aside: Some(releases::aside(&code.bucket, stage)),
     }
 }
 
@@ -140,6 +141,7 @@ mod tests {
             tags: pairs(&[("aws:x", "y"), (OWNER_TAG, "chat"), ("team", "chat")]),
             owner: Some(CHAT_OWNER.to_owned()),
             is_protected: true,
+            changed: None,
         };
         let release = Release {
             package: "a".repeat(64),

@@ -1,11 +1,14 @@
 //! A CloudFormation of one stack and one bucket. `fake-cloudformation.md` says how it behaves.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
 
 use crate::cloud::{
     Action, Buckets, Change, CloudError, Distributions, Failure, NewObject, Order, Proposal,
-    ProposalView, StackEvent, StackResource, StackView, Stacks, StoredObject, Subject, Wanted,
+    ProposalView, Sent, StackEvent, StackResource, StackView, Stacks, StoredObject, Subject,
+    Wanted,
 };
 use crate::stack::cause::STACK;
 use crate::stack::deletion::BUCKET;
@@ -63,6 +66,8 @@ pub(super) struct Fake {
     pub(super) token: RefCell<String>,
     pub(super) tokens: RefCell<Vec<(&'static str, String)>>,
     pub(super) calls: RefCell<Vec<&'static str>>,
+    /// What is in buckets, by their names and keys.
+    pub(super) objects: RefCell<BTreeMap<String, Bytes>>,
     pub(super) failures: RefCell<Vec<Refusal>>,
 }
 
@@ -110,6 +115,7 @@ impl Fake {
             token: RefCell::new("of-somebody-else".to_owned()),
             tokens: RefCell::default(),
             calls: RefCell::default(),
+            objects: RefCell::default(),
             failures: RefCell::default(),
         };
         if let Some(status) = status {
@@ -182,6 +188,24 @@ impl Fake {
 
     pub(super) fn change_sets_left(&self) -> usize {
         self.change_sets.borrow().len()
+    }
+
+    /// Reads a template as it was sent.
+    fn read(&self, wanted: &Wanted, sent: Sent<'_>) -> Result<(), &'static str> {
+        match sent {
+            Sent::Inside if wanted.template.len() > 51_200 => {
+                Err("Member must have length less than or equal to 51200")
+            }
+            Sent::Inside => Ok(()),
+            Sent::As { bucket, key } => {
+                let objects = self.objects.borrow();
+                let object = objects.get(&format!("{bucket}/{key}"));
+                let is_there = object.is_some_and(|it| *it == wanted.template.as_bytes());
+                is_there
+                    .then_some(())
+                    .ok_or("S3 error: The specified key does not exist.")
+            }
+        }
     }
 
     fn id(&self) -> String {
@@ -357,18 +381,22 @@ impl Stacks for Fake {
             tags: Vec::new(),
             owner: self.owner.map(str::to_owned),
             is_protected: self.is_protected.get(),
+            changed: None,
         });
         Ok(view.filter(|_| is_id || stack == NAME))
     }
 
     async fn propose(
         &self,
-        _: &Wanted,
+        wanted: &Wanted,
+        sent: Sent<'_>,
         is_new: bool,
         order: &Order<'_>,
     ) -> Result<Proposal, CloudError> {
         const CALL: &str = "cloudformation:CreateChangeSet";
         self.call(CALL)?;
+        self.read(wanted, sent)
+            .map_err(|message| CloudError::of_answer(CALL, "ValidationError", message))?;
         match (self.status(), is_new) {
             (None | Some("DELETE_COMPLETE"), true) => {
                 self.generation.set(self.generation.get() + 1);
@@ -643,11 +671,21 @@ impl Buckets for Fake {
         Ok(Vec::new())
     }
 
-    async fn put(&self, _: &str, _: NewObject) -> Result<(), CloudError> {
+    async fn put(&self, bucket: &str, object: NewObject) -> Result<(), CloudError> {
+        self.call("s3:PutObject")?;
+        self.calls.borrow_mut().push("put");
+        let name = format!("{bucket}/{}", object.key);
+        self.objects.borrow_mut().insert(name, object.body);
         Ok(())
     }
 
-    async fn remove(&self, _: &str, _: &[String]) -> Result<(), CloudError> {
+    async fn remove(&self, bucket: &str, keys: &[String]) -> Result<(), CloudError> {
+        self.call("s3:DeleteObject")?;
+        self.calls.borrow_mut().push("remove");
+        let names: Vec<_> = keys.iter().map(|key| format!("{bucket}/{key}")).collect();
+        self.objects
+            .borrow_mut()
+            .retain(|name, _| !names.contains(name));
         Ok(())
     }
 

@@ -4,10 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{document, list, resources, section};
+use crate::stack::TEMPLATE_BYTES_MAX;
 use crate::template::access_logs_role;
-
-/// CloudFormation's limit for a template in a request, as `chatctl` sends it.
-const TEMPLATE_BYTES_MAX: usize = 51_200;
 
 /// What an account has for nothing.
 const FREE_ALARM_METRICS: usize = 10;
