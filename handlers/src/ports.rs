@@ -162,7 +162,9 @@ pub struct Head {
     pub tail: u64,
     /// What the list that was announced last came to (see `chat/presence.rs`).
     pub roster: String,
-    /// When it was announced.
+    /// How many were on it.
+    pub present: usize,
+    /// When it was announced, or when a crowd was last read to see whether it still is the right one.
     pub announced: Timestamp,
     /// Who made the room; nobody made the lobby.
     pub creator: Option<MemberId>,
@@ -176,6 +178,24 @@ impl Head {
     pub fn bars(&self, member: &Member) -> bool {
         self.barred.has(&member.id, member.subject.as_deref())
     }
+
+    /// Whether somebody was removed: as this member, or as the person whose connection it is.
+    #[must_use]
+    pub fn keeps_out(&self, member: &MemberId, connection: &Connection) -> bool {
+        self.barred.has(member, connection.subject())
+    }
+}
+
+/// A list of members as it was announced. Only those of crowds are kept, so that who comes need not read
+/// the room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct List {
+    /// Which state of the list it is.
+    pub rev: u64,
+    /// How many there are.
+    pub count: usize,
+    /// The first names in their order, as many as are told.
+    pub names: Vec<Name>,
 }
 
 /// A room, as of the last write to each of its records.
@@ -195,13 +215,6 @@ impl View {
             self.members.retain(|it| !head.bars(it));
         }
         self
-    }
-
-    /// Whether somebody was removed: as this member, or as the person whose connection it is.
-    #[must_use]
-    pub fn bars(&self, member: &MemberId, connection: &Connection) -> bool {
-        let head = self.head.as_ref();
-        head.is_some_and(|it| it.barred.has(member, connection.subject()))
     }
 }
 
@@ -465,6 +478,14 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<Roll, PortError>>;
 
+    /// The beginning of a room: its head, and `members` of its members at most.
+    fn glance(
+        &self,
+        room: &Room,
+        members: usize,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Roll, PortError>>;
+
     /// What a room knows and, read after that, all its members: never a part of them.
     fn view(&self, room: &Room, now: Timestamp) -> impl Future<Output = Result<View, PortError>> {
         async move {
@@ -506,15 +527,40 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<String>, PortError>>;
 
-    /// Makes the room's `rev` one greater and records what was announced with it; `false` when it is
-    /// no longer `rev`.
+    /// Makes the room's `rev` one greater and records what was announced with it, and how many were on that
+    /// list; `false` when it is no longer `rev`.
     fn announce(
         &self,
         room: &Room,
         rev: u64,
         roster: &str,
+        present: usize,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>>;
+
+    /// Makes `now` the time of the last announcement, so that one alone reads a crowd to make the next one;
+    /// `false` when another one did so since `head` was read.
+    fn take_turn(
+        &self,
+        room: &Room,
+        head: &Head,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, PortError>>;
+
+    /// Keeps a list that was announced until `expires`, in place of the one before.
+    fn keep_list(
+        &self,
+        room: &Room,
+        list: &List,
+        expires: Timestamp,
+    ) -> impl Future<Output = Result<(), PortError>>;
+
+    /// The list that is kept. Its `rev` tells whether it is the one that was announced last.
+    fn list(
+        &self,
+        room: &Room,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<List>, PortError>>;
 
     /// Records who was removed from a room; `false` when that is no longer `was`.
     fn bar(

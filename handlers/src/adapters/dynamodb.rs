@@ -5,7 +5,8 @@
 //! | `pk` | `sk` | what | attributes |
 //! | --- | --- | --- | --- |
 //! | `CONNECTION#<id>` | `CONNECTION` | an open connection | `room`, `member`, `name`; who has signed in: `subject`, `called` |
-//! | `ROOM#<room>` | `ROOM` | the room's head | `rev`, `tail`, `roster`, `announced`, `creator`, `barred` |
+//! | `ROOM#<room>` | `ROOM` | the room's head | `rev`, `tail`, `roster`, `present`, `announced`, `creator`, `barred` |
+//! | `ROOM#<room>` | `LIST` | the list of members announced last, of a crowd | `rev`, `present`, `listed` |
 //! | `ROOM#<room>` | `ROOM#MEMBER#<member>` | a member | `connection`, `name`, `subject` |
 //! | `ROOM#<room>` | `NAME#<name key>` | a name held in the room | `holder`, `member` |
 //! | `ROOM#<room>` | `MSG#<seq>` | a message | `member`, `id`, `nonce`, `from`, `text`, `at`, `pace` |
@@ -45,12 +46,13 @@ use super::{AwsConfig, OPERATION_TIMEOUT, timeouts};
 use crate::chat::{Barred, Name, Room, RoomCode};
 use crate::config::Settings;
 use crate::ports::{
-    Bookmark, Connection, ConnectionId, Entry, Head, Identity, Member, MemberId, Message, Move,
-    Part, PortError, Roll, Store, Timestamp, Touched,
+    Bookmark, Connection, ConnectionId, Entry, Head, Identity, List, Member, MemberId, Message,
+    Move, Part, PortError, Roll, Store, Timestamp, Touched,
 };
 use item::{
     BARRED_ATTRIBUTE, CONNECTION_ATTRIBUTE, CREATOR_ATTRIBUTE, FLOOR_ATTRIBUTE, Item, Key,
-    MEMBER_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE, message_sk, name_sk, number, room_pk, seconds, text,
+    LISTED_ATTRIBUTE, MEMBER_ATTRIBUTE, PRESENT_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE, listed,
+    message_sk, name_sk, number, room_pk, seconds, text,
 };
 use step::{is_condition, refusal};
 
@@ -432,26 +434,15 @@ impl Store for DynamoStore {
         now: Timestamp,
     ) -> Result<Roll, PortError> {
         let start = from.map(|bookmark| Key::bookmarked(room, bookmark).into_map());
-        let query = self
-            .beginning_with(room, ROOM)
-            .set_exclusive_start_key(start);
-        let page = query.send().await;
-        let page = page.map_err(|error| PortError::new("read a room", error))?;
-        let next = page.last_evaluated_key.map(Item);
-        let items: Vec<Item> = page
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .map(Item)
-            .collect();
-        let mut present = items.iter().filter(|item| item.expires() > now);
-        let members = present.clone().filter_map(Item::member).collect();
-        let head = present.find(|item| item.is_head()).map(Item::head);
-        Ok(Roll {
-            head,
-            members,
-            next: next.and_then(|key| key.text("sk")).map(Bookmark),
-        })
+        let query = self.beginning_with(room, ROOM);
+        rolled(query.set_exclusive_start_key(start), now).await
+    }
+
+    async fn glance(&self, room: &Room, members: usize, now: Timestamp) -> Result<Roll, PortError> {
+        // The head is an item as well, and what ends where a limit does has a next page.
+        let items = i32::try_from(members.saturating_add(2)).unwrap_or(i32::MAX);
+        let items = self.page_items_max.unwrap_or(items).min(items);
+        rolled(self.beginning_with(room, ROOM).limit(items), now).await
     }
 
     async fn member(
@@ -489,6 +480,7 @@ impl Store for DynamoStore {
         room: &Room,
         rev: u64,
         roster: &str,
+        present: usize,
         now: Timestamp,
     ) -> Result<bool, PortError> {
         let update = self
@@ -496,13 +488,63 @@ impl Store for DynamoStore {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(Key::room(room).into_map()))
-            .update_expression("SET rev = :next, roster = :roster, announced = :now")
+            .update_expression(
+                "SET rev = :next, roster = :roster, #present = :present, announced = :now",
+            )
             .condition_expression("rev = :rev")
+            .expression_attribute_names("#present", PRESENT_ATTRIBUTE)
+            .expression_attribute_values(":present", number(present as u64))
             .expression_attribute_values(":rev", number(rev))
             .expression_attribute_values(":next", number(rev + 1))
             .expression_attribute_values(":roster", text(roster))
             .expression_attribute_values(":now", number(now.millis()));
         self.updated(update, "count a change of members").await
+    }
+
+    async fn take_turn(&self, room: &Room, head: &Head, now: Timestamp) -> Result<bool, PortError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::room(room).into_map()))
+            .update_expression("SET announced = :now")
+            .condition_expression("rev = :rev AND announced = :was")
+            .expression_attribute_values(":now", number(now.millis()))
+            .expression_attribute_values(":rev", number(head.rev))
+            .expression_attribute_values(":was", number(head.announced.millis()));
+        self.updated(update, "take a turn in announcing").await
+    }
+
+    async fn keep_list(
+        &self,
+        room: &Room,
+        list: &List,
+        expires: Timestamp,
+    ) -> Result<(), PortError> {
+        // Not a put, which not every function may make.
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::list(room).into_map()))
+            .update_expression(
+                "SET rev = :rev, #present = :present, #listed = :listed, expires = :expires",
+            )
+            .expression_attribute_names("#present", PRESENT_ATTRIBUTE)
+            .expression_attribute_names("#listed", LISTED_ATTRIBUTE)
+            .expression_attribute_values(":rev", number(list.rev))
+            .expression_attribute_values(":present", number(list.count as u64))
+            .expression_attribute_values(":listed", text(listed(list)))
+            .expression_attribute_values(":expires", seconds(expires));
+        let kept = update.send().await;
+        kept.map_err(|error| PortError::new("keep a list of members", error))?;
+        Ok(())
+    }
+
+    async fn list(&self, room: &Room, now: Timestamp) -> Result<Option<List>, PortError> {
+        let item = self.get(Key::list(room), "read a list of members").await?;
+        let item = item.filter(|item| item.expires() > now);
+        Ok(item.and_then(|item| item.list()))
     }
 
     async fn bar(&self, room: &Room, was: &Barred, barred: &Barred) -> Result<bool, PortError> {
@@ -595,6 +637,23 @@ impl Store for DynamoStore {
         let items = self.messages(room, part, limit).await?;
         Ok(items.iter().filter_map(Item::message).collect())
     }
+}
+
+/// The part of a room that a query gives.
+async fn rolled(query: QueryFluentBuilder, now: Timestamp) -> Result<Roll, PortError> {
+    let page = query.send().await;
+    let page = page.map_err(|error| PortError::new("read a room", error))?;
+    let next = page.last_evaluated_key.map(Item);
+    let items = page.items.unwrap_or_default().into_iter().map(Item);
+    let items: Vec<Item> = items.collect();
+    let mut present = items.iter().filter(|item| item.expires() > now);
+    let members = present.clone().filter_map(Item::member).collect();
+    let head = present.find(|item| item.is_head()).map(Item::head);
+    Ok(Roll {
+        head,
+        members,
+        next: next.and_then(|key| key.text("sk")).map(Bookmark),
+    })
 }
 
 /// Whether a condition was not fulfilled, as opposed to a call that failed.

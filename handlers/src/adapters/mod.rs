@@ -5,6 +5,7 @@ mod dynamodb;
 mod http;
 mod keys;
 mod management;
+mod signature;
 mod signed;
 #[cfg(test)]
 mod tests;

@@ -5,18 +5,21 @@
 //! several times what the request itself does; of all that only the signature is needed here.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
-use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 
 use super::AwsConfig;
+use super::signature::{Signable, Signatures};
+
+const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
 /// Bytes of an answer that are read: an error's are fewer.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -24,8 +27,7 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Sends requests in the function's name.
 #[derive(Clone, Debug)]
 pub(super) struct Signer {
-    identity: Identity,
-    region: String,
+    signatures: Arc<Signatures>,
     connector: SharedHttpConnector,
 }
 
@@ -87,8 +89,10 @@ impl SendError {
 impl Signer {
     pub(super) fn new(config: &AwsConfig) -> Self {
         Self {
-            identity: config.credentials.clone().into(),
-            region: config.region.to_string(),
+            signatures: Arc::new(Signatures::new(
+                config.credentials.clone(),
+                config.region.to_string(),
+            )),
             connector: config.connector.clone(),
         }
     }
@@ -145,37 +149,30 @@ impl Signer {
         aws_smithy_runtime_api::client::orchestrator::HttpRequest,
         Box<dyn std::error::Error + Send + Sync>,
     > {
-        let params = SigningParams::builder()
-            .identity(&self.identity)
-            .region(&self.region)
-            .name(request.service)
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()?
-            .into();
-        let signable = SignableRequest::new(
-            request.method,
-            request.uri,
-            request.headers.iter().copied(),
-            SignableBody::Precomputed(request.digest.to_owned()),
-        )?;
-        let (signature, _) = sign(signable, &params)?.into_parts();
-        let mut builder = http::Request::builder()
-            .method(request.method)
-            .uri(request.uri);
+        let uri: http::Uri = request.uri.parse()?;
+        let signable = Signable {
+            method: request.method,
+            uri: &uri,
+            service: request.service,
+            headers: request.headers,
+            digest: request.digest,
+        };
+        let signature = self.signatures.sign(&signable, SystemTime::now())?;
+        let mut builder = http::Request::builder().method(request.method).uri(uri);
         for (name, value) in request.headers {
-            builder = builder.header(*name, *value);
+            builder = builder.header(*name, HeaderValue::from_static(value));
         }
-        for (name, value) in signature.headers() {
-            builder = builder.header(name, value);
+        builder = builder.header(X_AMZ_DATE, signature.time);
+        if let Some(token) = signature.token {
+            builder = builder.header(X_AMZ_SECURITY_TOKEN, token);
         }
+        builder = builder.header(AUTHORIZATION, signature.authorization);
         Ok(builder.body(SdkBody::from(request.body))?.try_into()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use aws_credential_types::Credentials;
@@ -237,8 +234,10 @@ mod tests {
             given_up: Arc::clone(&given_up),
         };
         let signer = Signer {
-            identity: Credentials::new("id", "key", None, None, "test").into(),
-            region: "us-east-1".to_owned(),
+            signatures: Arc::new(Signatures::new(
+                Credentials::new("id", "key", None, None, "test"),
+                "us-east-1".to_owned(),
+            )),
             connector: SharedHttpConnector::new(connection),
         };
         let request = Request {

@@ -14,8 +14,8 @@ use crate::chat::memory::{MemoryOutbox, MemoryStore};
 use crate::chat::{Barred, Chat, Errand, Name, Pace, Room, RoomCode, Tempo};
 use crate::config::{Authorities, Credentials, Function, Helper, Settings};
 use crate::ports::{
-    Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, Member, MemberId,
-    Message, Move, Outbox, Part, Store, Timestamp, Touched,
+    Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, List, Member,
+    MemberId, Message, Move, Outbox, Part, Store, Timestamp, Touched,
 };
 use crate::protocol::ServerFrame;
 
@@ -519,7 +519,7 @@ async fn a_rooms_tail_only_grows_and_its_rev_counts_one_by_one(store: &impl Stor
 
         let announce = async |rev| {
             store
-                .announce(&place, rev, "two", NOW)
+                .announce(&place, rev, "two", 2, NOW)
                 .await
                 .expect("an answer")
         };
@@ -532,6 +532,7 @@ async fn a_rooms_tail_only_grows_and_its_rev_counts_one_by_one(store: &impl Stor
             rev: 2,
             tail: 8,
             roster: "two".to_owned(),
+            present: 2,
             announced: NOW,
             creator: (place != Room::Lobby).then(|| MemberId::new("m")),
             barred: Barred::default(),
@@ -540,11 +541,77 @@ async fn a_rooms_tail_only_grows_and_its_rev_counts_one_by_one(store: &impl Stor
     }
     assert!(
         !store
-            .announce(&room(2), 0, "", NOW)
+            .announce(&room(2), 0, "", 0, NOW)
             .await
             .expect("an answer"),
         "no such room"
     );
+}
+
+async fn one_alone_takes_a_turn_and_the_last_list_that_is_kept_is_read(store: &impl Store) {
+    let place = room(1);
+    let creator = MemberId::new("m");
+    let made = store.create_room(&code(1), &creator, LATER, NOW).await;
+    assert!(made.expect("an answer"));
+    assert!(
+        store
+            .announce(&place, 0, "", 60, NOW)
+            .await
+            .expect("an answer")
+    );
+    let soon = NOW.after(Duration::from_secs(1));
+    let seen = head(store, &place, NOW).await.expect("the room");
+    let take = async || {
+        store
+            .take_turn(&place, &seen, soon)
+            .await
+            .expect("an answer")
+    };
+    assert!(take().await);
+    assert!(!take().await, "somebody was faster");
+    let taken = Head {
+        announced: soon,
+        ..seen
+    };
+    assert_eq!(head(store, &place, NOW).await, Some(taken));
+
+    assert_eq!(store.list(&place, NOW).await.expect("read"), None);
+    for (rev, names) in [
+        (7, vec!["ann", "Bob B", "łucja"]),
+        (8, vec!["ann"]),
+        (9, vec![]),
+    ] {
+        let list = List {
+            rev,
+            count: 300,
+            names: names.into_iter().map(name).collect(),
+        };
+        store.keep_list(&place, &list, LATER).await.expect("kept");
+        assert_eq!(store.list(&place, NOW).await.expect("read"), Some(list));
+    }
+    assert_eq!(store.list(&place, LATER).await.expect("read"), None);
+    assert_eq!(store.list(&room(2), NOW).await.expect("read"), None);
+    let read = store.view(&place, NOW).await.expect("read");
+    assert_eq!(read.members, [], "a list is no member");
+}
+
+async fn a_glance_reads_no_more_than_so_many_members_and_tells_whether_there_are_more(
+    store: &impl Store,
+) {
+    let place = room(1);
+    let creator = MemberId::new("m");
+    let made = store.create_room(&code(1), &creator, LATER, NOW).await;
+    assert!(made.expect("an answer"));
+    for number in 0..4 {
+        let it = opened(store, &format!("c{number}")).await;
+        assert_eq!(
+            enter(store, &it, &place, Some(&format!("n{number}"))).await,
+            Entry::Done
+        );
+    }
+    let few = store.glance(&place, 1, NOW).await.expect("read");
+    assert!(few.head.is_some() && few.next.is_some(), "{few:?}");
+    assert!(few.members.len() < 4, "{few:?}");
 }
 
 async fn who_was_removed_is_recorded_by_the_first_of_two_and_outlives_other_writes(
@@ -568,7 +635,12 @@ async fn who_was_removed_is_recorded_by_the_first_of_two_and_outlives_other_writ
     let touched = store.touch(&place, 3, LATER, NOW).await;
     let barred = one.clone();
     assert_eq!(touched.expect("an answer"), Touched::Done { barred });
-    assert!(store.announce(&place, 0, "", NOW).await.expect("an answer"));
+    assert!(
+        store
+            .announce(&place, 0, "", 0, NOW)
+            .await
+            .expect("an answer")
+    );
     assert!(bar(&one, &two).await);
     let kept = head(store, &place, NOW).await.expect("the room");
     assert_eq!((kept.creator, kept.barred), (Some(creator), two));
@@ -697,6 +769,8 @@ contract! {
     a_member_takes_back_a_name_that_its_old_connection_left_behind,
     a_code_is_made_once_kept_while_it_lives_and_made_again_after,
     a_rooms_tail_only_grows_and_its_rev_counts_one_by_one,
+    one_alone_takes_a_turn_and_the_last_list_that_is_kept_is_read,
+    a_glance_reads_no_more_than_so_many_members_and_tells_whether_there_are_more,
     a_place_is_taken_once_and_messages_read_back_in_order,
     a_claim_tells_of_the_first_one_of_the_same_member_and_id,
     members_and_names_are_listed_over_all_pages,

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use super::identity::Resume;
 use super::name::NUMBER_MAX;
-use super::presence::{News, is_announced, listed, names, rev};
+use super::presence::{News, Scene, listed, with};
 use super::{
-    Barred, CONNECTION_TTL, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race,
-    name_fixed, name_needed, no_such_room, removed,
+    Barred, Chat, Failure, GRACE, Name, Room, RoomCode, lost_every_race, name_fixed, name_needed,
+    no_such_room, removed,
 };
 use crate::ports::{
-    Connection, ConnectionId, Entry, Member, MemberId, Move, Outbox, Part, Store, Touched, View,
+    Connection, ConnectionId, Entry, Member, MemberId, Move, Outbox, Part, Store, Touched,
 };
 use crate::protocol::{Code, Refusal, ServerFrame};
 
@@ -103,7 +103,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             self.randomness.fill(&mut bytes)?;
             let code = RoomCode::from_random(bytes);
             let now = self.clock.now();
-            let expires = now.after(self.history + CONNECTION_TTL + GRACE);
+            let expires = now.after(self.kept_for());
             let made = self.store.create_room(&code, creator, expires, now);
             if made.await? {
                 return Ok(code);
@@ -123,7 +123,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let mut tail = self.store.newest(room).await?;
         for _ in 0..TRIES {
             let now = self.clock.now();
-            let expires = now.after(self.history + CONNECTION_TTL + GRACE);
+            let expires = now.after(self.kept_for());
             let touched = self
                 .store
                 .touch(room, tail, expires, now.after(GRACE))
@@ -156,12 +156,12 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             }
         }
         let moved = settled?;
-        let view = self.tell_of(&moved, room).await?;
-        if view.bars(&member, &moved.from) {
+        let scene = self.tell_of(&moved, room).await?;
+        if scene.keeps_out(&member, &moved.from) {
             // It was removed after it was let in.
             return Err(self.turn_away(sender, room, member, moved.name).await);
         }
-        self.joined(room, &moved.name, newcomer, &view).await
+        self.joined(room, &moved.name, newcomer, scene).await
     }
 
     async fn step(
@@ -194,7 +194,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     }
 
     /// Announces what the others saw of a move, and gives the room as it is then.
-    async fn tell_of(&self, moved: &Moved, room: &Room) -> Result<View, Failure> {
+    async fn tell_of(&self, moved: &Moved, room: &Room) -> Result<Scene, Failure> {
         let Moved {
             from,
             resumed,
@@ -213,12 +213,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let news = match was {
             None => News::joined(name),
             Some(was) if was.shown() == name.shown() => {
-                let view = self.view(room).await?;
-                if is_announced(&view) {
-                    return Ok(view);
-                }
-                // Its own coming, it may be, at the end of a try that failed.
-                News::unknown()
+                // Its own coming may be what nobody announced, at the end of a try that failed.
+                return Ok(self.see(room, Some(&from.id)).await?);
             }
             Some(was) => News::renamed(was, name),
         };
@@ -230,25 +226,23 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         room: &Room,
         name: &Name,
         newcomer: Newcomer,
-        view: &View,
+        scene: Scene,
     ) -> Result<ServerFrame, Failure> {
         let Newcomer { resume, after, .. } = newcomer;
-        let creator = view.head.as_ref().and_then(|head| head.creator.as_ref());
-        let creator = creator == Some(&resume.member());
-        let tail = view.head.as_ref().map_or(0, |head| head.tail);
+        let (head, list) = (scene.head.unwrap_or_default(), with(scene.list, name));
+        let creator = head.creator == Some(resume.member());
         let (part, limit) = match after {
             Some(after) => (Some(Part::After(after)), super::history::LIMIT_MAX),
             None => (None, FIRST_PAGE),
         };
-        let mut window = self.window(room, tail, part, limit).await?;
-        let names = names(view);
+        let mut window = self.window(room, head.tail, part, limit).await?;
         let mut frame = ServerFrame::Joined {
             room: room.to_string(),
             name: name.shown().to_owned(),
             resume: resume.into_secret(),
-            members: listed(&names, Some(name)),
-            count: names.len(),
-            rev: rev(view),
+            members: listed(&list, Some(name)),
+            count: list.count,
+            rev: list.rev,
             seq: window.seq,
             oldest: window.oldest,
             messages: Vec::new(),
@@ -334,11 +328,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 Some(was) => News::renamed(was, &name),
                 None => News::joined(&name),
             };
-            let view = self.tell(&room, &news, Some(sender)).await?;
-            if view.bars(&connection.member, &connection) {
+            let scene = self.tell(&room, &news, Some(sender)).await?;
+            if scene.keeps_out(&connection.member, &connection) {
                 return Err(self.turn_away(sender, &room, connection.member, name).await);
             }
-            return Ok(news.frame(&room, &view));
+            return Ok(news.frame(&room, &scene.list));
         }
         Err(lost_every_race("rename a member", TRIES).into())
     }

@@ -7,8 +7,9 @@ use std::task::Poll;
 
 use super::{Barred, Errand, Name, Room, RoomCode};
 use crate::ports::{
-    Bookmark, Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, Member,
-    MemberId, Message, Move, Outbox, Part, PortError, Randomness, Roll, Store, Timestamp, Touched,
+    Bookmark, Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, List,
+    Member, MemberId, Message, Move, Outbox, Part, PortError, Randomness, Roll, Store, Timestamp,
+    Touched,
 };
 
 /// What a test calls when the rules reach a certain point.
@@ -25,6 +26,8 @@ pub(crate) struct MemoryStore(Rc<State>);
 struct State {
     connections: RefCell<BTreeMap<ConnectionId, Connection>>,
     heads: RefCell<BTreeMap<String, (Head, Timestamp)>>,
+    lists: RefCell<BTreeMap<String, (List, Timestamp)>>,
+    members_read: Cell<usize>,
     members: InRooms<MemberId, (ConnectionId, Option<Name>, Option<String>)>,
     names: InRooms<String, (ConnectionId, MemberId)>,
     messages: RefCell<BTreeMap<(String, u64), Message>>,
@@ -69,6 +72,16 @@ impl MemoryStore {
     /// How many calls there were.
     pub(crate) fn calls(&self) -> usize {
         self.0.calls.get()
+    }
+
+    /// How many members were read.
+    pub(crate) fn members_read(&self) -> usize {
+        self.0.members_read.get()
+    }
+
+    /// Loses the lists that are kept, as a crash before one is written does.
+    pub(crate) fn lose_lists(&self) {
+        self.0.lists.borrow_mut().clear();
     }
 
     /// Runs `interference` once, right before the next `enter`.
@@ -194,6 +207,43 @@ impl MemoryStore {
         {
             names.remove(&key);
         }
+    }
+
+    async fn read(
+        &self,
+        room: &Room,
+        from: Option<&Bookmark>,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Roll, PortError> {
+        let head = match from {
+            None => self.head(room, now).await?,
+            Some(_) => None,
+        };
+        self.called().await?;
+        let room = room.to_string();
+        let members = self.0.members.borrow();
+        let mut left = members.iter().filter(|((in_room, id), (_, expires))| {
+            let after = from.is_none_or(|bookmark| id.as_str() > bookmark.0.as_str());
+            *in_room == room && *expires > now && after
+        });
+        let part = left.by_ref().take(most);
+        let part = part.map(|((_, id), ((connection, name, subject), expires))| Member {
+            id: id.clone(),
+            connection: connection.clone(),
+            name: name.clone(),
+            subject: subject.clone(),
+            expires: *expires,
+        });
+        let members: Vec<Member> = part.collect();
+        let read = &self.0.members_read;
+        read.set(read.get() + members.len());
+        let last = members.last().map(|it| Bookmark(it.id.as_str().to_owned()));
+        Ok(Roll {
+            head,
+            members,
+            next: last.filter(|_| left.next().is_some()),
+        })
     }
 
     /// Whether the member that a step resumes is as it was read.
@@ -325,32 +375,12 @@ impl Store for MemoryStore {
         from: Option<&Bookmark>,
         now: Timestamp,
     ) -> Result<Roll, PortError> {
-        let head = match from {
-            None => self.head(room, now).await?,
-            Some(_) => None,
-        };
-        self.called().await?;
-        let room = room.to_string();
-        let members = self.0.members.borrow();
-        let mut left = members.iter().filter(|((in_room, id), (_, expires))| {
-            let after = from.is_none_or(|bookmark| id.as_str() > bookmark.0.as_str());
-            *in_room == room && *expires > now && after
-        });
-        let part = left.by_ref().take(self.0.part.0.get());
-        let part = part.map(|((_, id), ((connection, name, subject), expires))| Member {
-            id: id.clone(),
-            connection: connection.clone(),
-            name: name.clone(),
-            subject: subject.clone(),
-            expires: *expires,
-        });
-        let members: Vec<Member> = part.collect();
-        let last = members.last().map(|it| Bookmark(it.id.as_str().to_owned()));
-        Ok(Roll {
-            head,
-            members,
-            next: last.filter(|_| left.next().is_some()),
-        })
+        self.read(room, from, self.0.part.0.get(), now).await
+    }
+
+    async fn glance(&self, room: &Room, members: usize, now: Timestamp) -> Result<Roll, PortError> {
+        let part = self.0.part.0.get().min(members);
+        self.read(room, None, part, now).await
     }
 
     async fn member(
@@ -448,6 +478,7 @@ impl Store for MemoryStore {
         room: &Room,
         rev: u64,
         roster: &str,
+        present: usize,
         now: Timestamp,
     ) -> Result<bool, PortError> {
         self.called().await?;
@@ -460,8 +491,39 @@ impl Store for MemoryStore {
         };
         head.rev += 1;
         roster.clone_into(&mut head.roster);
+        (head.present, head.announced) = (present, now);
+        Ok(true)
+    }
+
+    async fn take_turn(&self, room: &Room, was: &Head, now: Timestamp) -> Result<bool, PortError> {
+        self.called().await?;
+        let mut heads = self.0.heads.borrow_mut();
+        let head = heads.get_mut(&room.to_string());
+        let head = head.filter(|(it, _)| (it.rev, it.announced) == (was.rev, was.announced));
+        let Some((head, _)) = head else {
+            return Ok(false);
+        };
         head.announced = now;
         Ok(true)
+    }
+
+    async fn keep_list(
+        &self,
+        room: &Room,
+        list: &List,
+        expires: Timestamp,
+    ) -> Result<(), PortError> {
+        self.called().await?;
+        let mut lists = self.0.lists.borrow_mut();
+        lists.insert(room.to_string(), (list.clone(), expires));
+        Ok(())
+    }
+
+    async fn list(&self, room: &Room, now: Timestamp) -> Result<Option<List>, PortError> {
+        self.called().await?;
+        let lists = self.0.lists.borrow();
+        let kept = lists.get(&room.to_string()).filter(|it| it.1 > now);
+        Ok(kept.map(|(list, _)| list.clone()))
     }
 
     async fn bar(&self, room: &Room, was: &Barred, barred: &Barred) -> Result<bool, PortError> {

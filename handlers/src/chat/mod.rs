@@ -264,6 +264,11 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         Ok(view.without_barred())
     }
 
+    /// How long a room's record counts, for who comes into it now.
+    fn kept_for(&self) -> Duration {
+        self.history + CONNECTION_TTL + GRACE
+    }
+
     /// Waits after losing a race for so many times, longer and longer, and never as long as another.
     async fn backoff(&self, lost: u32) -> Result<(), PortError> {
         let Some(waits) = lost.checked_sub(BACKOFF_AFTER) else {

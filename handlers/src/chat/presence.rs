@@ -19,15 +19,24 @@ use super::fan_out::Effort;
 use super::identity::hex;
 use super::{Chat, Failure, Name, Room, lost_every_race, name_needed, overtaken};
 use crate::log;
-use crate::ports::{ConnectionId, Frame, Head, Member, Outbox, PortError, Store, View};
+use crate::ports::{
+    Connection, ConnectionId, Frame, Head, List, Member, MemberId, Outbox, PortError, Store,
+    Timestamp, View,
+};
 use crate::protocol::{MEMBERS_LISTED_MAX, PresenceEvent, ServerFrame};
 
 /// In rooms with more members changes are announced together, and who is writing is not told.
 pub(super) const CROWD: usize = 50;
 
-/// The time between two announcements in such a room, at least. A change in between is announced by
-/// the next message or `ping` of anybody there.
+/// The time between two announcements in such a room, at least, for each [`TOLD_AT_ONCE`] members. A change
+/// in between is announced by the next message or `ping` of anybody there.
 const ANNOUNCED_EVERY: Duration = Duration::from_secs(1);
+
+/// Members that are told of changes within a second at most, of the 10,000 posts that an account has.
+const TOLD_AT_ONCE: usize = 1_000;
+
+/// How long after an announcement its list may still be on its way to the store.
+const KEPT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Announcing those who were found gone ends after this, for somebody waits. The next one to read the
 /// room goes on.
@@ -44,8 +53,8 @@ const ALONE: u32 = 2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct News {
     event: PresenceEvent,
-    name: Option<String>,
-    was: Option<String>,
+    name: Option<Name>,
+    was: Option<Name>,
 }
 
 impl News {
@@ -68,7 +77,7 @@ impl News {
 
     pub(super) fn renamed(was: &Name, name: &Name) -> Self {
         Self {
-            was: Some(was.shown().to_owned()),
+            was: Some(was.clone()),
             ..Self::of(PresenceEvent::Rename, name)
         }
     }
@@ -76,28 +85,73 @@ impl News {
     fn of(event: PresenceEvent, name: &Name) -> Self {
         Self {
             event,
-            name: Some(name.shown().to_owned()),
+            name: Some(name.clone()),
             was: None,
         }
     }
 
     /// The frame that tells of it.
-    pub(super) fn frame(&self, room: &Room, view: &View) -> ServerFrame {
-        let names = names(view);
+    pub(super) fn frame(&self, room: &Room, list: &List) -> ServerFrame {
+        let shown = |name: &Option<Name>| name.as_ref().map(|it| it.shown().to_owned());
         ServerFrame::Presence {
             room: room.to_string(),
             event: self.event,
-            name: self.name.clone(),
-            was: self.was.clone(),
-            count: names.len(),
-            members: listed(&names, None),
-            rev: rev(view),
+            name: shown(&self.name),
+            was: shown(&self.was),
+            count: list.count,
+            members: listed(list, None),
+            rev: list.rev,
         }
     }
 }
 
+/// A room as somebody is told of it.
+pub(super) struct Scene {
+    pub(super) head: Option<Head>,
+    pub(super) list: List,
+}
+
+impl Scene {
+    fn of(view: View) -> Self {
+        Self {
+            list: list_of(&view),
+            head: view.head,
+        }
+    }
+
+    /// Whether somebody was removed: as this member, or as the person whose connection it is.
+    pub(super) fn keeps_out(&self, member: &MemberId, connection: &Connection) -> bool {
+        let head = self.head.as_ref();
+        head.is_some_and(|it| it.keeps_out(member, connection))
+    }
+}
+
+/// A room, as much of it as had to be read.
+enum Look {
+    /// All of it.
+    Whole(View),
+    /// The head of a room with too many members to read each time.
+    Crowd(Head),
+}
+
+impl Look {
+    fn head(&self) -> Option<&Head> {
+        match self {
+            Self::Whole(view) => view.head.as_ref(),
+            Self::Crowd(head) => Some(head),
+        }
+    }
+}
+
+/// Whether a crowd may be announced again, and is to be looked through for that.
+fn is_due(head: &Head, now: Timestamp) -> bool {
+    let times = head.present.div_ceil(TOLD_AT_ONCE).max(1);
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
+    head.announced.after(ANNOUNCED_EVERY.saturating_mul(times)) <= now
+}
+
 /// The names in a room, sorted.
-pub(super) fn names(view: &View) -> Vec<&Name> {
+fn names(view: &View) -> Vec<&Name> {
     names_of(&view.members)
 }
 
@@ -109,15 +163,78 @@ fn names_of<M: Borrow<Member>>(members: &[M]) -> Vec<&Name> {
     names
 }
 
-/// The first names, and the own one among them even in a long list.
-pub(super) fn listed(sorted: &[&Name], own: Option<&Name>) -> Vec<String> {
-    let mut listed: Vec<&Name> = sorted.iter().copied().take(MEMBERS_LISTED_MAX).collect();
+/// The list of all members, as it is told.
+fn list_of(view: &View) -> List {
+    let names = names(view);
+    List {
+        rev: rev(view),
+        count: names.len(),
+        names: names
+            .into_iter()
+            .take(MEMBERS_LISTED_MAX)
+            .cloned()
+            .collect(),
+    }
+}
+
+/// A crowd's list that was announced, after a change that was not. It is older than what was announced then,
+/// as any such list is (see [`rev`]).
+fn changed(mut list: List, news: &News) -> List {
+    let was = news.was.as_ref().map(|was| remove(&mut list, was));
+    let is = news.name.as_ref().map(|name| match news.event {
+        PresenceEvent::Leave => remove(&mut list, name),
+        _ => add(&mut list, name, true),
+    });
+    if was == Some(true) || is == Some(true) {
+        list.rev = list.rev.saturating_sub(1);
+    }
+    list
+}
+
+/// Puts a name into its place: whether it was not there. `is_new` says so of one that may be among those
+/// who are counted and not listed.
+fn add(list: &mut List, name: &Name, is_new: bool) -> bool {
+    let is_whole = list.names.len() == list.count;
+    match list.names.binary_search_by_key(&name.key(), Name::key) {
+        Err(place) if is_whole || is_new => {
+            list.count += 1;
+            if is_whole || place < list.names.len() {
+                list.names.insert(place, name.clone());
+                list.names.truncate(MEMBERS_LISTED_MAX);
+            }
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Takes a name away, or one of those who are counted and not listed: whether it may have been there.
+fn remove(list: &mut List, name: &Name) -> bool {
+    let place = list.names.binary_search_by_key(&name.key(), Name::key);
+    let may_be_there = place.is_ok() || list.names.len() < list.count;
+    if let Ok(place) = place {
+        list.names.remove(place);
+    }
+    list.count -= usize::from(may_be_there);
+    may_be_there
+}
+
+/// A list with somebody on it who is there for certain.
+pub(super) fn with(mut list: List, own: &Name) -> List {
+    add(&mut list, own, false);
+    list
+}
+
+/// The names of a list, and the own one among them even in a long list.
+pub(super) fn listed(list: &List, own: Option<&Name>) -> Vec<String> {
+    let mut listed: Vec<&Name> = list.names.iter().collect();
     if let Some(own) = own
-        && listed.len() == MEMBERS_LISTED_MAX
         && !listed.iter().any(|name| name.key() == own.key())
-        && let Some(last) = listed.last_mut()
     {
-        *last = own;
+        if listed.len() == MEMBERS_LISTED_MAX {
+            listed.pop();
+        }
+        listed.push(own);
     }
     let shown = listed.into_iter().map(|name| name.shown().to_owned());
     shown.collect()
@@ -126,7 +243,7 @@ pub(super) fn listed(sorted: &[&Name], own: Option<&Name>) -> Vec<String> {
 /// Which state of the list a view has. A list that was not announced is given out as older than what
 /// was: should it be the announced one again before anybody announces it, then nobody will, and only
 /// the `rev` of a `pong` tells who has it that it is not right.
-pub(super) fn rev(view: &View) -> u64 {
+fn rev(view: &View) -> u64 {
     let rev = view.head.as_ref().map_or(0, |head| head.rev);
     if is_announced(view) {
         rev
@@ -150,7 +267,7 @@ fn roster(names: &[&Name]) -> String {
 }
 
 /// Whether the list is the one that was announced last.
-pub(super) fn is_announced(view: &View) -> bool {
+fn is_announced(view: &View) -> bool {
     is_of(view.head.as_ref(), &view.members)
 }
 
@@ -161,25 +278,73 @@ pub(super) fn is_of<M: Borrow<Member>>(head: Option<&Head>, members: &[M]) -> bo
 
 impl<S: Store, O: Outbox> Chat<S, O> {
     /// Announces a change to all that joined the room but `except`, and gives the room as it was
-    /// announced.
+    /// announced; where a crowd is announced later, as it was announced last and with this change.
     pub(super) async fn tell(
         &self,
         room: &Room,
         news: &News,
         except: Option<&ConnectionId>,
-    ) -> Result<View, PortError> {
-        let (view, gone) = self.announce(room, news, except).await?;
-        if gone.is_empty() {
-            return Ok(view);
+    ) -> Result<Scene, PortError> {
+        let (mut look, gone) = self.announce(room, news, except).await?;
+        if !gone.is_empty() {
+            self.mourn(gone).await;
+            look = self.look_at(room).await?;
         }
-        self.mourn(gone).await;
-        self.view(room).await
+        self.scene(room, look, news).await
+    }
+
+    /// A room as somebody is told of it who was there before, and what nobody announced is announced; a
+    /// crowd as it was announced last, for there the next message or `ping` sees to that.
+    pub(super) async fn see(
+        &self,
+        room: &Room,
+        except: Option<&ConnectionId>,
+    ) -> Result<Scene, PortError> {
+        let news = News::unknown();
+        match self.look_at(room).await? {
+            Look::Whole(view) if !is_announced(&view) => self.tell(room, &news, except).await,
+            look => self.scene(room, look, &news).await,
+        }
+    }
+
+    /// The beginning of a room, which is all of it but in a crowd.
+    async fn look_at(&self, room: &Room) -> Result<Look, PortError> {
+        let roll = self.store.glance(room, CROWD, self.clock.now()).await?;
+        let (head, members) = (roll.head, roll.members);
+        match head {
+            Some(head) if roll.next.is_some() && head.present > CROWD => Ok(Look::Crowd(head)),
+            _ if roll.next.is_some() => Ok(Look::Whole(self.view(room).await?)),
+            head => Ok(Look::Whole(View { head, members }.without_barred())),
+        }
+    }
+
+    async fn scene(&self, room: &Room, look: Look, news: &News) -> Result<Scene, PortError> {
+        let head = match look {
+            Look::Whole(view) => return Ok(Scene::of(view)),
+            Look::Crowd(head) => head,
+        };
+        let now = self.clock.now();
+        let kept = self.store.list(room, now).await?;
+        let is_right = |list: &List| {
+            let is_on_its_way = head.announced.after(KEPT_WITHIN) > now;
+            list.rev == head.rev || (list.rev + 1 == head.rev && is_on_its_way)
+        };
+        match kept.filter(is_right) {
+            Some(list) => Ok(Scene {
+                head: Some(head),
+                list: changed(list, news),
+            }),
+            // Whoever announced it last did not come to keep it.
+            None => Ok(Scene::of(self.view(room).await?)),
+        }
     }
 
     /// As [`Chat::tell`], where nobody asked: what fails is healed by the next one to read the room.
     pub(super) async fn mention(&self, room: &Room, news: &News) {
-        if let Err(error) = self.tell(room, news, None).await {
-            log::error("a change of members was not announced", &error);
+        match self.announce(room, news, None).await {
+            Ok((_, gone)) if gone.is_empty() => {}
+            Ok((_, gone)) => self.mourn(gone).await,
+            Err(error) => log::error("a change of members was not announced", &error),
         }
     }
 
@@ -213,39 +378,70 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         }
     }
 
+    /// Gives the room as it was announced, or as it was looked at where there was nothing to announce now;
+    /// and those who were found gone.
     async fn announce(
         &self,
         room: &Room,
         news: &News,
         except: Option<&ConnectionId>,
-    ) -> Result<(View, Vec<(Room, News)>), PortError> {
+    ) -> Result<(Look, Vec<(Room, News)>), PortError> {
         for lost in 0..TRIES {
             let now = self.clock.now();
-            let mut view = self.view(room).await?;
+            let (mut view, is_turn) = match self.look_at(room).await? {
+                Look::Whole(view) => (view, false),
+                Look::Crowd(head) if !is_due(&head, now) => {
+                    return Ok((Look::Crowd(head), Vec::new()));
+                }
+                // The others need not read all of it at the same time.
+                Look::Crowd(head) if !self.store.take_turn(room, &head, now).await? => {
+                    return Ok((Look::Crowd(head), Vec::new()));
+                }
+                Look::Crowd(_) => (self.view(room).await?, true),
+            };
             let names = names(&view);
             let (count, roster) = (names.len(), roster(&names));
             let Some(head) = &mut view.head else {
-                return Ok((view, Vec::new()));
+                return Ok((Look::Whole(view), Vec::new()));
             };
             let known = head.roster == roster;
-            let soon = head.announced.after(ANNOUNCED_EVERY) > now;
+            let soon = !is_turn && !is_due(head, now);
             let enough = news.event == PresenceEvent::Sync || lost >= ALONE;
             if (known && enough) || (count > CROWD && (known || soon)) {
-                return Ok((view, Vec::new()));
+                return Ok((Look::Whole(view), Vec::new()));
             }
-            if self.store.announce(room, head.rev, &roster, now).await? {
+            let announcing = self.store.announce(room, head.rev, &roster, count, now);
+            if announcing.await? {
                 head.rev += 1;
-                head.roster = roster;
-                let frame = Frame::new(news.frame(room, &view).to_json());
-                let others = view.members.iter();
-                let others = others.filter(|it| it.has_joined() && Some(&it.connection) != except);
-                let page = stream::once(ready(others.collect()));
-                let gone = self.fan_out(room, page, &frame, Effort::Stubborn).await;
-                return Ok((view, gone));
+                (head.roster, head.present) = (roster, count);
+                let gone = self.hand_out(room, news, &view, except).await;
+                return Ok((Look::Whole(view), gone));
             }
             self.backoff(lost).await?;
         }
         Err(lost_every_race("announce a change of members", TRIES))
+    }
+
+    /// Sends the list that was announced, and keeps that of a crowd.
+    async fn hand_out(
+        &self,
+        room: &Room,
+        news: &News,
+        view: &View,
+        except: Option<&ConnectionId>,
+    ) -> Vec<(Room, News)> {
+        let list = list_of(view);
+        if list.count > CROWD {
+            let kept = self.clock.now().after(self.kept_for());
+            if let Err(error) = self.store.keep_list(room, &list, kept).await {
+                log::error("the list of a crowd was not kept", &error);
+            }
+        }
+        let frame = Frame::new(news.frame(room, &list).to_json());
+        let others = view.members.iter();
+        let others = others.filter(|it| it.has_joined() && Some(&it.connection) != except);
+        let page = stream::once(ready(others.collect()));
+        self.fan_out(room, page, &frame, Effort::Stubborn).await
     }
 
     /// Tells the others that somebody is writing. Nobody is tried twice: it is worth nothing later.
@@ -257,10 +453,15 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             room: room.to_string(),
             from: name.shown().to_owned(),
         };
-        let view = self.view(&room).await?;
-        if view.bars(&connection.member, &connection) {
+        let look = self.look_at(&room).await?;
+        let head = look.head();
+        if head.is_some_and(|it| it.keeps_out(&connection.member, &connection)) {
             return Err(self.turn_away(sender, &room, connection.member, name).await);
         }
+        let view = match look {
+            Look::Whole(view) => view,
+            Look::Crowd(_) => return Ok(frame),
+        };
         let speaks = |it: &&Member| it.connection == *sender;
         if !view.members.iter().any(|it| speaks(&it)) {
             return Err(overtaken());
@@ -287,19 +488,25 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let (head, newest) = if room == Room::Lobby {
             futures_util::future::try_join(self.store.head(&room, now), newest).await?
         } else {
-            let view = self.view(&room);
-            let (mut view, newest) = futures_util::future::try_join(view, newest).await?;
-            if view.bars(&connection.member, &connection)
+            let look = self.look_at(&room);
+            let (look, newest) = futures_util::future::try_join(look, newest).await?;
+            let head = look.head();
+            if head.is_some_and(|it| it.keeps_out(&connection.member, &connection))
                 && let Some(name) = connection.name
             {
                 let member = connection.member;
                 return Err(self.turn_away(sender, &room, member, name).await);
             }
-            if !is_announced(&view) {
+            let may_be_unknown = match &look {
+                Look::Whole(view) => !is_announced(view),
+                Look::Crowd(head) => is_due(head, now),
+            };
+            if may_be_unknown {
                 self.heal(&room).await;
-                view.head = self.store.head(&room, now).await?;
+                (self.store.head(&room, now).await?, newest)
+            } else {
+                (head.cloned(), newest)
             }
-            (view.head, newest)
         };
         let head = head.unwrap_or_default();
         Ok(ServerFrame::Pong {

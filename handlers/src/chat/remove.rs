@@ -66,8 +66,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let telling = self.fan_out(room, page, &frame, Effort::Stubborn);
         join(telling, self.mourn(left)).await;
         let news = News::left(name);
-        let view = self.tell(room, &news, Some(by)).await?;
-        Ok(news.frame(room, &view))
+        let scene = self.tell(room, &news, Some(by)).await?;
+        Ok(news.frame(room, &scene.list))
     }
 
     /// Goes on with a removal that ended halfway, and gives the answer to the member's own frame.

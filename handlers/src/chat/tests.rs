@@ -10,6 +10,7 @@ use crate::ports::{Clock, Connection, ConnectionId, Identity, MemberId};
 
 const HISTORY: Duration = Duration::from_hours(24);
 
+mod crowd;
 mod guarantees;
 mod interleavings;
 mod large;

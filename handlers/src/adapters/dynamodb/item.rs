@@ -7,13 +7,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::chat::{Barred, Name, Pace, Room, RoomCode};
 use crate::ports::{
-    Bookmark, Connection, ConnectionId, Head, Identity, Member, MemberId, Message, Timestamp,
+    Bookmark, Connection, ConnectionId, Head, Identity, List, Member, MemberId, Message, Timestamp,
 };
 
 const CONNECTION: &str = "CONNECTION";
 const COUNT: &str = "COUNT";
 const NAME_PREFIX: &str = "NAME#";
 const MESSAGE_PREFIX: &str = "MSG#";
+const LIST: &str = "LIST";
 
 /// Sort key of a room's head, and the beginning of those of its members: one query reads them all,
 /// the head first.
@@ -31,6 +32,8 @@ pub(super) const HOLDER_ATTRIBUTE: &str = "holder";
 pub(super) const FLOOR_ATTRIBUTE: &str = "floor";
 pub(super) const CREATOR_ATTRIBUTE: &str = "creator";
 pub(super) const BARRED_ATTRIBUTE: &str = "barred";
+pub(super) const PRESENT_ATTRIBUTE: &str = "present";
+pub(super) const LISTED_ATTRIBUTE: &str = "listed";
 const PACE_ATTRIBUTE: &str = "pace";
 pub(super) const EXPIRES_ATTRIBUTE: &str = "expires";
 
@@ -78,6 +81,13 @@ impl Key {
         Self {
             pk: room_pk(room),
             sk: format!("{NAME_PREFIX}{key}"),
+        }
+    }
+
+    pub(super) fn list(room: &Room) -> Self {
+        Self {
+            pk: room_pk(room),
+            sk: LIST.to_owned(),
         }
     }
 
@@ -233,10 +243,28 @@ impl Item {
             rev: self.number("rev").unwrap_or(0),
             tail: self.number("tail").unwrap_or(0),
             roster: self.text("roster").unwrap_or_default(),
+            present: self.present(),
             announced: Timestamp::from_millis(self.number("announced").unwrap_or(0)),
             creator: self.text(CREATOR_ATTRIBUTE).map(MemberId::new),
             barred: Barred::recorded(&self.text(BARRED_ATTRIBUTE).unwrap_or_default()),
         }
+    }
+
+    fn present(&self) -> usize {
+        let present = self.number(PRESENT_ATTRIBUTE).unwrap_or(0);
+        usize::try_from(present).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn list(&self) -> Option<List> {
+        let names = self.text(LISTED_ATTRIBUTE)?;
+        Some(List {
+            rev: self.number("rev")?,
+            count: self.present(),
+            names: names
+                .lines()
+                .map(|it| Name::recorded(it.to_owned()))
+                .collect(),
+        })
     }
 
     /// The `seq` of the message that the item is.
@@ -257,6 +285,12 @@ impl Item {
             expires: self.expires(),
         })
     }
+}
+
+/// The names of a list, as they are kept: no name has a line's end.
+pub(super) fn listed(list: &List) -> String {
+    let names: Vec<&str> = list.names.iter().map(Name::shown).collect();
+    names.join("\n")
 }
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {

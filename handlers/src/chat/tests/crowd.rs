@@ -1,0 +1,174 @@
+//! Rooms that many come to: nobody who comes, goes or pings has all of them read.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::World;
+use crate::chat::presence::CROWD;
+use crate::ports::ConnectionId;
+use crate::protocol::MEMBERS_LISTED_MAX;
+
+/// Seconds after which any room of these tests may be announced again.
+const LONG: Duration = Duration::from_secs(10);
+
+/// A room of so many, each of whom came at once after the one before.
+async fn crowd(world: &World, members: usize) -> (ConnectionId, String) {
+    let first = world.connect("m0000").await;
+    let room = world.create(&first, "n0000").await;
+    for number in 1..members {
+        let id = world.connect(&format!("m{number:04}")).await;
+        let joined = world.join(&id, &room, &format!("n{number:04}")).await;
+        assert_eq!(joined["type"], "joined", "{joined}");
+    }
+    (first, room)
+}
+
+/// All is announced that was not.
+async fn settle(world: &World, by: &ConnectionId) -> Value {
+    world.clock.advance(LONG);
+    let pong = world.send(by, json!({"type": "ping"})).await;
+    world.outbox.take();
+    pong
+}
+
+fn list_of(frame: &Value) -> (usize, u64, Vec<String>) {
+    let number = |field: &str| frame[field].as_u64().expect("a number");
+    let names = frame["members"].as_array().expect("names").iter();
+    let names = names.map(|it| it.as_str().expect("a name").to_owned());
+    let count = usize::try_from(number("count")).expect("few");
+    (count, number("rev"), names.collect())
+}
+
+#[tokio::test]
+async fn a_room_of_twice_as_many_costs_each_who_comes_no_more_reading() {
+    let mut read_by_each = Vec::new();
+    for members in [200, 400] {
+        let world = World::new();
+        let (first, room) = crowd(&world, members).await;
+        settle(&world, &first).await;
+        let before = world.store.members_read();
+        for number in 0..50 {
+            let id = world.connect(&format!("x{number}")).await;
+            let joined = world.join(&id, &room, &format!("x{number}")).await;
+            assert_eq!(joined["type"], "joined", "{joined}");
+        }
+        read_by_each.push((world.store.members_read() - before) / 50);
+    }
+    assert_eq!(read_by_each[0], read_by_each[1]);
+    assert!(read_by_each[0] <= CROWD, "{read_by_each:?}");
+}
+
+#[tokio::test]
+async fn who_pings_types_renames_itself_leaves_or_breaks_off_in_a_crowd_has_not_all_of_it_read() {
+    let world = World::new();
+    let (first, _) = crowd(&world, 300).await;
+    settle(&world, &first).await;
+    let id = |number: usize| ConnectionId::new(format!("m{number:04}"));
+    let before = world.store.members_read();
+    for frame in [
+        json!({"type": "ping"}),
+        json!({"type": "typing"}),
+        json!({"type": "rename", "name": "other"}),
+        json!({"type": "leave"}),
+    ] {
+        let kind = frame["type"].clone();
+        let answer = world.send(&id(7), frame).await;
+        assert_ne!(answer["type"], "error", "{kind}: {answer}");
+    }
+    world.chat.depart(&id(8)).await.expect("the store works");
+    let read = world.store.members_read() - before;
+    assert!(read < 300, "{read}");
+}
+
+#[tokio::test]
+async fn of_many_who_come_when_a_crowd_may_be_announced_again_one_reads_all_of_it() {
+    let world = World::new();
+    let (first, room) = crowd(&world, 300).await;
+    settle(&world, &first).await;
+    world.clock.advance(LONG);
+    let mut ids = Vec::new();
+    for number in 0..8 {
+        ids.push(world.connect(&format!("x{number}")).await);
+    }
+    let before = world.store.members_read();
+    world.store.step(true);
+    let joins = ids.iter().map(|id| world.join(id, &room, id.as_str()));
+    for joined in futures_util::future::join_all(joins).await {
+        assert_eq!(joined["type"], "joined", "{joined}");
+    }
+    world.store.step(false);
+    let read = world.store.members_read() - before;
+    // Each glances at most twice.
+    assert!(read <= 308 + 8 * 2 * CROWD, "{read}");
+    let heard = world.heard("presence");
+    let revs: std::collections::BTreeSet<_> = heard.iter().map(|it| it.1["rev"].as_u64()).collect();
+    assert_eq!(revs.len(), 1, "one announcement");
+}
+
+#[tokio::test]
+async fn what_one_is_told_in_a_crowd_has_oneself_and_the_last_word_is_the_same_for_all() {
+    for members in [CROWD + 10, MEMBERS_LISTED_MAX + 50] {
+        let world = World::new();
+        let (first, room) = crowd(&world, members).await;
+        settle(&world, &first).await;
+        // Sorted before all others, and after them.
+        for name in ["aaa", "zzz"] {
+            let id = world.connect(name).await;
+            world.clock.advance(LONG);
+            world.send(&first, json!({"type": "ping"})).await;
+            let joined = world.join(&id, &room, name).await;
+            let (_, rev, names) = list_of(&joined);
+            assert!(names.contains(&name.to_owned()), "{joined}");
+            assert!(names.len() <= MEMBERS_LISTED_MAX);
+            let pong = settle(&world, &first).await;
+            assert!(pong["rev"].as_u64() > Some(rev), "{pong} {rev}");
+            let again = back(&world, &id, &room, name, &joined).await;
+            let (_, rev, _) = list_of(&again);
+            assert_eq!(Some(rev), pong["rev"].as_u64());
+        }
+        let again = world.connect("late").await;
+        let joined = world.join(&again, &room, "m").await;
+        assert_eq!(list_of(&joined).0, members + 3, "{joined}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_was_not_kept_is_read_from_the_room() {
+    let world = World::new();
+    let (first, room) = crowd(&world, CROWD + 20).await;
+    settle(&world, &first).await;
+    world.store.lose_lists();
+    let id = world.connect("x").await;
+    let joined = world.join(&id, &room, "x").await;
+    let (count, _, names) = list_of(&joined);
+    assert_eq!((count, names.len()), (CROWD + 21, CROWD + 21));
+}
+
+#[tokio::test]
+async fn the_larger_a_crowd_the_longer_it_takes_until_it_is_announced_again() {
+    for (members, seconds) in [(900, 1), (1_010, 2)] {
+        let world = World::new();
+        let (first, room) = crowd(&world, members).await;
+        settle(&world, &first).await;
+        let announced = async |name: &str| {
+            let id = world.connect(name).await;
+            world.join(&id, &room, name).await;
+            !world.heard("presence").is_empty()
+        };
+        world.clock.advance(LONG);
+        assert!(announced("one").await);
+        world
+            .clock
+            .advance(Duration::from_millis(seconds * 1_000 - 1));
+        assert!(!announced("two").await, "{members}");
+        world.clock.advance(Duration::from_millis(1));
+        assert!(announced("three").await, "{members}");
+    }
+}
+
+async fn back(world: &World, id: &ConnectionId, room: &str, name: &str, joined: &Value) -> Value {
+    let resume = &joined["resume"];
+    let join = json!({"type": "join", "room": room, "name": name, "resume": resume});
+    world.send(id, join).await
+}
