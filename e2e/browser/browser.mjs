@@ -202,8 +202,9 @@ export class Wire {
   #sockets = new Set();
   #isCut = false;
   #isSilent = false;
-  /** Frames of the page, in order. */
+  /** Frames of the page, in order, and of the server. */
   sent = [];
+  heard = [];
   /** Answers a frame in the server's place, or returns undefined to let it pass. */
   tamper = () => undefined;
 
@@ -216,7 +217,11 @@ export class Wire {
       }
       const server = socket.connectToServer();
       this.#sockets.add(socket);
-      server.onMessage((text) => this.#isSilent || socket.send(text));
+      server.onMessage((text) => {
+        if (this.#isSilent) return;
+        this.heard.push(JSON.parse(text));
+        socket.send(text);
+      });
       socket.onMessage((text) => {
         if (this.#isSilent) return;
         const frame = JSON.parse(text);

@@ -234,9 +234,9 @@ describe('signing in', { timeout: 30 * 60_000, skip: Boolean(process.env.SITE) }
     await ann.hears('are you there?');
     await wire.cut();
     await ann.sees('connection="waiting"');
-    wire.mend();
     await ann.page.clock.fastForward(HOUR_MS);
     await ann.sees('connection="signed-out"', 'You have to sign in again. What you write is kept and sent later.');
+    wire.mend();
     await ann.says('not sent yet');
     await ann.type('draft', 'half a');
     await ann.hears('are you there?', { from: 'bob' });

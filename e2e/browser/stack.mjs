@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 const START_MS = 10 * 60_000; // it may have to build the bootstrap first
-const STOP_MS = 5_000;
+const STOP_MS = 60_000;
 const LOG_LINES_MAX = 60;
 
 /** `{site, stop}`. `stop` throws if the stack does not end as it should. `options` are more of `chatctl dev`. */

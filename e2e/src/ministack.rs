@@ -60,9 +60,9 @@ pub const OTHER_REGION: &str = "eu-west-1";
 /// MiniStack's own credentials, which may do anything.
 const ACCESS_KEY_ID: &str = "test";
 /// How long MiniStack takes to start, at most; one second or so on a quiet machine.
-const START_TIMEOUT: Duration = Duration::from_mins(1);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 /// Another process may take the port between its choice and its use.
-const START_TRIES: usize = 3;
+const START_TRIES: usize = 5;
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An answer to a request over HTTP.
@@ -239,7 +239,7 @@ impl Ministack {
     /// When the record cannot be read.
     #[must_use]
     pub fn requests(&self) -> Vec<Value> {
-        let record = std::fs::read_to_string(record(&self.folder)).unwrap_or_default();
+        let record = whole_lines(&self.folder);
         record
             .lines()
             .map(|line| serde_json::from_str(line).expect("a request a line"))
@@ -453,6 +453,13 @@ fn scripts() -> PathBuf {
 
 fn log(folder: &Path) -> PathBuf {
     folder.join("ministack.log")
+}
+
+/// The record without the line that is being written, if there is one.
+fn whole_lines(folder: &Path) -> String {
+    let mut record = std::fs::read_to_string(record(folder)).unwrap_or_default();
+    record.truncate(record.rfind('\n').map_or(0, |end| end + 1));
+    record
 }
 
 fn record(folder: &Path) -> PathBuf {

@@ -12,7 +12,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// The chat's client id there.
 pub const CLIENT: &str = "chat";
@@ -130,23 +130,9 @@ impl Provider {
         };
         let (issuer, keys) = (provider.issuer.clone(), Arc::clone(&provider.keys));
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = [0; 4096];
-                let read = stream.read(&mut request).await.unwrap_or_default();
-                let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let keys = keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let path = request.split(' ').nth(1).unwrap_or_default();
-                let status = if keys.is_none() && path == "/keys" {
-                    "500 Internal Server Error"
-                } else {
-                    "200 OK"
-                };
-                let body = answer(path, &issuer, &keys.unwrap_or_default());
-                let head = format!(
-                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                    body.len()
-                );
-                drop(stream.write_all((head + &body).as_bytes()).await);
+            while let Ok((stream, _)) = listener.accept().await {
+                // A client may open a connection and ask nothing: nobody else waits for it.
+                tokio::spawn(serve(stream, issuer.clone(), Arc::clone(&keys)));
             }
         });
         provider
@@ -186,6 +172,30 @@ impl Provider {
         json!({"iss": self.issuer, "aud": CLIENT, "sub": subject, "name": name,
                "iat": now, "exp": now + 3600})
     }
+}
+
+/// Answers one request.
+async fn serve(mut stream: TcpStream, issuer: String, keys: Arc<Mutex<Option<Vec<Value>>>>) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        if let Ok(0) | Err(_) = stream.read_buf(&mut request).await {
+            return;
+        }
+    }
+    let request = String::from_utf8_lossy(&request).into_owned();
+    let keys = keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let status = if keys.is_none() && path == "/keys" {
+        "500 Internal Server Error"
+    } else {
+        "200 OK"
+    };
+    let body = answer(path, &issuer, &keys.unwrap_or_default());
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    drop(stream.write_all((head + &body).as_bytes()).await);
 }
 
 fn answer(path: &str, issuer: &str, keys: &[Value]) -> String {

@@ -138,6 +138,9 @@ async fn whoever_closes_the_socket_leaves_no_row() {
 async fn two_hundred_hear_one_and_fifty_lost_ones_are_cleared_away_by_the_next_message() {
     let stack = stack::start(|options| {
         options.faults.lose_disconnect = 1.0;
+        // One says something until nobody who is gone is left, however often that is.
+        let unlimited = ("MessagesPerSecond".to_owned(), "0".to_owned());
+        options.parameters.extend([unlimited]);
     })
     .await;
     let url = stack.websocket_url();

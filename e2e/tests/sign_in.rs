@@ -471,8 +471,8 @@ async fn where_people_sign_in_code_whose_action_function_dies_at_start_is_found_
     let packaged = chatctl::packaged_bootstrap().display().to_string();
     // The connect function and the authorizer do without it: strangers stay out as they should.
     let broken = Altered::without("MANAGEMENT_ENDPOINT");
-    let deploy = |bootstrap: &str| {
-        let deploy = ["deploy", "--verify-timeout", "3s", "--bootstrap", bootstrap];
+    let deploy = |bootstrap: &str, timeout: &str| {
+        let deploy = ["deploy", "--verify-timeout", timeout, "--bootstrap", bootstrap];
         let all = deploy.into_iter().chain(pool.arguments());
         all.map(str::to_owned).collect::<Vec<_>>()
     };
@@ -487,7 +487,7 @@ async fn where_people_sign_in_code_whose_action_function_dies_at_start_is_found_
         let listed = chatctl::result_on(&ministack, &list).await;
         listed["releases"].as_array().expect("a list").len()
     };
-    let (code, said) = run(deploy(&packaged)).await;
+    let (code, said) = run(deploy(&packaged, "5m")).await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("that strangers stay out"), "{said}");
     assert!(!said.contains("both ways"), "no message is sent: {said}");
@@ -495,9 +495,9 @@ async fn where_people_sign_in_code_whose_action_function_dies_at_start_is_found_
 
     // Again with nothing to change: what was not found to work is tried again.
     for _ in 0..2 {
-        let (code, said) = run(deploy(&broken.path())).await;
+        let (code, said) = run(deploy(&broken.path(), "20s")).await;
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("does not work after 3s"), "{said}");
+        assert!(said.contains("does not work after 20s"), "{said}");
         assert!(said.contains("-ActionFunction-"), "{said}");
         assert!(said.contains("` fails: "), "{said}");
         assert!(said.contains("`chatctl rollback"), "the way back: {said}");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 /// Seconds that a stack takes to fail: long enough for it to be found at work twice.
-const FAILS_AFTER: &str = "25";
+const FAILS_AFTER: &str = "50";
 
 #[tokio::test]
 async fn a_stack_is_followed_left_found_again_and_put_right() {

@@ -20,11 +20,7 @@ async fn after_a_bad_deploy_a_rollback_brings_back_the_code_and_the_page_that_wo
     let bootstrap = folder.write("bootstrap", &good_bootstrap());
     let page = folder.page("page", "one");
     let deploy = ["deploy", "--bootstrap", &bootstrap, "--wwwroot", &page];
-    let deploy = [
-        &deploy[..],
-        &["--history-days", "30", "--verify-timeout", "15s"],
-    ]
-    .concat();
+    let deploy = [&deploy[..], &["--history-days", "30"]].concat();
     let deploy_json = [&deploy[..], &["--json"]].concat();
 
     let nothing = chatctl::run_on(&ministack, &["rollback"]).await;
@@ -43,7 +39,8 @@ async fn after_a_bad_deploy_a_rollback_brings_back_the_code_and_the_page_that_wo
     // Functions that answer wrongly, and another page with them.
     folder.write("bootstrap", &bad_bootstrap());
     folder.page("page", "two");
-    let bad = chatctl::run_on(&ministack, &deploy).await;
+    let bad = [&deploy[..], &["--verify-timeout", "15s"]].concat();
+    let bad = chatctl::run_on(&ministack, &bad).await;
     let said = stderr(&bad);
     assert_eq!(bad.status.code(), Some(1), "{said}");
     assert!(

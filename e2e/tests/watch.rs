@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// A build of one package, on a machine that builds others at the same time.
-const BUILD_DEADLINE: Duration = Duration::from_mins(4);
+const BUILD_DEADLINE: Duration = Duration::from_mins(10);
 
 /// Clones build in the same folder, and cargo tells one's program from another's by nothing.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

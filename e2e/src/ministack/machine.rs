@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use serde_json::{Value, json};
 
 use super::proxy::Proxy;
-use super::{Console, Ministack, record};
+use super::{Console, Ministack, whole_lines};
 use crate::{chatctl, within_deadline};
 
 /// When a request is held.
@@ -135,7 +135,7 @@ impl<'a> Machine<'a> {
     #[must_use]
     pub fn requests(&self) -> Vec<Value> {
         let own = format!("\"machine\": \"{}\"", self.address);
-        let record = std::fs::read_to_string(record(&self.ministack.folder)).unwrap_or_default();
+        let record = whole_lines(&self.ministack.folder);
         // There are many more of others.
         let lines = record.lines().filter(|line| line.contains(&own));
         let requests = lines.map(|line| serde_json::from_str(line).expect("a request a line"));

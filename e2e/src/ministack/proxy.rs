@@ -13,7 +13,7 @@ const DOMAINS: [&str; 2] = [".amazonaws.com", ".cloudfront.net"];
 /// What the hosts of buckets' websites have in their names.
 const WEBSITE: &str = ".s3-website";
 const HEAD_BYTES_MAX: usize = 8 * 1024;
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The ports that MiniStack listens on.
 #[derive(Debug, Clone, Copy)]

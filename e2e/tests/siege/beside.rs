@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// A message takes some milliseconds; this is what an attack and a busy machine may make of it.
-const UNDISTURBED: Duration = Duration::from_secs(10);
+const UNDISTURBED: Duration = Duration::from_secs(30);
 
 /// A pause between two messages: people talk, and do not flood.
 const PAUSE: Duration = Duration::from_millis(20);

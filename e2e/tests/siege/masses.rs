@@ -23,7 +23,7 @@ const CROWD: usize = 10_000;
 const SPARE_FILES: u64 = 500;
 
 /// How long all of them may take to come: each is an invocation of a function.
-const CROWD_DEADLINE: Duration = Duration::from_mins(5);
+const CROWD_DEADLINE: Duration = Duration::from_mins(10);
 
 /// Lets this process have as many files as it may, and gives how many sockets that allows.
 fn sockets() -> usize {
@@ -78,7 +78,8 @@ async fn who_comes_and_goes_all_the_time_leaves_a_conversation_undisturbed() {
     let until = Instant::now() + Duration::from_secs(8);
     let storm = (0..50).map(async |number| {
         let mut rounds = 0_u64;
-        while Instant::now() < until {
+        // On however slow a machine, there are some of each.
+        while Instant::now() < until || rounds < 3 {
             match number % 3 {
                 // Without a word to the other side.
                 0 => drop(Raw::try_open(&dev.websocket).await),

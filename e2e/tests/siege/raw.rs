@@ -19,15 +19,18 @@ pub(crate) async fn tcp(authority: &str) -> TcpStream {
 }
 
 /// Sends bytes as they are, and gives all that comes back until the other side closes, or nothing more
-/// comes for so long.
+/// comes for so long. What comes first is waited for as long as it takes.
 pub(crate) async fn exchange(authority: &str, request: &[u8], patience: Duration) -> String {
     let mut stream = tcp(authority).await;
     // A refusal may come, and the end with it, before all of it is sent.
     let _ = within_deadline("room for a request", stream.write_all(request)).await;
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
-    while let Ok(Ok(read @ 1..)) = tokio::time::timeout(patience, stream.read(&mut buffer)).await {
-        answer.extend_from_slice(&buffer[..read]);
+    let mut read = within_deadline("answer or end", stream.read(&mut buffer)).await;
+    while let Ok(bytes @ 1..) = read {
+        answer.extend_from_slice(&buffer[..bytes]);
+        let more = tokio::time::timeout(patience, stream.read(&mut buffer)).await;
+        read = more.unwrap_or(Ok(0));
     }
     String::from_utf8_lossy(&answer).into_owned()
 }

@@ -510,7 +510,7 @@ async fn two_first_frames_at_once_settle_on_one_name() {
     assert_eq!(reply["from"], "first", "{reply}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_receiver_found_gone_is_removed_and_the_others_are_served() {
     let world = World::new();
     let ann = world.connect("a").await;

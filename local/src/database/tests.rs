@@ -12,7 +12,7 @@ use crate::faults::Faults;
 use crate::observer::Observer;
 
 /// Ample on a slow and busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 fn table(billing_mode: &str) -> Table {
     let mut request = json!({

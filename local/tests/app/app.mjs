@@ -1,4 +1,5 @@
 // An app that is not the chat: it says what it was given, and does what it is told.
+import { existsSync } from "node:fs";
 import http from "node:http";
 
 // The test reads events from the log.
@@ -36,9 +37,10 @@ export async function disconnect(event) {
 // Route `say`, with a route response: what it returns reaches the client.
 export async function say(event) {
   log(event);
-  const { text, wait, fail, status } = JSON.parse(event.body);
+  const { text, until, fail, status } = JSON.parse(event.body);
   if (fail) throw new Error("told to fail");
-  if (wait) await new Promise((resolve) => setTimeout(resolve, wait));
+  // Until the test makes this file.
+  while (until && !existsSync(until)) await new Promise((resolve) => setTimeout(resolve, 5));
   return { statusCode: status ?? 200, body: text === undefined ? undefined : `said ${text}` };
 }
 

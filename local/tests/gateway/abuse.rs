@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::{App, Client, soon};
 
 /// A conversation's turn is a few milliseconds; this is what a busy machine may make of it.
-const UNDISTURBED: Duration = Duration::from_secs(5);
+const UNDISTURBED: Duration = Duration::from_secs(20);
 
 async fn assert_undisturbed(client: &mut Client) {
     for turn in 0..10 {

@@ -1,6 +1,6 @@
 //! Routes, replies and refusals.
 
-use std::time::Instant;
+use std::path::Path;
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -112,22 +112,15 @@ async fn a_replys_status_does_not_matter_to_the_client() {
 async fn frames_of_one_connection_are_handled_at_the_same_time() {
     let app = App::start().await;
     let mut client = app.connect().await;
-    // Two processes have to be there first: starting one takes longer than the wait below.
-    let both = [
-        r#"{"action":"say","text":"slow","wait":3000}"#,
-        r#"{"action":"say","text":"fast"}"#,
-    ];
-    let started = Instant::now();
-    for frame in both {
-        client.send(frame).await;
-    }
-    assert_eq!(
-        client.text().await,
-        "said fast",
-        "after {:?}",
-        started.elapsed()
-    );
+    let name = format!("said-fast-{}", std::process::id());
+    let gate = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let slow = json!({"action": "say", "text": "slow", "until": gate});
+    client.send(&slow.to_string()).await;
+    client.send(r#"{"action":"say","text":"fast"}"#).await;
+    assert_eq!(client.text().await, "said fast");
+    std::fs::write(&gate, "").unwrap();
     assert_eq!(client.text().await, "said slow");
+    std::fs::remove_file(&gate).unwrap();
     app.stop().await;
 }
 

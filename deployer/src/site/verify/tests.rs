@@ -158,9 +158,10 @@ async fn both_addresses_of_a_socket_have_to_lead_to_the_same_chat() {
         direct: other,
         ..Chat::at(site, websocket)
     };
-    let limit = Duration::from_secs(1);
+    // Ample for what answers, on any machine.
+    let limit = Duration::from_secs(5);
     let last = until_it_works(two, Extent::Whole, limit).await.unwrap_err();
-    assert_eq!(last.to_string(), "the chat did not answer within 1s");
+    assert_eq!(last.to_string(), "the chat did not answer within 5s");
 }
 
 #[tokio::test]

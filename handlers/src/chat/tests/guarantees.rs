@@ -1,8 +1,9 @@
 //! What `PROTOCOL.md` promises beyond a message's way to those who are there, one by one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{HISTORY, World};
 use crate::chat::presence::CROWD;
@@ -488,7 +489,7 @@ async fn who_joins_again_after_a_crash_is_announced_then() {
 }
 
 /// A train with most of a room in it enters a tunnel.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn many_who_are_gone_are_removed_together_and_told_of_once() {
     const GONE: u32 = 150;
     let world = World::new();
@@ -594,7 +595,7 @@ async fn only_members_hear_read_and_see_a_room() {
 }
 
 /// The worst receiver there is: it answers 429 for ever.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_receiver_that_is_always_throttled_holds_nobody_up_beyond_the_budget() {
     let world = World::new();
     let (ann, bob, room) = pair(&world).await;
@@ -607,7 +608,7 @@ async fn a_receiver_that_is_always_throttled_holds_nobody_up_beyond_the_budget()
     let saying = world.say(&ann, "hi");
     let watching = async {
         while world.outbox.attempts() < before + 3 {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(world.receivers(), ["e"], "before it was tried again");
     };
@@ -681,7 +682,7 @@ async fn a_message_whose_time_is_over_is_not_shown_and_its_place_is_not_given_ag
 }
 
 /// A `presence` that did not arrive is found out by `pong`, and `join` brings the list again.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_missed_a_change_of_members_learns_of_it_by_pong_and_of_the_list_by_joining_again() {
     let world = World::new();
     let (_, bob, room) = pair(&world).await;

@@ -199,7 +199,7 @@ async fn an_errand_tells_the_time_since_its_message_and_announcements_tell_none(
     assert_eq!(world.chat.take_tally().message, None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_announcement_after_a_message_is_no_part_of_its_time() {
     let world = World::new();
     let (last, _) = room_of(&world, 3).await;
@@ -261,7 +261,7 @@ async fn who_is_found_gone_by_an_errand_is_removed_then_and_told_of_by_the_next_
     assert_eq!(view.expect("the store works").members.len(), 11);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tally_tells_who_was_gone_throttled_tried_again_and_given_up() {
     let world = World::new();
     let (last, _) = room_of(&world, 6).await;

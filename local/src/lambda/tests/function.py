@@ -31,9 +31,6 @@ if handler == "dies":
 if handler == "init-error":
     post("init/error", {"errorType": "Config.Missing", "errorMessage": "`TABLE` is not set"})
     sys.exit(1)
-if handler == "never-asks":
-    print("waiting for Godot", flush=True)
-    time.sleep(600)
 if handler == "slow-start":
     time.sleep(0.3)
 if handler == "has-child":
@@ -65,6 +62,12 @@ while True:
     elif what == "sleep":
         print("sleeping", flush=True)
         time.sleep(event["s"])
+        result = {"pid": os.getpid()}
+    elif what == "wait":
+        # For a test that lets it go on.
+        print("waiting", flush=True)
+        while not os.path.exists(event["file"]):
+            time.sleep(0.005)
         result = {"pid": os.getpid()}
     elif what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
