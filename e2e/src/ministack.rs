@@ -12,6 +12,7 @@
 //! - `machine.rs`: a machine of a program's own, whose requests can be held, lost and refused.
 //! - `proxy.rs`: the proxy.
 //! - `python.rs`: the virtual environment, below `target/`.
+//! - `user.rs`: somebody who may do less than everything.
 //! - `../ministack/README.md`: what MiniStack lacks and gets from us, with the sources.
 //! - `../ministack/start.py`: starts MiniStack with that.
 //! - `../ministack/aws.py`: calls AWS in boto3's words.

@@ -51,13 +51,14 @@ pub(crate) fn all() -> Outcome {
     })
 }
 
-/// `chatctl synth | cfn-lint`, warnings and advice included, in both formats.
+/// `chatctl synth | cfn-lint`, warnings and advice included, in both formats, and the templates beside the chat's.
 fn lint_template(tools: &Tools, chatctl: &Path) -> Outcome {
+    let beside = ["bootstrap.yaml", "access-logs.yaml"];
     run(tools
         .cfn_lint
         .command("cfn-lint")
         .args(["--include-checks", "I", "--"])
-        .arg(checkout().join("cloudformation/bootstrap/bootstrap.yaml")))?;
+        .args(beside.map(|name| checkout().join("cloudformation/bootstrap").join(name))))?;
     for format in ["yaml", "json"] {
         let mut synth = Command::new(chatctl);
         let synthesized = synth.args(["synth", "--format", format]).output();

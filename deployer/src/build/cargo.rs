@@ -228,11 +228,14 @@ impl Drop for Group {
     }
 }
 
-/// `cargo run` tells a program which package it is. To the build scripts of a build inside it these
-/// variables would look like a change, and a part of the tree would be built again each time.
+/// `cargo run` tells a program which package it is, and where that one's build script wrote. To the build
+/// scripts of a build inside it these variables would look like a change, and a part of the tree would be
+/// built again each time.
 fn is_of_a_package(variable: &OsStr) -> bool {
     let variable = variable.to_string_lossy();
-    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
+    variable == "OUT_DIR"
+        || variable.starts_with("CARGO_PKG_")
+        || variable.starts_with("CARGO_MANIFEST_")
 }
 
 /// What an account can be entered with. A build runs programs of all dependencies, and none of them needs it.
@@ -255,6 +258,18 @@ fn executable(messages: &[u8]) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_build_by_cargo_run_is_told_what_one_from_a_shell_is() {
+        // As cargo tells this test.
+        for variable in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "OUT_DIR"] {
+            assert!(std::env::var_os(variable).is_some(), "{variable}");
+            assert!(is_of_a_package(variable.as_ref()), "{variable}");
+        }
+        for variable in ["CARGO_TARGET_DIR", "CARGO", "RUSTFLAGS", "PATH"] {
+            assert!(!is_of_a_package(variable.as_ref()), "{variable}");
+        }
+    }
 
     #[test]
     fn the_program_is_found_among_cargos_messages() {

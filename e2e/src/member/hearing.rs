@@ -97,7 +97,7 @@ impl Member {
         self.resume = secret;
         self.roster.take(frame)?;
         if !session.joined {
-            (session.joined, session.join) = (true, None);
+            session.joined = true;
             // On the new connection nobody answers what was sent on the old one.
             self.hurry();
         }

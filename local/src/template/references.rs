@@ -191,7 +191,9 @@ fn of_function<'a>(place: &str, function: &str, argument: &'a Value, uses: &mut 
             let text = text.and_then(Value::as_str).unwrap_or_default();
             let own_names = own.and_then(Value::as_object);
             of_text(text, own_names).for_each(|it| add(it.0, it.1));
-            own.into_iter().for_each(|it| of_value(place, it, uses));
+            if let Some(own) = own {
+                of_value(place, own, uses);
+            }
         }
         ("Fn::If", Value::Array(parts)) => {
             if let Some(name) = parts.first().and_then(Value::as_str) {
@@ -215,9 +217,9 @@ fn of_text<'a>(
     let is_own = move |name: &str| own.is_some_and(|it| it.contains_key(name));
     names
         .filter(move |name| !name.starts_with('!') && !is_own(name))
-        .map(|name| match name.contains('.') {
-            true => (first_of(name), Kind::Resource),
-            false => (name, Kind::Value),
+        .map(|name| match name.split_once('.') {
+            Some((resource, _)) => (resource, Kind::Resource),
+            None => (name, Kind::Value),
         })
 }
 
