@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
     use crate::adapters::{DynamoStore, aws_config};
-    use crate::config::{Credentials, Function, Settings};
+    use crate::config::{Credentials, Settings};
     use crate::ports::{ConnectionId, PortError, Store, Timestamp};
 
     /// A DynamoDB without items, with a certificate of its own, and the file of that.
@@ -210,7 +210,6 @@ mod tests {
 
     fn settings(endpoint: &str, authorities: Authorities) -> Settings {
         Settings {
-            function: Function::Connect,
             table_name: "chat".to_owned(),
             region: "us-east-1".to_owned(),
             credentials: Credentials {
