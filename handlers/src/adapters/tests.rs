@@ -57,7 +57,7 @@ async fn served() -> (Database, String) {
     (database, endpoint)
 }
 
-fn settings(endpoint: &str) -> Settings {
+pub(super) fn settings(endpoint: &str) -> Settings {
     Settings {
         table_name: TABLE.to_owned(),
         region: "us-east-1".to_owned(),
