@@ -12,6 +12,7 @@ const KINDS: &[&str] = &[".rs", ".mjs", ".py", ".js", ".css"];
 /// Folders of which the map names each file and each folder.
 const MAPPED: &[&str] = &[
     "bench/src",
+    "cloudformation",
     "deployer/src",
     "e2e",
     "e2e/src",
