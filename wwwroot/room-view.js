@@ -112,7 +112,7 @@ export function createRoomView(root, device, dispatch) {
     const pill = find('[data-action="to-bottom"]');
     const hidden = room.atBottom || room.unseen === 0;
     if (hidden && document.activeElement === pill) draft.focus();
-    set(pill, { hidden, textContent: words.messages(room.unseen) });
+    set(pill, { hidden, textContent: words.newsWords(room.unseen) });
     if (typing === room.typing) return;
     typing = room.typing;
     find('[data-typing]').replaceChildren(...written(words.typingWords(room)));
@@ -191,7 +191,7 @@ function createMessageList(scroller, list, dispatch) {
     return drawn.get(entry.key).node;
   }
 
-    function paint(entry, before) {
+  function paint(entry, before) {
     const was = drawn.get(entry.key);
     if (was.entry === entry && was.before === before) return;
     if (entry.kind === 'message') drawMessage(was.node, entry, before);

@@ -1,7 +1,7 @@
 // Draws the state: the connection, the welcome screen, which view is shown. Idempotent.
 
 import { busyAction } from './state.js';
-import { codeFrom, connectionMood, connectionNews, connectionWords, messages, placeName } from './words.js';
+import { codeFrom, connectionMood, connectionNews, connectionWords, newsWords, placeName } from './words.js';
 
 const LABELS = {
   create: ['Create a room', 'Creating…'],
@@ -44,7 +44,7 @@ export function createView(document, room) {
     news = current?.news ?? 0;
     const last = fresh > 0 ? current.messages.filter(({ isNews }) => isNews).slice(-fresh) : [];
     let words = last.map(({ from, text }) => `${from}: ${text}`).join('\n');
-    if (fresh > 3) words = messages(fresh);
+    if (fresh > 3) words = newsWords(fresh);
     if (copied) words = copied.ok ? 'Copied' : 'Could not copy';
     if (current?.outbox.some(({ status }) => status === 'unsent')) words ||= 'A message was not sent';
     if (words) set(find('[data-announce="news"]'), { textContent: words });

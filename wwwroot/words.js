@@ -78,7 +78,7 @@ export function sentence(message) {
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
 
-export const messages = (count) => (count === 1 ? '1 new message' : `${count.toLocaleString()} new messages`);
+export const newsWords = (count) => (count === 1 ? '1 new message' : `${count.toLocaleString()} new messages`);
 
 export function typingWords({ typing }) {
   if (typing.length > 3) return ['Several people are typing…'];

@@ -19,6 +19,7 @@
 pub mod altered;
 pub mod browser;
 pub mod chatctl;
+pub mod checkout;
 pub mod client;
 pub mod conversation;
 pub mod meddler;

@@ -9,9 +9,10 @@ mod links;
 #[path = "docs/paths.rs"]
 mod paths;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use e2e::chatctl::checkout;
+use e2e::checkout;
 
 /// A document, by its path from the checkout.
 pub(crate) struct Document {
@@ -36,12 +37,9 @@ impl Document {
 
     /// All that people read: the checkout's Markdown, but for what tools bring and what is built.
     pub(crate) fn all() -> Vec<Self> {
-        let mut found = Vec::new();
-        collect(&checkout(), &mut found);
-        found.sort();
-        let root = checkout();
-        let named = |it: PathBuf| Self::named(it.strip_prefix(&root).expect("below the checkout"));
-        found.into_iter().map(named).collect()
+        let files = checkout::files().into_iter();
+        let read = files.filter(|it| it.extension().is_some_and(|it| it == "md"));
+        read.map(Self::named).collect()
     }
 
     /// What is between fences, in order.
@@ -78,21 +76,5 @@ impl Document {
             prose.push('\n');
         }
         prose
-    }
-}
-
-fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        if entry.file_type().expect("a type").is_dir() {
-            let is_ours = !["target", "node_modules", ".git"].contains(&&*name);
-            if is_ours {
-                collect(&path, found);
-            }
-        } else if path.extension().is_some_and(|it| it == "md") {
-            found.push(path);
-        }
     }
 }

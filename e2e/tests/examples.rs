@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use e2e::chatctl::{checkout, target};
+use e2e::checkout;
 
 /// A patch in `examples/`, the package that it changes, and the test that it brings.
 const EXAMPLES: [(&str, &str, &str); 3] = [
@@ -40,7 +41,7 @@ impl Copy {
         // One name, so that what cargo has built of it counts the next time.
         let folder = target().join("tmp/examples");
         let _ = std::fs::remove_dir_all(&folder);
-        copy(&checkout(), &folder);
+        checkout::copy(&folder);
         Self(folder)
     }
 
@@ -91,28 +92,6 @@ impl Drop for Copy {
 
 fn run(command: &mut Command) -> Output {
     command.output().expect("it can be run")
-}
-
-/// What `git clone` would bring, without what is made here. Times stay, or cargo would build all of it anew.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder below cargo's own");
-    for entry in std::fs::read_dir(from).expect("the checkout") {
-        let path = entry.expect("the checkout").path();
-        let name = path.file_name().expect("it has a name");
-        if name == "target" || name == ".git" || name == "node_modules" {
-            continue;
-        }
-        let copied = to.join(name);
-        if path.is_dir() {
-            copy(&path, &copied);
-        } else {
-            std::fs::copy(&path, &copied).expect("a file");
-            let modified = path.metadata().and_then(|it| it.modified());
-            let file = std::fs::File::options().write(true).open(&copied);
-            let set = file.and_then(|it| it.set_modified(modified?));
-            set.expect("a time that can be set");
-        }
-    }
 }
 
 #[test]

@@ -243,3 +243,38 @@ fn every_behaviour_of_the_local_gateway_has_its_test() {
     are_kept(&rows);
     assert!(rows.len() > 40, "{}", rows.len());
 }
+
+/// The value of a constant, where it stands: `const NAME: TYPE = VALUE;`.
+fn constant(file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(checkout().join(file)).expect("text");
+    let begin = format!("const {name}");
+    let (_, rest) = text.split_once(&begin).expect(&begin);
+    let (_, value) = rest.split_once('=').expect("a value");
+    let (value, _) = value.split_once(';').expect("its end");
+    let factors = value.split('*').map(|it| it.trim().replace('_', ""));
+    factors.map(|it| it.parse::<u64>().expect(&it)).product()
+}
+
+#[test]
+fn limits_that_stand_on_both_ends_of_a_wire_are_the_same() {
+    let text = ("handlers/src/chat/message.rs", "TEXT_CHARS_MAX");
+    let crowd = ("handlers/src/chat/presence.rs", "CROWD");
+    let name = ("handlers/src/chat/name.rs", "NAME_CHARS_MAX");
+    let token = ("handlers/src/sign_in/mod.rs", "TOKEN_BYTES_MAX");
+    for (server, client) in [
+        (text, ("wwwroot/words.js", "TEXT_MAX")),
+        (
+            text,
+            (
+                "deployer/src/conversation/checks/rules.rs",
+                "TEXT_CHARS_MAX",
+            ),
+        ),
+        (crowd, ("wwwroot/room.js", "CROWD")),
+        (name, ("wwwroot/sign-in.js", "NAME_MAX")),
+        (token, ("wwwroot/sign-in.js", "TOKEN_MAX")),
+    ] {
+        let [ours, theirs] = [server, client].map(|(file, name)| constant(file, name));
+        assert_eq!(ours, theirs, "{server:?}, {client:?}");
+    }
+}

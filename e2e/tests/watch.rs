@@ -1,12 +1,13 @@
 //! `chatctl dev --watch`: what is edited is there at once, and nobody is thrown out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use e2e::browser;
 use e2e::chatctl::{self, Dev, eventually};
+use e2e::checkout;
 use e2e::client::Client;
 use e2e::terminal::Terminal;
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ impl Clone {
     fn new(name: &str) -> Self {
         let folder = chatctl::target().join(format!("tmp/watch-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
-        copy(&chatctl::checkout(), &folder);
+        checkout::copy(&folder);
         Self(folder.canonicalize().expect("copied"))
     }
 
@@ -66,23 +67,6 @@ impl Clone {
 impl Drop for Clone {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// What `git clone` would bring, without what is made here.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder below cargo's own");
-    for entry in std::fs::read_dir(from).expect("the checkout") {
-        let path = entry.expect("the checkout").path();
-        let name = path.file_name().expect("it has a name");
-        if name == "target" || name == ".git" || name == "node_modules" {
-            continue;
-        }
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else {
-            std::fs::copy(&path, to.join(name)).expect("a file");
-        }
     }
 }
 

@@ -61,16 +61,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::chat::memory::{MemoryStore, SetClock};
+    use crate::event::tests::event;
     use crate::origin::AllowedOrigins;
-    use crate::ports::Timestamp;
+    use crate::ports::{ConnectionId, Timestamp};
 
     const OPEN: ConnectSettings = ConnectSettings {
         origins: AllowedOrigins::Any,
         sign_in: false,
     };
-    use crate::chat::memory::{MemoryStore, SetClock};
-    use crate::event::tests::event;
-    use crate::ports::ConnectionId;
 
     #[tokio::test]
     async fn a_connect_event_is_recorded_and_any_other_changes_nothing() {

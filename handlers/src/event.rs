@@ -1,10 +1,9 @@
-//! What the three functions share about API Gateway's events and their responses.
+//! What the functions share about API Gateway's events and their responses.
 
 use std::time::Duration;
 
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
 use aws_lambda_events::encodings::Body;
-
 use serde::Deserialize;
 
 use crate::chat::Errand;

@@ -4,6 +4,7 @@
 //!
 //! - `main.rs`: the `bootstrap` binary; `_HANDLER` picks the function.
 //! - [`connect`], [`disconnect`], [`action`], [`authorize`]: one API Gateway event in, one response out.
+//! - [`event`]: what those share of events and responses.
 //! - [`origin`]: which pages' sockets are let in.
 //! - [`sign_in`]: whose token is good.
 //! - [`protocol`]: the frames on the wire (`PROTOCOL.md`).
@@ -11,6 +12,7 @@
 //! - [`ports`]: what the rules need from outside: a store, an outbox, a clock, randomness.
 //! - [`adapters`]: the ports on DynamoDB and `@connections`; the only importers of an AWS SDK.
 //! - [`config`]: every environment variable, by name, read once.
+//! - [`log`]: the line of each invocation, and its metrics.
 //!
 //! # Example
 //!

@@ -153,6 +153,18 @@ impl Member {
     }
 }
 
+impl From<Connection> for Member {
+    fn from(connection: Connection) -> Self {
+        Self {
+            subject: connection.subject().map(str::to_owned),
+            id: connection.member,
+            connection: connection.id,
+            name: connection.name,
+            expires: connection.expires,
+        }
+    }
+}
+
 /// What a room knows beside its members and messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {

@@ -1,9 +1,10 @@
 //! Paths: each file and folder that a document names is there, and the map has all rooms.
 
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use super::Document;
 use e2e::chatctl::checkout;
+use e2e::checkout;
 
 /// Kinds of files that are named by themselves; others are often what a user has or what a program writes.
 const KINDS: &[&str] = &[".rs", ".mjs", ".py", ".js", ".css"];
@@ -11,6 +12,7 @@ const KINDS: &[&str] = &[".rs", ".mjs", ".py", ".js", ".css"];
 /// Folders of which the map names each file and each folder.
 const MAPPED: &[&str] = &[
     "bench/src",
+    "cloudformation",
     "deployer/src",
     "e2e",
     "e2e/src",
@@ -24,25 +26,12 @@ const MAPPED: &[&str] = &[
 /// What belongs to each package and is no room.
 const EVERYWHERE: &[&str] = &["Cargo.toml", "src", "lib.rs", "target"];
 
-/// All files and folders of the checkout, but for what tools bring and what is built.
+/// All files and folders of the checkout, from its top as `/`.
 fn all_paths() -> Vec<String> {
-    fn collect(folder: &Path, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let entry = entry.expect("an entry");
-            let (path, name) = (entry.path(), entry.file_name());
-            if ["target", "node_modules", ".git"].contains(&&*name.to_string_lossy()) {
-                continue;
-            }
-            let from = path.strip_prefix(checkout()).expect("below the checkout");
-            found.push(format!("/{}", from.display()));
-            if entry.file_type().expect("a type").is_dir() {
-                collect(&path, found);
-            }
-        }
-    }
-    let mut found = Vec::new();
-    collect(&checkout(), &mut found);
-    found
+    let files = checkout::files();
+    let paths = files.iter().flat_map(|it| it.ancestors());
+    let paths: BTreeSet<String> = paths.map(|it| format!("/{}", it.display())).collect();
+    paths.into_iter().collect()
 }
 
 /// What others have, or a build makes.

@@ -174,7 +174,7 @@ mod tests {
 
     use super::*;
     use crate::adapters::{DynamoStore, aws_config};
-    use crate::config::{Credentials, Function, Settings};
+    use crate::config::Settings;
     use crate::ports::{ConnectionId, PortError, Store, Timestamp};
 
     /// A DynamoDB without items, with a certificate of its own, and the file of that.
@@ -210,16 +210,8 @@ mod tests {
 
     fn settings(endpoint: &str, authorities: Authorities) -> Settings {
         Settings {
-            function: Function::Connect,
-            table_name: "chat".to_owned(),
-            region: "us-east-1".to_owned(),
-            credentials: Credentials {
-                access_key_id: "test".to_owned(),
-                secret_access_key: "test".to_owned(),
-                session_token: None,
-            },
-            dynamodb_endpoint: Some(endpoint.to_owned()),
             authorities,
+            ..crate::adapters::tests::settings(endpoint)
         }
     }
 

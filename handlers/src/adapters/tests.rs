@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use super::{AwsConfig, DynamoStore, ManagementOutbox, OsRandomness, SystemClock};
 use crate::chat::memory::{MemoryOutbox, MemoryStore};
 use crate::chat::{Barred, Chat, Errand, Name, Pace, Room, RoomCode, Tempo};
-use crate::config::{Authorities, Credentials, Function, Helper, Settings};
+use crate::config::{Authorities, Credentials, Helper, Settings};
 use crate::ports::{
     Clock, Connection, ConnectionId, Delivery, Entry, Frame, Head, Identity, List, Member,
     MemberId, Message, Move, Outbox, Part, Store, Timestamp, Touched,
@@ -57,9 +57,8 @@ async fn served() -> (Database, String) {
     (database, endpoint)
 }
 
-fn settings(endpoint: &str) -> Settings {
+pub(super) fn settings(endpoint: &str) -> Settings {
     Settings {
-        function: Function::Action,
         table_name: TABLE.to_owned(),
         region: "us-east-1".to_owned(),
         credentials: Credentials {

@@ -353,14 +353,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let elsewhere = record.filter(|it| it.room != *room || it.member != member.id);
         left.extend(self.take_out(room, member).await?);
         if let Some(record) = elsewhere {
-            let member = Member {
-                id: record.member,
-                connection: record.id,
-                name: record.name,
-                subject: None,
-                expires: record.expires,
-            };
-            left.extend(self.take_out(&record.room, &member).await?);
+            let room = record.room.clone();
+            left.extend(self.take_out(&room, &record.into()).await?);
         }
         Ok(left)
     }

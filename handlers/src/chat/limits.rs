@@ -33,7 +33,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let by_all = (String::new(), CREATED_BY_ALL_MAX);
         for (whose, most) in [by_one, by_all] {
             if !self.count_in_minute("CREATED", &whose, most).await? {
-                let message = "so many rooms were made within this minute; try again in the next";
+                let message =
+                    "too many rooms were made within this minute; try again in the next one";
                 return Err(self.in_the_next_minute(message).into());
             }
         }
@@ -46,7 +47,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         if self.count_in_minute("CHANGED", &whose, CHANGES_MAX).await? {
             return Ok(());
         }
-        let message = "you came, went or changed your name so often within this minute; try again in the next";
+        let message = "you came, went or changed your name too often within this minute; try again in the next one";
         Err(self.in_the_next_minute(message).into())
     }
 

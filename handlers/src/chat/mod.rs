@@ -47,7 +47,7 @@ pub use tally::Tally;
 
 use crate::log;
 use crate::ports::{
-    Clock, Connection, ConnectionId, Identity, Member, Outbox, PortError, Randomness, Store, View,
+    Clock, Connection, ConnectionId, Identity, Outbox, PortError, Randomness, Store, View,
 };
 use crate::protocol::{ClientFrame, Code, Refusal, ServerFrame};
 use entry::Return;
@@ -171,15 +171,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let Some(record) = self.store.drop_connection(id).await? else {
             return Ok(());
         };
-        log::room(&record.room);
-        let member = Member {
-            id: record.member,
-            connection: record.id,
-            name: record.name,
-            subject: None,
-            expires: record.expires,
-        };
-        let left = self.take_out(&record.room, &member).await?;
+        let room = record.room.clone();
+        log::room(&room);
+        let left = self.take_out(&room, &record.into()).await?;
         self.mourn(left.into_iter().collect()).await;
         Ok(())
     }

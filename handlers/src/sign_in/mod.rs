@@ -35,38 +35,30 @@ const LEEWAY: Duration = Duration::from_mins(1);
 /// Bytes of a token at most: API Gateway takes some 10 KB of headers.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
-/// Characters of a `sub` at most, by OpenID Connect.
+/// Bytes of a `sub` at most: OpenID Connect has 255 ASCII characters.
 const SUBJECT_BYTES_MAX: usize = 255;
 
 /// Why a token is not good: the outcome that a log line tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.word())]
 pub enum Refusal {
     /// There is none.
-    #[error("no-token")]
     NoToken,
     /// It is none of the form, or says too little.
-    #[error("bad-token")]
     BadToken,
     /// It is signed in a way that is not taken here, or not with its key's algorithm.
-    #[error("bad-algorithm")]
     BadAlgorithm,
     /// The provider has no such key.
-    #[error("unknown-key")]
     UnknownKey,
     /// The signature is not the key's.
-    #[error("bad-signature")]
     BadSignature,
     /// It is another provider's.
-    #[error("wrong-issuer")]
     WrongIssuer,
     /// It is for somebody else.
-    #[error("wrong-audience")]
     WrongAudience,
     /// Its time is over.
-    #[error("expired")]
     Expired,
     /// Its time has not come.
-    #[error("not-yet-valid")]
     NotYetValid,
 }
 
