@@ -3,6 +3,8 @@
 
 #[path = "dist/installed.rs"]
 mod installed;
+#[path = "dist/moved.rs"]
+mod moved;
 #[path = "dist/released.rs"]
 mod released;
 
