@@ -3,10 +3,12 @@
 
 #[path = "dist/installed.rs"]
 mod installed;
+#[path = "dist/moved.rs"]
+mod moved;
 #[path = "dist/released.rs"]
 mod released;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -22,7 +24,8 @@ use tokio::process::Command;
 /// `chatctl` and the functions may have to be compiled.
 const BUILD_DEADLINE: Duration = Duration::from_mins(30);
 
-/// An archive that was unpacked where nothing else is. It goes with the test.
+/// An archive that was unpacked where nothing else is: the one that `CHAT_TEST_ARCHIVE` names, or a quick one. It
+/// goes with the test.
 struct HandedOut(PathBuf);
 
 impl HandedOut {
@@ -34,23 +37,10 @@ impl HandedOut {
             std::fs::create_dir_all(root.join(folder)).expect("a folder");
         }
         let root = Self(root.canonicalize().expect("made"));
-        let mut cargo = Command::from(chatctl::cargo());
-        cargo.kill_on_drop(true);
-        cargo.args([
-            "run",
-            "--quiet",
-            "--package",
-            "xtask",
-            "--",
-            "dist",
-            "--quick",
-        ]);
-        let made = tokio::time::timeout(BUILD_DEADLINE, cargo.output()).await;
-        let made = made.expect("an archive in time").expect("cargo runs");
-        let told = String::from_utf8_lossy(&made.stdout);
-        let stderr = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "{told}\n{stderr}");
-        let archive = Path::new(told.lines().last().expect("the archive's path"));
+        let archive = match std::env::var_os("CHAT_TEST_ARCHIVE") {
+            Some(archive) => PathBuf::from(archive),
+            None => quick_archive().await,
+        };
         let parent = archive.parent().expect("a folder");
         let sum = archive.with_added_extension("sha256");
         let checked = std::process::Command::new("sha256sum")
@@ -61,7 +51,7 @@ impl HandedOut {
         assert!(checked.expect("sha256sum runs").success());
         let unpacked = std::process::Command::new("tar")
             .args(["--extract", "--gzip", "--strip-components=1", "--file"])
-            .arg(archive)
+            .arg(&archive)
             .current_dir(&root.0)
             .status();
         assert!(unpacked.expect("tar runs").success());
@@ -98,6 +88,20 @@ impl HandedOut {
         assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
         serde_json::from_str(stdout.lines().last().expect("a result")).expect("JSON")
     }
+}
+
+/// Makes one from what has been compiled already.
+async fn quick_archive() -> PathBuf {
+    let mut cargo = Command::from(chatctl::cargo());
+    cargo.kill_on_drop(true);
+    cargo.args(["run", "--quiet", "--package", "xtask", "--"]);
+    cargo.args(["dist", "--quick"]);
+    let made = tokio::time::timeout(BUILD_DEADLINE, cargo.output()).await;
+    let made = made.expect("an archive in time").expect("cargo runs");
+    let told = String::from_utf8_lossy(&made.stdout);
+    let stderr = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "{told}\n{stderr}");
+    PathBuf::from(told.lines().last().expect("the archive's path"))
 }
 
 impl Drop for HandedOut {

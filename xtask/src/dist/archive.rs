@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_same_files_give_the_same_archive_whenever_they_were_written_and_in_what_order() {
         let folder = std::env::temp_dir().join(format!("xtask-dist-{}", std::process::id()));
-        let archive = |name: &str, files: [&str; 2], day: u64| {
+        let archive = |name: &str, files: &[&str], day: u64| {
             let parent = folder.join(name);
             std::fs::create_dir_all(parent.join("x")).unwrap();
             for file in files {
@@ -117,10 +117,21 @@ mod tests {
             let sum = std::fs::read_to_string(parent.join("x.tar.gz.sha256")).unwrap();
             (std::fs::read(archive).unwrap(), sum)
         };
-        let one = archive("one", ["a", "b"], 1);
-        let two = archive("two", ["b", "a"], 2);
-        let other = archive("other", ["b", "c"], 1);
+        // So many that no folder has them in order by chance, whatever its order is.
+        let names: Vec<String> = (10..50).map(|it| it.to_string()).collect();
+        let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let one = archive("one", &names, 1);
+        let mut list = Command::new("tar");
+        let list = list
+            .args(["--list", "--file"])
+            .arg(folder.join("one/x.tar.gz"));
+        let list = String::from_utf8(output_of(list).unwrap()).unwrap();
+        names.reverse();
+        let two = archive("two", &names, 2);
+        let other = archive("other", &names[1..], 1);
         std::fs::remove_dir_all(&folder).unwrap();
+        assert!(list.lines().is_sorted(), "{list}");
+        assert_eq!(list.lines().count(), names.len() + 1, "{list}");
         assert_eq!(one, two);
         assert_ne!(one, other);
         assert!(one.1.ends_with("  x.tar.gz\n"), "{}", one.1);

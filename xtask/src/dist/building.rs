@@ -136,8 +136,7 @@ impl Building {
         }
         let messages = output_of(&mut build)?;
         let path = executable(&messages, "bootstrap").ok_or("cargo built no `bootstrap`")?;
-        let program = std::fs::read(&path).map_err(|error| format!("`bootstrap`: {error}"))?;
-        match latest_glibc(&program) {
+        match latest_glibc(&read(&path)?) {
             Some(minor) if minor > GLIBC_MINOR => Err(format!(
                 "`bootstrap` needs glibc 2.{minor}, and Lambda has 2.{GLIBC_MINOR}: `cargo install \
                  cargo-zigbuild` and `pip install ziglang`, then run this again"
@@ -161,7 +160,13 @@ impl Building {
             build.env(processor.variable(), path.unwrap_or_default());
         }
         let messages = output_of(&mut build)?;
-        executable(&messages, "chatctl").ok_or_else(|| "cargo built no `chatctl`".to_owned())
+        let path = executable(&messages, "chatctl").ok_or("cargo built no `chatctl`")?;
+        if let Some(minor) = latest_glibc(&read(&path)?) {
+            tell(&format!(
+                "    it runs on Linux with glibc 2.{minor} or later"
+            ));
+        }
+        Ok(path)
     }
 }
 
@@ -182,10 +187,14 @@ fn has_target(processor: Processor) -> Outcome<bool> {
     Ok(Path::new(library.trim()).is_dir())
 }
 
+fn read(program: &Path) -> Outcome<Vec<u8>> {
+    std::fs::read(program).map_err(|error| format!("`{}`: {error}", program.display()))
+}
+
 /// Copies a program, unless that very one is there: `chatctl` would be compiled again for its date.
 fn keep(program: &Path, path: &Path) -> Outcome {
     let failed = |error: std::io::Error| format!("`{}`: {error}", path.display());
-    let content = std::fs::read(program).map_err(failed)?;
+    let content = read(program)?;
     if std::fs::read(path).is_ok_and(|it| it == content) {
         return Ok(());
     }
