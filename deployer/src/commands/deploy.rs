@@ -186,7 +186,8 @@ async fn bring_up(
         let template = cloud.template(&stack.id).await?;
         template.is_some_and(|it| is_template_of(&wanted, &it))
     };
-    let is_sure = is_same && standing::is_still(&stack, &wanted, cloud.find(&stack.id).await?);
+    let now = cloud.find(&stack.id).await?;
+    let is_sure = is_same && standing::is_still(&stack, &wanted, now.as_ref());
     let proof = proof(&wanted, &program_sha256, &stack).filter(|_| is_sure);
     Ok(Standing {
         stack,

@@ -109,8 +109,8 @@ pub(super) fn proof(wanted: &Wanted, program_sha256: &str, stack: &StackView) ->
 
 /// Whether a stack `now` is the one that was seen before its template was compared: otherwise it may be made
 /// from what somebody else gave it a moment later.
-pub(super) fn is_still(seen: &StackView, wanted: &Wanted, now: Option<StackView>) -> bool {
-    seen.status.is_usable() && has_all_of(seen, wanted) && now.as_ref() == Some(seen)
+pub(super) fn is_still(seen: &StackView, wanted: &Wanted, now: Option<&StackView>) -> bool {
+    seen.status.is_usable() && has_all_of(seen, wanted) && now == Some(seen)
 }
 
 /// The package that a stack names, if it is called as this program calls them.
@@ -238,7 +238,7 @@ mod tests {
             (&updating, Some(&updating), false),
             (&others, Some(&others), false),
         ] {
-            let found = is_still(seen, &wanted_of("one"), now.cloned());
+            let found = is_still(seen, &wanted_of("one"), now);
             assert_eq!(found, is_still_so, "{seen:?} {now:?}");
         }
     }
