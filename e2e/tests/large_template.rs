@@ -72,7 +72,7 @@ async fn result(deployer: &User<'_>, arguments: &[&str]) -> Value {
     serde_json::from_str(last).expect("a line of JSON")
 }
 
-/// What is left in the bucket of packages that is neither a package nor a release.
+/// What is left in the bucket of packages that is no package, no release and no rollback's note.
 async fn asides(ministack: &Ministack) -> Vec<String> {
     let listed = ministack.aws("s3", "list_buckets", json!({})).await;
     let buckets = listed["Buckets"].as_array().cloned().unwrap_or_default();
@@ -88,7 +88,8 @@ async fn asides(ministack: &Ministack) -> Vec<String> {
 
 fn is_known(key: &str) -> bool {
     let is_zip = Path::new(key).extension().is_some_and(|it| it == "zip");
-    is_zip && (key.starts_with("functions/") || key.starts_with("releases/"))
+    let is_kept = is_zip && (key.starts_with("functions/") || key.starts_with("releases/"));
+    is_kept || key == "releases/dev/.going-to"
 }
 
 /// Sources with a template of one's own; nobody builds them.

@@ -98,25 +98,6 @@ async fn functions_that_were_swapped_or_changed_by_hand_are_put_right_by_the_nex
     assert_eq!(count(&calls, "UpdateFunctionCode"), 3, "{calls:?}");
     assert_eq!(codes(&ministack).await, deployed);
 
-    // Another template, and nothing else: no parameter, no tag and no function tells of it.
-    let own = template(&ministack).await;
-    let other = own.replacen("MemorySize: !Ref Memory", "MemorySize: 1024", 1);
-    with_template(&ministack, &other).await;
-    let (reconciled, calls) = result(&ministack, &deploy).await;
-    assert_eq!(reconciled["changed"], true);
-    assert_eq!(count(&calls, "ExecuteChangeSet"), 1, "{calls:?}");
-    assert_eq!(template(&ministack).await, own);
-    // And back: the stack is looked at anew, and the chat tried.
-    with_template(&ministack, &other).await;
-    with_template(&ministack, &own).await;
-    let (unchanged, calls) = result(&ministack, &deploy).await;
-    assert_eq!(unchanged["changed"], false);
-    assert_eq!(count(&calls, "GetTemplate"), 2, "{calls:?}");
-    assert_eq!(count(&calls, "CreateChangeSet"), 0, "{calls:?}");
-    assert_eq!(count(&calls, "PutObject site"), 1, "{calls:?}");
-    let (_, calls) = result(&ministack, &deploy).await;
-    assert_eq!(calls, CALLS_OF_NO_CHANGE);
-
     // By hand: another package, and the same one for another processor.
     let used = parameter(&ministack, "CodeKey").await;
     let kept = packages(&ministack, "dev").await;
@@ -144,6 +125,39 @@ async fn functions_that_were_swapped_or_changed_by_hand_are_put_right_by_the_nex
     assert_eq!(arm.status.code(), Some(1), "the program is not for arm64");
     assert_eq!(ann.ask(json!({"type": "ping"})).await["type"], "pong");
     ann.close().await;
+}
+
+#[tokio::test]
+async fn a_template_that_was_changed_by_hand_and_nothing_else_is_put_right_by_the_next_deploy() {
+    let ministack = Ministack::start().await;
+    let program = Program::copied("by-hand");
+    let deploy = ["deploy", "--json", "--bootstrap", program.path()];
+    result(&ministack, &deploy).await;
+
+    // No parameter, no tag and no function tells of it.
+    let own = template(&ministack).await;
+    let other = with_more_memory(&own, "ActionFunction");
+    with_template(&ministack, &other).await;
+    let (reconciled, calls) = result(&ministack, &deploy).await;
+    assert_eq!(reconciled["changed"], true);
+    assert_eq!(count(&calls, "ExecuteChangeSet"), 1, "{calls:?}");
+    assert_eq!(template(&ministack).await, own);
+    // And back: the stack is looked at anew, and the chat tried.
+    with_template(&ministack, &other).await;
+    with_template(&ministack, &own).await;
+    let (unchanged, calls) = result(&ministack, &deploy).await;
+    assert_eq!(unchanged["changed"], false);
+    assert_eq!(count(&calls, "GetTemplate"), 1, "{calls:?}");
+    assert_eq!(count(&calls, "CreateChangeSet"), 0, "{calls:?}");
+    assert_eq!(count(&calls, "PutObject site"), 1, "{calls:?}");
+    // One that comes to the same, for nobody signs in: AWS is asked, and that is noted.
+    with_template(&ministack, &with_more_memory(&own, "AuthorizeFunction")).await;
+    let (unchanged, calls) = result(&ministack, &deploy).await;
+    assert_eq!(unchanged["changed"], false);
+    assert_ne!(count(&calls, "CreateChangeSet"), 0, "{calls:?}");
+    assert_eq!(count(&calls, "ExecuteChangeSet"), 0, "{calls:?}");
+    let (_, calls) = result(&ministack, &deploy).await;
+    assert_eq!(calls, CALLS_OF_NO_CHANGE);
 }
 
 #[tokio::test]
@@ -350,6 +364,16 @@ async fn template(ministack: &Ministack) -> String {
     let name = json!({"StackName": "chat-dev", "TemplateStage": "Original"});
     let template = ministack.aws("cloudformation", "get_template", name).await;
     text(&template["TemplateBody"]).to_owned()
+}
+
+/// The template, but that a function has other memory.
+fn with_more_memory(template: &str, function: &str) -> String {
+    let (before, of_function) = template
+        .split_once(&format!("\n  {function}:\n"))
+        .expect(function);
+    let more = of_function.replacen("MemorySize: !Ref Memory", "MemorySize: 1024", 1);
+    assert_ne!(more, of_function);
+    format!("{before}\n  {function}:\n{more}")
 }
 
 /// Updates the stack by another template and nothing else, as somebody may by hand.

@@ -234,10 +234,13 @@ impl Figures {
             .get(&(Tool::Chatctl.name(), key(Task::Nothing)))
             .map(|it| it.operations.join("`, `"))
             .unwrap_or_default();
+        let with_page = self.median(Tool::AwsAndPage, Task::Nothing, |it| &it.calls);
         format!(
-            "chatctl asks for `{asked}`: the stack and its template, what each function runs, and what the page's \
-             bucket holds. That peer has CloudFormation compare the stack, and looks at neither functions nor \
-             page, which can be other than the stack says"
+            "chatctl asks for `{asked}`: the stack and that of its packages, what each function runs, and what \
+             the page's bucket holds. That peer has CloudFormation compare the stack, and looks at neither \
+             functions, packages nor page, which can be other than the stack says; {} asks for {}",
+            Tool::AwsAndPage.name(),
+            with_page.map_or_else(|| "what it was not run for".to_owned(), readable)
         )
     }
 }

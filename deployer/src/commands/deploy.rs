@@ -183,9 +183,13 @@ async fn bring_up(
         }
         stack::apply(cloud, &wanted, &settings.terms, &settings.losses, output).await?
     };
-    let find = async || Ok::<_, Error>(cloud.find(&stack.id).await?);
-    let template = async || Ok::<_, Error>(cloud.template(&stack.id).await?);
-    let is_sure = standing::is_made_from(&stack, &wanted, template, find).await?;
+    // What was not changed AWS or this program has compared already.
+    let is_same = !is_changed || {
+        let template = cloud.template(&stack.id).await?;
+        template.is_some_and(|it| is_template_of(&wanted, &it))
+    };
+    let now = cloud.find(&stack.id).await?;
+    let is_sure = is_same && standing::is_still(&stack, &wanted, now.as_ref());
     let proof = proof(&wanted, &program_sha256, &stack).filter(|_| is_sure);
     Ok(Standing {
         stack,
