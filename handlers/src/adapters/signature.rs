@@ -2,7 +2,7 @@
 //! come by the thousand within a second and differ in their path alone.
 //!
 //! AWS's own library derives the key anew for each request: four hashes of a secret, a day, a Region and
-//! a service that are the same all day, and headers sorted and copied besides. That was a third of what a
+//! a service that are the same all day, and headers sorted and copied besides. That was a sixth of what a
 //! post costs the function. A test compares each signature made here with the library's.
 
 use std::sync::{Mutex, PoisonError};
