@@ -142,14 +142,12 @@ impl Signatures {
         let day = time.get(..8).unwrap_or_default();
         let scope = format!("{day}/{}/{service}/aws4_request", self.region);
         let former = all.get(place).filter(|it| it.scope == scope);
-        let key = match former {
-            Some(former) => former.key.clone(),
-            None => {
-                let secret = self.credentials.secret_access_key();
-                let key = generate_signing_key(secret, now, &self.region, service);
-                hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
-            }
+        let derive = || {
+            let secret = self.credentials.secret_access_key();
+            let key = generate_signing_key(secret, now, &self.region, service);
+            hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
         };
+        let key = former.map_or_else(derive, |it| it.key.clone());
         let kept = Kept {
             service,
             second,

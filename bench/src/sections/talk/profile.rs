@@ -130,9 +130,8 @@ impl Profile {
         (!profile.0.is_empty()).then_some(profile)
     }
 
-    /// Percent of all samples; of those of one, where `who` is given.
-    #[expect(clippy::cast_precision_loss, reason = "some thousand samples")]
-    pub(super) fn percent(&self, who: Who, what: Option<What>) -> f64 {
+    /// Whole percents of one's own samples that are something; of all samples that are its own.
+    pub(super) fn percent(&self, who: Who, what: Option<What>) -> u32 {
         let of = |is: &dyn Fn(&(Who, What)) -> bool| -> u64 {
             let counted = self.0.iter().filter(|(key, _)| is(key));
             counted.map(|(_, samples)| samples).sum()
@@ -142,7 +141,8 @@ impl Profile {
             Some(what) => (of(&|key| *key == (who, what)), own),
             None => (own, of(&|_| true)),
         };
-        100.0 * part as f64 / whole.max(1) as f64
+        let percent = (200 * part + whole) / (2 * whole.max(1));
+        u32::try_from(percent).unwrap_or(u32::MAX)
     }
 
     /// Who is in it, in their order.
@@ -224,20 +224,20 @@ not a line
 ";
         let profile = Profile::of(report).expect("a profile");
         assert_eq!(profile.who(), [Who::Functions, Who::Gateway, Who::Table]);
-        let of = |who, what| profile.percent(who, what).round();
-        assert_eq!(of(Who::Functions, None), 80.0);
-        assert_eq!(of(Who::Table, None), 8.0);
+        let of = |who, what| profile.percent(who, what);
+        assert_eq!(of(Who::Functions, None), 80);
+        assert_eq!(of(Who::Table, None), 8);
         for (what, percent) in [
-            (What::Kernel, 38.0),
-            (What::Memory, 25.0),
-            (What::Signing, 13.0),
-            (What::Rest, 19.0),
-            (What::Http, 6.0),
+            (What::Kernel, 38),
+            (What::Memory, 25),
+            (What::Signing, 13),
+            (What::Rest, 19),
+            (What::Http, 6),
         ] {
             assert_eq!(of(Who::Functions, Some(what)), percent, "{what:?}");
         }
-        assert_eq!(of(Who::Gateway, Some(What::WebSocket)), 100.0);
-        assert_eq!(of(Who::Table, Some(What::Data)), 100.0);
+        assert_eq!(of(Who::Gateway, Some(What::WebSocket)), 100);
+        assert_eq!(of(Who::Table, Some(What::Data)), 100);
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn profile(profile: &Profile) -> Table {
         .chain(What::ALL.map(What::name))
         .collect();
     let rows = profile.who().into_iter().map(|who| {
-        let share = |what| number(profile.percent(who, what).round(), "%");
+        let share = |what| number(f64::from(profile.percent(who, what)), "%");
         let shares = What::ALL.map(|what| share(Some(what)));
         Row {
             name: who.name().to_owned(),
