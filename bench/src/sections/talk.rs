@@ -9,12 +9,14 @@
 //! - `server.rs`: those who are measured.
 //! - `ceiling.rs`: the bare server among them.
 //! - `figures.rs`: what is measured of one of them.
+//! - `profile.rs`: where the processors' time goes.
 //! - `told.rs`: the figures of all as tables, goals and a plot.
 
 mod board;
 pub(crate) mod ceiling;
 mod figures;
 mod member;
+mod profile;
 mod room;
 mod server;
 mod told;

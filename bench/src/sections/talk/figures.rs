@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use tokio::time::sleep;
 
 use super::member::Ear;
+use super::profile::{Profile, Recording};
 use super::room::{self, Room};
 use super::server::{Kit, Peer, Server};
 use crate::error::BenchError;
@@ -19,8 +20,7 @@ const CONNECTIONS_BEFORE: usize = 100;
 /// A server may still be busy with the last of them.
 const REST: Duration = Duration::from_secs(1);
 /// How long the first room may take to fill, without which there is nothing to compare, and one of
-/// [`LARGE`] size, to which each who comes in is told the whole list, so that filling it grows with its
-/// square.
+/// [`LARGE`] size.
 const LONG_PATIENCE: Duration = Duration::from_mins(3);
 const LARGE: usize = 5_000;
 /// Members of the room in which servers are driven to their limit.
@@ -117,6 +117,7 @@ pub(super) struct Saturation {
     /// Deliveries a second.
     pub(super) rate: Summary,
     pub(super) speakers: usize,
+    pub(super) profile: Option<Profile>,
 }
 
 /// What connections weigh.
@@ -153,7 +154,11 @@ impl Figures {
             }
             rooms.push(last_receipts(&mut room, &server, plan).await?);
             if *size == SATURATED_ROOM {
-                saturation = Some(saturated(&mut room, plan).await?);
+                let mut most = saturated(&mut room, plan).await?;
+                if peer == Peer::Chatctl {
+                    most.profile = profile(&mut room, kit, plan, most.speakers).await?;
+                }
+                saturation = Some(most);
             }
         }
         drop(room);
@@ -263,7 +268,21 @@ async fn saturated(room: &mut Room, plan: &Plan) -> Result<Saturation, BenchErro
     Ok(Saturation {
         rate: summary(&rates)?,
         speakers: best.1,
+        profile: None,
     })
+}
+
+/// Where the time goes meanwhile. What is delivered under a profiler is no figure.
+async fn profile(
+    room: &mut Room,
+    kit: &Kit,
+    plan: &Plan,
+    speakers: usize,
+) -> Result<Option<Profile>, BenchError> {
+    let recording = Recording::start(kit.folder(), plan.window);
+    room.saturate(speakers, plan.window / 4, plan.window)
+        .await?;
+    Ok(recording.and_then(Recording::end))
 }
 
 async fn memory(server: &Server, plan: &Plan, ear: &Rc<Ear>) -> Result<Memory, BenchError> {

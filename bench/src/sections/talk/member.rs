@@ -147,6 +147,8 @@ fn text_of(number: usize) -> String {
 /// A member, or a connection that may become one.
 #[derive(Debug)]
 pub(super) struct Member {
+    /// Where it is, once it is in a room.
+    room: Option<String>,
     sink: SplitSink<Socket, Message>,
     answers: mpsc::UnboundedReceiver<Result<String, String>>,
     reader: AbortHandle,
@@ -173,6 +175,7 @@ impl Member {
         let (sender, answers) = mpsc::unbounded_channel();
         let reader = tokio::task::spawn_local(read(stream, index, Rc::clone(ear), sender));
         Ok(Self {
+            room: None,
             sink,
             answers,
             reader: reader.abort_handle(),
@@ -195,7 +198,10 @@ impl Member {
         self.send(frame.to_string()).await?;
         let answer = timeout(ANSWER_TIMEOUT, self.answers.recv()).await;
         let why = match answer {
-            Ok(Some(Ok(room))) => return Ok(room),
+            Ok(Some(Ok(room))) => {
+                self.room = Some(room.clone());
+                return Ok(room);
+            }
             Ok(Some(Err(refusal))) => refusal,
             Ok(None) => "the connection has ended".to_owned(),
             Err(late) => late.to_string(),
@@ -211,8 +217,8 @@ impl Member {
     /// If the connection has ended.
     pub(super) async fn say(&mut self, ticket: &Ticket) -> Result<(), BenchError> {
         let text = text_of(ticket.number);
-        self.send(json!({"type": "message", "text": text}).to_string())
-            .await
+        let frame = json!({"type": "message", "room": self.room, "text": text});
+        self.send(frame.to_string()).await
     }
 
     async fn send(&mut self, frame: String) -> Result<(), BenchError> {

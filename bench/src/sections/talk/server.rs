@@ -182,6 +182,11 @@ impl Kit {
         Ok(server)
     }
 
+    /// Where what is no result may be kept.
+    pub(super) fn folder(&self) -> &Path {
+        &self.logs
+    }
+
     fn log(&self, peer: Peer) -> PathBuf {
         let name = peer.name().replace(' ', "-");
         self.logs.join(format!("{name}.log"))

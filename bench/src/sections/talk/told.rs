@@ -1,6 +1,7 @@
 //! The figures of all servers as tables, goals and a plot. Pure.
 
 use super::figures::{Figures, SATURATED_ROOM};
+use super::profile::{Profile, What};
 use super::server::Peer;
 use crate::result::{Cell, Findings, Goal, Line, Plot, Row, Table};
 use crate::statistics::{Summary, fitted, readable};
@@ -12,8 +13,8 @@ const ABOUT: [&str; 3] = [
      ceiling. chatctl stores and numbers each message before anybody gets it; the Node chat and the \
      ceiling store none.",
     "The clients are the same for all, on one thread of the benchmark's own process, and take time from \
-     the servers: the ceiling tells how fast they are themselves. Each message is 100 characters long. \
-     Who speaks does not count as a receiver. A message counts as heard once all the others in the room \
+     the servers: the ceiling tells how fast they are themselves. Each message is 100 characters long and \
+     says its room, as those of chatctl's page do. Who speaks does not count as a receiver. A message counts as heard once all the others in the room \
      have it, each receipt is counted, and what is missing after 20 seconds is lost.",
     "*One way* is from a message's sending by one of two to its receipt by the other; *there and back* is \
      the other's answer to it as well.",
@@ -29,18 +30,21 @@ pub(super) fn told(all: &[(Peer, Figures)], is_quick: bool, blank: Findings) -> 
             readable(ceiling.saturation.rate.median)
         ));
     }
+    let mut tables = vec![
+        pairs(all),
+        rooms_compared(all),
+        rooms(all),
+        joins(all),
+        rates(all),
+        memory(all),
+        processor(all),
+    ];
+    let own = of(Peer::Chatctl).and_then(|it| it.saturation.profile.as_ref());
+    tables.extend(own.map(profile));
     Findings {
         about: ABOUT.map(str::to_owned).to_vec(),
         goals: goals(of(Peer::Chatctl), of(Peer::Offline)),
-        tables: vec![
-            pairs(all),
-            rooms_compared(all),
-            rooms(all),
-            joins(all),
-            rates(all),
-            memory(all),
-            processor(all),
-        ],
+        tables,
         plots: vec![plot(all)],
         losses: all.iter().map(|it| it.1.losses).sum(),
         notes,
@@ -103,8 +107,30 @@ fn why_no_more_deliveries(chatctl: &Figures) -> String {
     format!(
         "each delivery is a call of `@connections` by the function, over HTTP as on AWS, which takes \
          {functions} µs of processor time in the functions, {gateway} µs in the gateway and {clients} µs in the \
-         clients; together they have all processors of this machine"
+         clients; together they have all processors of this machine. The ceiling hands a message on within its \
+         own memory: what lies between the two is one signed HTTP request and its answer for each receiver, \
+         which a chat on AWS has to make as well"
     )
+}
+
+/// Of the processors' time while as much is delivered as can be.
+fn profile(profile: &Profile) -> Table {
+    let columns: Vec<&str> = std::iter::once("of all")
+        .chain(What::ALL.map(What::name))
+        .collect();
+    let rows = profile.who().into_iter().map(|who| {
+        let share = |what| number(f64::from(profile.percent(who, what)), "%");
+        let shares = What::ALL.map(|what| share(Some(what)));
+        Row {
+            name: who.name().to_owned(),
+            cells: std::iter::once(share(None)).chain(shares).collect(),
+        }
+    });
+    let title = format!(
+        "Where the processors' time goes when chatctl delivers as much as it can in a room of {SATURATED_ROOM}, and \
+         what each spends its own on, by `perf`"
+    );
+    table(&title, &columns, rows.collect())
 }
 
 fn table(title: &str, columns: &[&str], rows: Vec<Row>) -> Table {
