@@ -649,7 +649,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::template::{TemplateSettings, artifacts, synthesize};
+    use crate::template::{Fragments, TemplateSettings, artifacts, embedded, synthesize};
 
     /// AWS's limit for a managed policy, white space not counted.
     const SIZE_MAX: usize = 6_144;
@@ -776,9 +776,19 @@ mod tests {
     #[test]
     fn types_that_no_policy_knows_are_named() {
         assert_eq!(unknown(&template(&stage())), [""; 0]);
-        let mut own = template(&stage()).into_value();
-        own["Resources"]["JobQueue"] = json!({"Type": "AWS::SQS::Queue"});
-        assert_eq!(unknown(&Document::new(own)), ["AWS::SQS::Queue"]);
+        let files = embedded().unwrap().into_iter();
+        let own = [(
+            "jobs.yaml",
+            "Resources:\n  JobQueue:\n    Type: AWS::SQS::Queue\n",
+        )];
+        let files = files.chain(own);
+        let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let settings = TemplateSettings {
+            stage: stage(),
+            fragments: Fragments::read(files.collect()),
+        };
+        let own = synthesize(&settings).unwrap();
+        assert_eq!(unknown(&own), ["AWS::SQS::Queue"]);
     }
 
     #[test]
