@@ -472,7 +472,13 @@ async fn where_people_sign_in_code_whose_action_function_dies_at_start_is_found_
     // The connect function and the authorizer do without it: strangers stay out as they should.
     let broken = Altered::without("MANAGEMENT_ENDPOINT");
     let deploy = |bootstrap: &str, timeout: &str| {
-        let deploy = ["deploy", "--verify-timeout", timeout, "--bootstrap", bootstrap];
+        let deploy = [
+            "deploy",
+            "--verify-timeout",
+            timeout,
+            "--bootstrap",
+            bootstrap,
+        ];
         let all = deploy.into_iter().chain(pool.arguments());
         all.map(str::to_owned).collect::<Vec<_>>()
     };
