@@ -17,7 +17,7 @@ const ARGUMENTS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-const WAIT_MS = 60_000;
+const WAIT_MS = 120_000;
 // Through the debugger's protocol, past the page's policy.
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 

@@ -5,11 +5,11 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { DESKTOP, Guests, launch, Person, PHONE, screenshot, Wire } from './browser.mjs';
 import { startStack } from './stack.mjs';
 
-const TEST_MS = 4 * 60_000;
+const TEST_MS = 10 * 60_000; // a safety net: it measures nothing
 const START_MS = 11 * 60_000;
 const CONNECTED = 'connection="connected"';
 
-describe('the page', { timeout: 30 * 60_000 }, () => {
+describe('the page', { timeout: 90 * 60_000 }, () => {
   let stack;
   let browser;
   const guests = new Guests();
@@ -713,7 +713,7 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
     const most = Math.round(Math.max(...steps));
     t.diagnostic(`processor time of a step at most ${most} ms`);
     assert.ok(most < 500, `a step of ${most} ms`);
-  }, 4 * TEST_MS);
+  }, 2 * TEST_MS);
 
   for (const width of [320, 390, 1280]) {
     behaviour(`nothing is wider than a window of ${width} px`, async () => {
@@ -842,8 +842,8 @@ describe('the page', { timeout: 30 * 60_000 }, () => {
   });
 });
 
-describe('the page on a bad day of the cloud', { timeout: 15 * 60_000, skip: Boolean(process.env.SITE) }, () => {
-  test('everyone has the same conversation in the end, nothing lost or doubled', { timeout: START_MS }, async (t) => {
+describe('the page on a bad day of the cloud', { timeout: 45 * 60_000, skip: Boolean(process.env.SITE) }, () => {
+  test('everyone has the same conversation in the end, nothing lost or doubled', { timeout: 3 * START_MS }, async (t) => {
     const faults = ['crash=2%', 'lose-post=5%', 'server-error=3%', 'throttle=5%', 'reorder=100ms', 'lose-disconnect=20%', 'gone=1%'];
     const stack = await startStack([...faults.flatMap((fault) => ['--fault', fault]), '--seed', '6']);
     const browser = await launch();
@@ -883,7 +883,7 @@ describe('the page on a bad day of the cloud', { timeout: 15 * 60_000, skip: Boo
             assert.equal(await person.all('status="sent"').count(), said.length);
           }
         },
-        { ms: 4 * 60_000 },
+        { ms: 8 * 60_000 },
       );
       const conversations = await Promise.all(people.map((person) => person.conversation()));
       assert.deepEqual(conversations[0].map(([, text]) => text).sort(), [...said].sort(), 'each once');
@@ -974,7 +974,7 @@ async function loadOlder(scroller) {
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
   const count = () => scroller.querySelectorAll('[data-message]').length;
   const begins = () => scroller.querySelector('[data-top]').textContent === 'The beginning';
-  const end = performance.now() + 30_000;
+  const end = performance.now() + 120_000;
   scroller.scrollTop = 300;
   await frame();
   const edge = scroller.getBoundingClientRect().top;
@@ -989,7 +989,7 @@ async function loadOlder(scroller) {
 }
 
 /** Runs `check` until it no longer throws, or its last error when the time is up. */
-async function eventually(check, { ms = 60_000 } = {}) {
+async function eventually(check, { ms = 120_000 } = {}) {
   const end = Date.now() + ms;
   for (;;) {
     try {

@@ -6,13 +6,13 @@ import { DESKTOP, Guests, launch, PHONE, screenshot, Wire } from './browser.mjs'
 import { CLIENT, startProvider } from './provider.mjs';
 import { startStack } from './stack.mjs';
 
-const TEST_MS = 3 * 60_000;
+const TEST_MS = 10 * 60_000;
 const START_MS = 11 * 60_000;
 const CONNECTED = 'connection="connected"';
 const SIGNED_OUT = 'view="signed-out"';
 const HOUR_MS = 3_600_000;
 
-describe('signing in', { timeout: 30 * 60_000, skip: Boolean(process.env.SITE) }, () => {
+describe('signing in', { timeout: 60 * 60_000, skip: Boolean(process.env.SITE) }, () => {
   let plain;
   let provider;
   let chat;

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 /// How long a test waits for anything. Never reached when all is well, even on a busy machine: it is a
 /// safety net, and measures nothing.
-pub const DEADLINE: Duration = Duration::from_mins(3);
+pub const DEADLINE: Duration = Duration::from_mins(5);
 
 /// Waits for `future`.
 ///

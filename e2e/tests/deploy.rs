@@ -124,7 +124,9 @@ async fn a_chat_is_deployed_used_changed_and_destroyed_without_a_trace() {
 
 /// `chatctl verify` finds nothing wrong, in a stage that it asks AWS for.
 async fn every_promise_is_kept(ministack: &Ministack, stage: &str) {
-    let verified = chatctl::result_on(ministack, &["verify", "--stage", stage, "--json"]).await;
+    // Ample for each check, on any machine.
+    let verify = ["verify", "--stage", stage, "--json", "--timeout", "3m"];
+    let verified = chatctl::result_on(ministack, &verify).await;
     for empty in ["failed", "not_tried"] {
         assert_eq!(verified[empty], json!([]), "{verified}");
     }

@@ -62,7 +62,7 @@ async fn a_domain_is_deployed_before_dns_knows_it_and_taken_away_again() {
         "{urls}"
     );
 
-    let verified = chatctl::run_on(&ministack, &["verify", "--json"]).await;
+    let verified = chatctl::run_on(&ministack, &["verify", "--json", "--timeout", "3m"]).await;
     assert_eq!(verified.status.code(), Some(1));
     let said = String::from_utf8_lossy(&verified.stdout);
     let result: Value = serde_json::from_str(said.lines().last().expect("a result")).expect("JSON");

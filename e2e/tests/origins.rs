@@ -108,7 +108,7 @@ async fn dev_lets_in_its_page_and_those_that_are_named_and_by_itself_everybody()
             "{origin}"
         );
     }
-    let verify = ["verify", "--url", &dev.websocket];
+    let verify = ["verify", "--timeout", "3m", "--url", &dev.websocket];
     let stranger = chatctl::run(&verify).await;
     assert_eq!(stranger.status.code(), Some(1), "it says no origin");
     let visitor = chatctl::run(&[&verify[..], &["--site", &dev.site]].concat()).await;
@@ -161,7 +161,7 @@ async fn behind_cloudfront_only_the_distributions_page_is_let_in_until_that_is_s
         let opened = ministack.try_socket(handshake(websocket, &[page])).await;
         opened.expect("the page's own");
     }
-    let verified = chatctl::result_on(&ministack, &["verify", "--json"]).await;
+    let verified = chatctl::result_on(&ministack, &["verify", "--json", "--timeout", "3m"]).await;
     assert_eq!(verified["failed"], json!([]), "{verified}");
     let held = verified["held"].as_array().expect("a list");
     assert!(held.contains(&json!("origins")), "{verified}");
@@ -209,7 +209,7 @@ async fn going_back_to_code_that_lets_in_foreign_pages_again_is_found() {
     assert_eq!(went.status.code(), Some(1), "{said}");
     let expected = "lets in a page of `https://foreign.invalid`";
     assert!(said.contains(expected), "{said}");
-    let verified = chatctl::run_on(&ministack, &["verify", "--json"]).await;
+    let verified = chatctl::run_on(&ministack, &["verify", "--json", "--timeout", "3m"]).await;
     let said = String::from_utf8_lossy(&verified.stdout);
     let result = said.lines().last().expect("a result");
     let result: serde_json::Value = serde_json::from_str(result).expect("JSON");

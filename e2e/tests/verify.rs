@@ -20,13 +20,16 @@ const EACH: &str = "10s";
 /// How long a look at a broken chat takes at most: many checks fail there.
 const LOOK_DEADLINE: Duration = Duration::from_mins(10);
 
-/// Looks at a chat, to the end.
-async fn looked_at(arguments: &[&str], url: &str) -> Output {
-    let verify = ["verify", "--timeout", EACH, "--url", url];
+/// Looks at a chat, to the end; each check takes so long at most.
+async fn looked_at(arguments: &[&str], url: &str, each: &str) -> Output {
+    let verify = ["verify", "--timeout", each, "--url", url];
     let output = chatctl::command(&[&verify, arguments].concat()).output();
     let output = tokio::time::timeout(LOOK_DEADLINE, output).await;
     output.expect("an end").expect("chatctl runs")
 }
+
+/// Ample for each check where nothing is broken, on any machine.
+const AMPLE: &str = "3m";
 
 #[tokio::test]
 async fn all_holds_on_this_machine_and_nobody_in_the_lobby_is_disturbed() {
@@ -34,8 +37,7 @@ async fn all_holds_on_this_machine_and_nobody_in_the_lobby_is_disturbed() {
     let mut bystander = Client::connect(&dev.websocket).await;
     let join = json!({"type": "join", "room": "lobby", "name": "bystander"});
     bystander.ask_for("joined", join).await;
-    let verify = ["verify", "--url", &dev.websocket, "--site", &dev.site];
-    let output = chatctl::run(&verify).await;
+    let output = looked_at(&["--site", &dev.site], &dev.websocket, AMPLE).await;
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{stdout}");
     assert_eq!(stdout.lines().count(), 22, "{stdout}");
@@ -51,7 +53,7 @@ async fn all_holds_on_this_machine_and_nobody_in_the_lobby_is_disturbed() {
 #[tokio::test]
 async fn nobody_is_left_in_any_room() {
     let stack = e2e::stack::start(|_| {}).await;
-    let output = chatctl::run(&["verify", "--url", &stack.websocket_url()]).await;
+    let output = looked_at(&[], &stack.websocket_url(), AMPLE).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let connections = || e2e::stack::sort_keys(&stack, "CONNECTION#");
     chatctl::eventually("gone", || connections().is_empty()).await;
@@ -110,7 +112,7 @@ async fn each_promise_that_is_broken_is_found_and_told_with_what_was_said() {
 /// What is wrong with the way in which a broken chat is told of.
 async fn look(websocket: &str, (name, expected, leaks, meddle): Broken) -> Option<String> {
     let meddler = Meddler::start(websocket, Habits { meddle, leaks }).await;
-    let output = looked_at(&["--json"], &meddler.url).await;
+    let output = looked_at(&["--json"], &meddler.url, EACH).await;
     let (result, checks) = told(&output.stdout);
     let failed = result["failed"].as_array().cloned().unwrap_or_default();
     if output.status.code() != Some(1) || !failed.contains(&expected.into()) {
@@ -138,7 +140,7 @@ async fn what_was_said_is_told_to_people_in_80_columns() {
     let meddle = forged;
     let leaks = false;
     let meddler = Meddler::start(&dev.websocket, Habits { meddle, leaks }).await;
-    let output = looked_at(&[], &meddler.url).await;
+    let output = looked_at(&[], &meddler.url, EACH).await;
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stdout}");
