@@ -84,6 +84,16 @@ impl MemoryStore {
         self.0.lists.borrow_mut().clear();
     }
 
+    /// Makes the lists that are kept those of an announcement before the last one, of nobody.
+    pub(crate) fn outdate_lists(&self) {
+        for (list, _) in self.0.lists.borrow_mut().values_mut() {
+            *list = List {
+                rev: list.rev.saturating_sub(1),
+                ..List::default()
+            };
+        }
+    }
+
     /// Runs `interference` once, right before the next `enter`.
     pub(crate) fn before_enter(&self, interference: impl FnOnce(&Self) + 'static) {
         *self.0.before_enter.borrow_mut() = Some(Box::new(interference));

@@ -9,7 +9,7 @@ use crate::chat::presence::CROWD;
 use crate::ports::ConnectionId;
 use crate::protocol::MEMBERS_LISTED_MAX;
 
-/// Seconds after which any room of these tests may be announced again.
+/// After this any room of these tests may be announced again.
 const LONG: Duration = Duration::from_secs(10);
 
 /// A room of so many, each of whom came at once after the one before.
@@ -143,6 +143,17 @@ async fn a_list_that_was_not_kept_is_read_from_the_room() {
     let joined = world.join(&id, &room, "x").await;
     let (count, _, names) = list_of(&joined);
     assert_eq!((count, names.len()), (CROWD + 21, CROWD + 21));
+}
+
+#[tokio::test]
+async fn a_list_that_is_no_longer_the_last_one_is_not_told_once_the_next_had_time_to_be_kept() {
+    let world = World::new();
+    let (first, room) = crowd(&world, CROWD + 20).await;
+    settle(&world, &first).await;
+    world.store.outdate_lists();
+    world.clock.advance(LONG);
+    let joined = world.join(&first, &room, "n0000").await;
+    assert_eq!(list_of(&joined).0, CROWD + 20, "{joined}");
 }
 
 #[tokio::test]
