@@ -323,6 +323,8 @@ async fn an_app_as_it_was_begun_is_deployed_like_the_checkout_and_destroyed() {
 
     // So is what is added to its stack, and once only.
     let own = "Parameters:\n  Club:\n    Type: String\n    Default: ours\n\
+               Resources:\n  ClubTopic:\n    Type: AWS::SNS::Topic\n    Properties:\n      \
+               DisplayName: !Ref Club\n\
                Outputs:\n  Club:\n    Description: Ours\n    Value: !Ref Club\n";
     std::fs::write(app.folder.join("cloudformation/club.yaml"), own).expect("a file");
     for changed in [true, false] {
