@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 const AT_ONCE: usize = 4;
 
 /// How long each check may take: most of a look at a broken chat is waiting for what does not come, and
-/// a check that finds nothing wrong has to be done in that time, on any machine.
-const EACH: &str = "10s";
+/// those before the one that has to find it have to be done in that time. Where they are not, the machine is
+/// busy, and the next one counts.
+const EACH: [&str; 3] = ["10s", "1m", "3m"];
 
 /// How long a look at a broken chat takes at most: many checks fail there.
 const LOOK_DEADLINE: Duration = Duration::from_mins(10);
@@ -112,8 +113,16 @@ async fn each_promise_that_is_broken_is_found_and_told_with_what_was_said() {
 /// What is wrong with the way in which a broken chat is told of.
 async fn look(websocket: &str, (name, expected, leaks, meddle): Broken) -> Option<String> {
     let meddler = Meddler::start(websocket, Habits { meddle, leaks }).await;
-    let output = looked_at(&["--json"], &meddler.url, EACH).await;
-    let (result, checks) = told(&output.stdout);
+    let mut output = looked_at(&["--json"], &meddler.url, EACH[0]).await;
+    let (mut result, mut checks) = told(&output.stdout);
+    for each in &EACH[1..] {
+        let not_tried = result["not_tried"].as_array();
+        if !not_tried.is_some_and(|it| it.contains(&expected.into())) {
+            break;
+        }
+        output = looked_at(&["--json"], &meddler.url, each).await;
+        (result, checks) = told(&output.stdout);
+    }
     let failed = result["failed"].as_array().cloned().unwrap_or_default();
     if output.status.code() != Some(1) || !failed.contains(&expected.into()) {
         return Some(format!("{name}: {result} instead of `{expected}`"));
@@ -140,7 +149,7 @@ async fn what_was_said_is_told_to_people_in_80_columns() {
     let meddle = forged;
     let leaks = false;
     let meddler = Meddler::start(&dev.websocket, Habits { meddle, leaks }).await;
-    let output = looked_at(&[], &meddler.url, EACH).await;
+    let output = looked_at(&[], &meddler.url, "1m").await;
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stdout}");
