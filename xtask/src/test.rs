@@ -26,7 +26,8 @@ pub(crate) fn all() -> Outcome {
     audit::dependencies(&tools.scanners)?;
     step("unit and end-to-end tests", || {
         let mut test = cargo("test");
-        test.arg("--workspace")
+        // One run tells everything that fails.
+        test.args(["--workspace", "--no-fail-fast"])
             .env("CHAT_TEST_BOTO3", tools.boto3.folder())
             .env("CHAT_TEST_JAVASCRIPT_SDK", &tools.javascript_sdk)
             .env("CHROMIUM", tools.browser.path());
