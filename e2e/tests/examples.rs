@@ -38,10 +38,9 @@ struct Copy(PathBuf);
 
 impl Copy {
     fn new() -> Self {
-        // One name, so that what cargo has built of it counts the next time.
         let folder = target().join("tmp/examples");
         let _ = std::fs::remove_dir_all(&folder);
-        checkout::copy(&folder);
+        checkout::copy(&folder, "examples");
         Self(folder)
     }
 

@@ -26,7 +26,7 @@ impl Clone {
     fn new(name: &str) -> Self {
         let folder = chatctl::target().join(format!("tmp/watch-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
-        checkout::copy(&folder);
+        checkout::copy(&folder, name);
         Self(folder.canonicalize().expect("copied"))
     }
 
