@@ -689,7 +689,11 @@ describe('the page', { timeout: 90 * 60_000 }, () => {
     assert.equal(await bob.page.locator('[data-message]').count(), COUNT);
     const loading = await bob.page.evaluate(() => window.tasks.splice(0));
     await log.hover();
-    for (let i = 0; i < 40; i += 1) await bob.page.mouse.wheel(0, COUNT / 2);
+    await worked();
+    for (let i = 0; i < 40; i += 1) {
+      await bob.page.mouse.wheel(0, COUNT / 2);
+      steps.push(await worked());
+    }
     await eventually(async () => assert.ok((await log.evaluate(({ scrollTop }) => scrollTop)) > COUNT * 10));
     const scrolling = await bob.page.evaluate(() => window.tasks.splice(0));
     await bob.page.evaluate(() => {

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A message takes some milliseconds; this is what an attack and a busy machine may make of it.
+/// A message takes some milliseconds; this is what an attack and a busy machine may make of one of them.
 const UNDISTURBED: Duration = Duration::from_secs(30);
+
+/// What they may make of half of them: who is held up by an attack is so at each message.
+const USUALLY: Duration = Duration::from_secs(5);
 
 /// A pause between two messages: people talk, and do not flood.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -31,6 +34,7 @@ pub(crate) struct Figures {
     pub(crate) messages: u64,
     pub(crate) sent_again: u64,
     pub(crate) longest: Duration,
+    pub(crate) median: Duration,
 }
 
 impl Conversation {
@@ -45,11 +49,13 @@ impl Conversation {
         bob.ask_for("joined", join).await;
         let (end, mut ended) = oneshot::channel();
         let talk = tokio::spawn(async move {
-            let mut figures = Figures::default();
+            let (mut figures, mut took) = (Figures::default(), Vec::new());
             while ended.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
-                turn(&mut ann, &mut bob, &mut figures).await;
-                turn(&mut bob, &mut ann, &mut figures).await;
+                took.push(turn(&mut ann, &mut bob, &mut figures).await);
+                took.push(turn(&mut bob, &mut ann, &mut figures).await);
             }
+            took.sort_unstable();
+            figures.median = took.get(took.len() / 2).copied().unwrap_or_default();
             for client in [&mut ann, &mut bob] {
                 let more = client.messages_until_pong().await;
                 assert_eq!(more, Vec::<Value>::new(), "each came once");
@@ -68,12 +74,13 @@ impl Conversation {
         // For whoever looks: `cargo test -p e2e --test siege -- --nocapture`.
         let line = format!("beside {beside}: {figures:?}\n");
         std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).expect("written");
+        assert!(figures.median < USUALLY, "{figures:?}");
         figures
     }
 }
 
-/// One says something, and both hear it as the next message of the room.
-async fn turn(speaker: &mut Client, listener: &mut Client, figures: &mut Figures) {
+/// One says something, and both hear it as the next message of the room; how long that took.
+async fn turn(speaker: &mut Client, listener: &mut Client, figures: &mut Figures) -> Duration {
     let since = Instant::now();
     let number = figures.messages + 1;
     let frame = json!({"type": "message", "text": number.to_string(), "id": number.to_string()});
@@ -101,6 +108,7 @@ async fn turn(speaker: &mut Client, listener: &mut Client, figures: &mut Figures
     figures.messages = number;
     figures.longest = figures.longest.max(took);
     tokio::time::sleep(PAUSE).await;
+    took
 }
 
 /// The next frame but for those that tell who is there.

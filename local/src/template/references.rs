@@ -36,6 +36,44 @@ struct Use<'a> {
     place: String,
     name: &'a str,
     kind: Kind,
+    /// Whether a condition decides whether it is.
+    is_conditional: bool,
+}
+
+/// Where something stands.
+#[derive(Clone, Debug)]
+struct At {
+    place: String,
+    /// Whether in a condition, where alone `Condition` is a function.
+    is_condition: bool,
+    is_conditional: bool,
+}
+
+impl At {
+    fn new(place: &str) -> Self {
+        Self {
+            place: place.to_owned(),
+            is_condition: false,
+            is_conditional: false,
+        }
+    }
+
+    fn below(&self, part: &str) -> Self {
+        let place = format!("{}{part}", self.place);
+        Self {
+            place,
+            ..self.clone()
+        }
+    }
+
+    fn uses<'a>(&self, name: &'a str, kind: Kind) -> Use<'a> {
+        Use {
+            place: self.place.clone(),
+            name,
+            kind,
+            is_conditional: self.is_conditional,
+        }
+    }
 }
 
 /// Whether each name in a template, in its JSON form with functions in their long form, is of something, and
@@ -65,7 +103,10 @@ pub fn check(document: &Value) -> Result<(), TemplateError> {
             return Err(used.unknown());
         }
     }
-    refuse(circle(&resources, |kind| kind != Kind::Condition))?;
+    // A condition may break a circle: AWS works those out first, and tells of one that is left.
+    refuse(circle(&resources, |it| {
+        it.kind != Kind::Condition && !it.is_conditional
+    }))?;
     check_conditions(document)
 }
 
@@ -75,7 +116,7 @@ pub fn check(document: &Value) -> Result<(), TemplateError> {
 /// [`TemplateError::Circular`].
 pub(super) fn check_conditions(document: &Value) -> Result<(), TemplateError> {
     let conditions = each(document["Conditions"].as_object(), of_condition);
-    refuse(circle(&conditions, |kind| kind == Kind::Condition))
+    refuse(circle(&conditions, |it| it.kind == Kind::Condition))
 }
 
 fn refuse(circle: Option<Vec<String>>) -> Result<(), TemplateError> {
@@ -117,65 +158,67 @@ fn each<'a>(
 
 fn of_resource<'a>(id: &'a str, declaration: &'a Value, uses: &mut Vec<Use<'a>>) {
     of_whether(id, declaration, uses);
+    let at = At {
+        is_conditional: declaration["Condition"].is_string(),
+        ..At::new(id)
+    };
     let targets = match &declaration["DependsOn"] {
         Value::Array(targets) => targets.as_slice(),
         one => std::slice::from_ref(one),
     };
-    uses.extend(targets.iter().filter_map(Value::as_str).map(|name| Use {
-        place: format!("{id}.DependsOn"),
-        name,
-        kind: Kind::Resource,
-    }));
-    of_value(id, &declaration["Properties"], uses);
+    let depends_on = at.below(".DependsOn");
+    let names = targets.iter().filter_map(Value::as_str);
+    uses.extend(names.map(|name| depends_on.uses(name, Kind::Resource)));
+    of_value(&at, &declaration["Properties"], uses);
 }
 
 fn of_condition<'a>(name: &'a str, condition: &'a Value, uses: &mut Vec<Use<'a>>) {
-    of_value(&format!("Conditions.{name}"), condition, uses);
+    let at = At {
+        is_condition: true,
+        ..At::new(&format!("Conditions.{name}"))
+    };
+    of_value(&at, condition, uses);
 }
 
 fn of_output<'a>(name: &'a str, output: &'a Value, uses: &mut Vec<Use<'a>>) {
-    let place = format!("Outputs.{name}");
-    of_whether(&place, output, uses);
-    of_value(&place, &output["Value"], uses);
-    of_value(&place, &output["Export"], uses);
+    let at = At::new(&format!("Outputs.{name}"));
+    of_whether(&at.place, output, uses);
+    of_value(&at, &output["Value"], uses);
+    of_value(&at, &output["Export"], uses);
 }
 
 /// The condition that a resource or output is there by.
 fn of_whether<'a>(place: &str, declaration: &'a Value, uses: &mut Vec<Use<'a>>) {
-    uses.extend(declaration["Condition"].as_str().map(|name| Use {
-        place: format!("{place}.Condition"),
-        name,
-        kind: Kind::Condition,
-    }));
+    let at = At::new(&format!("{place}.Condition"));
+    let name = declaration["Condition"].as_str();
+    uses.extend(name.map(|name| at.uses(name, Kind::Condition)));
 }
 
-fn of_value<'a>(place: &str, value: &'a Value, uses: &mut Vec<Use<'a>>) {
+fn of_value<'a>(at: &At, value: &'a Value, uses: &mut Vec<Use<'a>>) {
     match value {
         Value::Object(map) => match intrinsic(map) {
-            Some((function, argument)) => of_function(place, function, argument, uses),
-            None => {
-                for (key, value) in map {
-                    of_value(&format!("{place}.{key}"), value, uses);
-                }
+            Some((function, argument)) if function != "Condition" || at.is_condition => {
+                of_function(at, function, argument, uses);
             }
+            _ => of_each(at, map, uses),
         },
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                of_value(&format!("{place}[{index}]"), item, uses);
+                of_value(&at.below(&format!("[{index}]")), item, uses);
             }
         }
         _ => {}
     }
 }
 
-fn of_function<'a>(place: &str, function: &str, argument: &'a Value, uses: &mut Vec<Use<'a>>) {
-    let mut add = |name: &'a str, kind| {
-        uses.push(Use {
-            place: place.to_owned(),
-            name,
-            kind,
-        });
-    };
+fn of_each<'a>(at: &At, map: &'a Map<String, Value>, uses: &mut Vec<Use<'a>>) {
+    for (key, value) in map {
+        of_value(&at.below(&format!(".{key}")), value, uses);
+    }
+}
+
+fn of_function<'a>(at: &At, function: &str, argument: &'a Value, uses: &mut Vec<Use<'a>>) {
+    let mut add = |name: &'a str, kind| uses.push(at.uses(name, kind));
     match (function, argument) {
         ("Ref", Value::String(name)) => add(name, Kind::Value),
         ("Condition", Value::String(name)) => add(name, Kind::Condition),
@@ -189,21 +232,25 @@ fn of_function<'a>(place: &str, function: &str, argument: &'a Value, uses: &mut 
         ("Fn::Sub", Value::Array(parts)) => {
             let (text, own) = (parts.first(), parts.get(1));
             let text = text.and_then(Value::as_str).unwrap_or_default();
-            let own_names = own.and_then(Value::as_object);
-            of_text(text, own_names).for_each(|it| add(it.0, it.1));
+            let own = own.and_then(Value::as_object);
+            of_text(text, own).for_each(|it| add(it.0, it.1));
             if let Some(own) = own {
-                of_value(place, own, uses);
+                of_each(at, own, uses);
             }
         }
         ("Fn::If", Value::Array(parts)) => {
             if let Some(name) = parts.first().and_then(Value::as_str) {
                 add(name, Kind::Condition);
             }
+            let either = At {
+                is_conditional: true,
+                ..at.clone()
+            };
             for part in parts.iter().skip(1) {
-                of_value(place, part, uses);
+                of_value(&either, part, uses);
             }
         }
-        _ => of_value(place, argument, uses),
+        _ => of_value(at, argument, uses),
     }
 }
 
@@ -230,7 +277,7 @@ fn first_of(dotted: &str) -> &str {
 /// A way from an entry back to itself, by uses that count, if there is one.
 fn circle(
     entries: &BTreeMap<&str, Vec<Use<'_>>>,
-    counts: impl Fn(Kind) -> bool,
+    counts: impl Fn(&Use<'_>) -> bool,
 ) -> Option<Vec<String>> {
     let mut done = Vec::new();
     entries
@@ -242,7 +289,7 @@ fn circle(
 fn way_back<'a>(
     name: &'a str,
     entries: &BTreeMap<&'a str, Vec<Use<'a>>>,
-    counts: &impl Fn(Kind) -> bool,
+    counts: &impl Fn(&Use<'_>) -> bool,
     path: &mut Vec<&'a str>,
     done: &mut Vec<&'a str>,
 ) -> Option<Vec<String>> {
@@ -256,7 +303,7 @@ fn way_back<'a>(
     path.push(name);
     let uses = entries.get(name).into_iter().flatten();
     let found = uses
-        .filter(|it| counts(it.kind))
+        .filter(|it| counts(it))
         .find_map(|it| way_back(it.name, entries, counts, path, done));
     path.pop();
     done.push(name);
@@ -299,6 +346,9 @@ mod tests {
             json!({"Fn::Join": ["", [{"Ref": "Table"}]]}),
             // A policy's own.
             json!({"Effect": "Allow", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}),
+            // Names that happen to be a function's elsewhere.
+            json!({"Variables": {"Condition": "sunny"}}),
+            json!({"Fn::Sub": ["${Condition}", {"Condition": "sunny"}]}),
         ] {
             check(&with_property(&value)).unwrap_or_else(|error| panic!("{value}: {error}"));
         }
@@ -353,6 +403,19 @@ mod tests {
             refused(&template),
             "`Table` needs `Table`: none of them can be first"
         );
+    }
+
+    #[test]
+    fn a_circle_that_a_condition_breaks_is_left_to_aws() {
+        let mut template = with_property(&json!({"Fn::If": ["IsOn", {"Ref": "Table"}, ""]}));
+        let back = json!({"Any": {"Fn::If": ["IsOn", "", {"Ref": "Role"}]}});
+        template["Resources"]["Table"]["Properties"] = back;
+        check(&template).expect("never a circle");
+        template["Resources"]["Role"]["Properties"] = json!({"Any": {"Ref": "Table"}});
+        template["Resources"]["Table"]["Properties"] = json!({"Any": {"Ref": "Role"}});
+        assert!(refused(&template).contains("none of them can be first"));
+        template["Resources"]["Table"]["Condition"] = "IsOn".into();
+        check(&template).expect("nothing that this could know of");
     }
 
     #[test]
