@@ -520,6 +520,7 @@ impl Store for DynamoStore {
         room: &Room,
         list: &List,
         expires: Timestamp,
+        now: Timestamp,
     ) -> Result<(), PortError> {
         // Not a put, which not every function may make.
         let update = self
@@ -531,13 +532,15 @@ impl Store for DynamoStore {
                 "SET rev = :rev, #present = :present, #listed = :listed, expires = :expires",
             )
             .expression_attribute_names("#present", PRESENT_ATTRIBUTE)
+            .condition_expression("attribute_not_exists(rev) OR rev < :rev OR expires <= :now")
             .expression_attribute_names("#listed", LISTED_ATTRIBUTE)
+            .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":rev", number(list.rev))
             .expression_attribute_values(":present", number(list.count as u64))
             .expression_attribute_values(":listed", text(listed(list)))
             .expression_attribute_values(":expires", seconds(expires));
-        let kept = update.send().await;
-        kept.map_err(|error| PortError::new("keep a list of members", error))?;
+        // A try that comes late is refused, and the newer list stays.
+        self.updated(update, "keep a list of members").await?;
         Ok(())
     }
 

@@ -585,10 +585,24 @@ async fn one_alone_takes_a_turn_and_the_last_list_that_is_kept_is_read(store: &i
             count: 300,
             names: names.into_iter().map(name).collect(),
         };
-        store.keep_list(&place, &list, LATER).await.expect("kept");
+        let keeping = store.keep_list(&place, &list, LATER, NOW);
+        keeping.await.expect("kept");
         assert_eq!(store.list(&place, NOW).await.expect("read"), Some(list));
     }
-    assert_eq!(store.list(&place, LATER).await.expect("read"), None);
+    for (rev, now, is_kept) in [(8, NOW, false), (9, NOW, false), (2, LATER, true)] {
+        let late = List {
+            rev,
+            count: 60,
+            names: Vec::new(),
+        };
+        let much_later = LATER.after(Duration::from_mins(1));
+        let keeping = store.keep_list(&place, &late, much_later, now);
+        keeping.await.expect("an answer");
+        let kept = store.list(&place, now).await.expect("read");
+        assert_eq!(kept == Some(late), is_kept, "{rev} {kept:?}");
+    }
+    let far = LATER.after(Duration::from_mins(1));
+    assert_eq!(store.list(&place, far).await.expect("read"), None);
     assert_eq!(store.list(&room(2), NOW).await.expect("read"), None);
     let read = store.view(&place, NOW).await.expect("read");
     assert_eq!(read.members, [], "a list is no member");
