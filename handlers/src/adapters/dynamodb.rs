@@ -29,6 +29,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+#[cfg(test)]
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
@@ -97,6 +99,18 @@ impl DynamoStore {
     #[must_use]
     pub fn with_pages_of(mut self, items: i32) -> Self {
         self.page_items_max = Some(items);
+        self
+    }
+
+    /// Lets a call take so long, for tests of what many do at once on a machine that is busy.
+    #[cfg(test)]
+    #[must_use]
+    pub(super) fn with_timeout(mut self, timeout: Duration) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(timeout)
+            .operation_timeout(timeout);
+        let config = self.client.config().to_builder();
+        self.client = Client::from_conf(config.timeout_config(timeouts.build()).build());
         self
     }
 

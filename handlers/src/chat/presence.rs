@@ -56,6 +56,8 @@ pub(super) struct News {
     event: PresenceEvent,
     name: Option<Name>,
     was: Option<Name>,
+    /// Whether a crowd is told at once.
+    is_urgent: bool,
 }
 
 impl News {
@@ -67,12 +69,21 @@ impl News {
         Self::of(PresenceEvent::Leave, name)
     }
 
+    /// Nobody is to go on seeing who was put out, and that is rare.
+    pub(super) fn removed(name: &Name) -> Self {
+        Self {
+            is_urgent: true,
+            ..Self::left(name)
+        }
+    }
+
     /// Of somebody whom nobody told of.
     pub(super) fn unknown() -> Self {
         Self {
             event: PresenceEvent::Sync,
             name: None,
             was: None,
+            is_urgent: false,
         }
     }
 
@@ -88,6 +99,7 @@ impl News {
             event,
             name: Some(name.clone()),
             was: None,
+            is_urgent: false,
         }
     }
 
@@ -448,19 +460,21 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         })
     }
 
-    /// The whole room where it may be announced now, and whether that is this one's turn, as it is in a
-    /// crowd.
+    /// The whole room where it may be announced now, and whether that may be done however many there are.
     async fn take_turn(
         &self,
         room: &Room,
         look: Look,
+        news: &News,
         now: Timestamp,
     ) -> Result<(Look, bool), PortError> {
         let Look::Crowd(head) = look else {
-            return Ok((look, false));
+            return Ok((look, news.is_urgent));
         };
         // The others need not read all of it at the same time.
-        if is_due(&head, now) && self.store.take_turn(room, &head, now).await? {
+        let is_turn = news.is_urgent
+            || (is_due(&head, now) && self.store.take_turn(room, &head, now).await?);
+        if is_turn {
             Ok((Look::Whole(self.view(room).await?), true))
         } else {
             Ok((Look::Crowd(head), false))
@@ -482,7 +496,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 Some(look) => look,
                 None => self.look_at(room).await?,
             };
-            let (look, is_turn) = self.take_turn(room, look, now).await?;
+            let (look, is_turn) = self.take_turn(room, look, news, now).await?;
             let Look::Whole(mut view) = look else {
                 return Ok((look, Vec::new()));
             };

@@ -251,6 +251,26 @@ async fn a_ping_that_looks_a_crowd_through_glances_at_it_once() {
     assert!(pong["rev"].as_u64() > joined["rev"].as_u64());
 }
 
+#[tokio::test]
+async fn who_is_removed_from_a_crowd_is_on_no_list_any_more_whenever_that_is() {
+    let world = World::new();
+    let (first, room) = crowd(&world, CROWD + 10).await;
+    settle(&world, &first).await;
+    for (removed, left) in [("n0003", CROWD + 9), ("n0004", CROWD + 8)] {
+        let remove = json!({"type": "remove", "name": removed});
+        let reply = world.send(&first, remove).await;
+        let (count, rev, names) = list_of(&reply);
+        assert_eq!(count, left, "{reply}");
+        assert!(!names.contains(&removed.to_owned()), "{reply}");
+        let heard = world.heard("presence");
+        assert_eq!(heard.len(), left - 1, "all others, at once");
+        assert_eq!(list_of(&heard[0].1), (count, rev, names));
+        let other = ConnectionId::new("m0007");
+        let joined = world.join(&other, &room, "n0007").await;
+        assert_eq!(list_of(&joined), list_of(&reply));
+    }
+}
+
 /// In the lobby a `ping` announces nothing.
 #[tokio::test]
 async fn who_comes_back_to_a_crowd_in_the_lobby_announces_who_left_it_meanwhile() {
