@@ -369,18 +369,16 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             let is_on_its_way = head.announced.after(KEPT_WITHIN) > now;
             list.rev == head.rev || (list.rev + 1 == head.rev && is_on_its_way)
         };
-        match kept.filter(is_right) {
-            Some(list) => Ok(Scene {
+        if let Some(list) = kept.filter(is_right) {
+            return Ok(Scene {
                 head: Some(head),
                 list: changed(list, news),
-            }),
-            // Whoever announced it last did not come to keep it.
-            None => {
-                let scene = Scene::of(self.view(room).await?);
-                self.keep_list(room, &scene.list).await;
-                Ok(scene)
-            }
+            });
         }
+        // Whoever announced it last did not come to keep it.
+        let scene = Scene::of(self.view(room).await?);
+        self.keep_list(room, &scene.list).await;
+        Ok(scene)
     }
 
     /// Keeps the list of a crowd. Where that fails, the next one to read all of the room does it.
