@@ -559,12 +559,13 @@ pub trait Store {
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, PortError>>;
 
-    /// Keeps a list that was announced until `expires`, in place of the one before.
+    /// Keeps a list until `expires`, unless one of the same `rev` or a greater one is kept.
     fn keep_list(
         &self,
         room: &Room,
         list: &List,
         expires: Timestamp,
+        now: Timestamp,
     ) -> impl Future<Output = Result<(), PortError>>;
 
     /// The list that is kept. Its `rev` tells whether it is the one that was announced last.

@@ -29,6 +29,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+#[cfg(test)]
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
@@ -97,6 +99,18 @@ impl DynamoStore {
     #[must_use]
     pub fn with_pages_of(mut self, items: i32) -> Self {
         self.page_items_max = Some(items);
+        self
+    }
+
+    /// Lets a call take so long, for tests of what many do at once on a machine that is busy.
+    #[cfg(test)]
+    #[must_use]
+    pub(super) fn with_timeout(mut self, timeout: Duration) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(timeout)
+            .operation_timeout(timeout);
+        let config = self.client.config().to_builder();
+        self.client = Client::from_conf(config.timeout_config(timeouts.build()).build());
         self
     }
 
@@ -520,6 +534,7 @@ impl Store for DynamoStore {
         room: &Room,
         list: &List,
         expires: Timestamp,
+        now: Timestamp,
     ) -> Result<(), PortError> {
         // Not a put, which not every function may make.
         let update = self
@@ -531,13 +546,15 @@ impl Store for DynamoStore {
                 "SET rev = :rev, #present = :present, #listed = :listed, expires = :expires",
             )
             .expression_attribute_names("#present", PRESENT_ATTRIBUTE)
+            .condition_expression("attribute_not_exists(rev) OR rev < :rev OR expires <= :now")
             .expression_attribute_names("#listed", LISTED_ATTRIBUTE)
+            .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":rev", number(list.rev))
             .expression_attribute_values(":present", number(list.count as u64))
             .expression_attribute_values(":listed", text(listed(list)))
             .expression_attribute_values(":expires", seconds(expires));
-        let kept = update.send().await;
-        kept.map_err(|error| PortError::new("keep a list of members", error))?;
+        // A try that comes late is refused, and the newer list stays.
+        self.updated(update, "keep a list of members").await?;
         Ok(())
     }
 

@@ -229,6 +229,8 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         scene: Scene,
     ) -> Result<ServerFrame, Failure> {
         let Newcomer { resume, after, .. } = newcomer;
+        // Who is on the list for certain is put on it and `rev` stays: with one that is less, whoever comes
+        // would join again at each `pong`, and be given the same list, until the next announcement.
         let (head, list) = (scene.head.unwrap_or_default(), with(scene.list, name));
         let creator = head.creator == Some(resume.member());
         let (part, limit) = match after {

@@ -522,10 +522,14 @@ impl Store for MemoryStore {
         room: &Room,
         list: &List,
         expires: Timestamp,
+        now: Timestamp,
     ) -> Result<(), PortError> {
         self.called().await?;
         let mut lists = self.0.lists.borrow_mut();
-        lists.insert(room.to_string(), (list.clone(), expires));
+        let kept = lists.get(&room.to_string());
+        if kept.is_none_or(|(kept, expires)| kept.rev < list.rev || *expires <= now) {
+            lists.insert(room.to_string(), (list.clone(), expires));
+        }
         Ok(())
     }
 

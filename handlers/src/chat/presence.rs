@@ -12,12 +12,13 @@ use std::collections::VecDeque;
 use std::future::ready;
 use std::time::Duration;
 
+use futures_util::future::join;
 use futures_util::stream;
 use sha2::{Digest, Sha256};
 
 use super::fan_out::Effort;
 use super::identity::hex;
-use super::{Chat, Failure, Name, Room, lost_every_race, name_needed, overtaken};
+use super::{Chat, Failure, GRACE, Name, Room, lost_every_race, name_needed, overtaken};
 use crate::log;
 use crate::ports::{
     Connection, ConnectionId, Frame, Head, List, Member, MemberId, Outbox, PortError, Store,
@@ -55,6 +56,8 @@ pub(super) struct News {
     event: PresenceEvent,
     name: Option<Name>,
     was: Option<Name>,
+    /// Whether a crowd is told at once.
+    is_urgent: bool,
 }
 
 impl News {
@@ -66,12 +69,21 @@ impl News {
         Self::of(PresenceEvent::Leave, name)
     }
 
+    /// Nobody is to go on seeing who was put out, and that is rare.
+    pub(super) fn removed(name: &Name) -> Self {
+        Self {
+            is_urgent: true,
+            ..Self::left(name)
+        }
+    }
+
     /// Of somebody whom nobody told of.
     pub(super) fn unknown() -> Self {
         Self {
             event: PresenceEvent::Sync,
             name: None,
             was: None,
+            is_urgent: false,
         }
     }
 
@@ -87,6 +99,7 @@ impl News {
             event,
             name: Some(name.clone()),
             was: None,
+            is_urgent: false,
         }
     }
 
@@ -139,6 +152,21 @@ impl Look {
         match self {
             Self::Whole(view) => view.head.as_ref(),
             Self::Crowd(head) => Some(head),
+        }
+    }
+
+    fn into_head(self) -> Option<Head> {
+        match self {
+            Self::Whole(view) => view.head,
+            Self::Crowd(head) => Some(head),
+        }
+    }
+
+    /// Whether there may be something to announce that nobody announced.
+    fn is_to_be_announced(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Whole(view) => !is_announced(view),
+            Self::Crowd(head) => is_due(head, now),
         }
     }
 }
@@ -285,7 +313,18 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         news: &News,
         except: Option<&ConnectionId>,
     ) -> Result<Scene, PortError> {
-        let (mut look, gone) = self.announce(room, news, except).await?;
+        self.tell_from(room, None, news, except).await
+    }
+
+    /// As [`Chat::tell`], of a room that may have been looked at already.
+    async fn tell_from(
+        &self,
+        room: &Room,
+        look: Option<Look>,
+        news: &News,
+        except: Option<&ConnectionId>,
+    ) -> Result<Scene, PortError> {
+        let (mut look, gone) = self.announce(room, look, news, except).await?;
         if !gone.is_empty() {
             self.mourn(gone).await;
             look = self.look_at(room).await?;
@@ -293,18 +332,19 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         self.scene(room, look, news).await
     }
 
-    /// A room as somebody is told of it who was there before, and what nobody announced is announced; a
-    /// crowd as it was announced last, for there the next message or `ping` sees to that.
+    /// A room as somebody is told of it who was there before, and what nobody announced is announced; in a
+    /// crowd once it may be again, for in the lobby no `ping` sees to that.
     pub(super) async fn see(
         &self,
         room: &Room,
         except: Option<&ConnectionId>,
     ) -> Result<Scene, PortError> {
         let news = News::unknown();
-        match self.look_at(room).await? {
-            Look::Whole(view) if !is_announced(&view) => self.tell(room, &news, except).await,
-            look => self.scene(room, look, &news).await,
+        let look = self.look_at(room).await?;
+        if look.is_to_be_announced(self.clock.now()) {
+            return self.tell_from(room, Some(look), &news, except).await;
         }
+        self.scene(room, look, &news).await
     }
 
     /// The beginning of a room, which is all of it but in a crowd.
@@ -329,23 +369,56 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             let is_on_its_way = head.announced.after(KEPT_WITHIN) > now;
             list.rev == head.rev || (list.rev + 1 == head.rev && is_on_its_way)
         };
-        match kept.filter(is_right) {
-            Some(list) => Ok(Scene {
+        if let Some(list) = kept.filter(is_right) {
+            return Ok(Scene {
                 head: Some(head),
                 list: changed(list, news),
-            }),
-            // Whoever announced it last did not come to keep it.
-            None => Ok(Scene::of(self.view(room).await?)),
+            });
+        }
+        // Whoever announced it last did not come to keep it.
+        let scene = Scene::of(self.view(room).await?);
+        self.keep_list(room, &scene.list).await;
+        Ok(scene)
+    }
+
+    /// Keeps the list of a crowd. Where that fails, the next one to read all of the room does it.
+    async fn keep_list(&self, room: &Room, list: &List) {
+        if list.count <= CROWD {
+            return;
+        }
+        let now = self.clock.now();
+        // Each who is on it has kept the head for at least so long, so no list outlives its head, and none
+        // is in the way of a head that begins anew.
+        let expires = now.after(self.history + GRACE);
+        if let Err(error) = self.store.keep_list(room, list, expires, now).await {
+            log::error("the list of a crowd was not kept", &error);
+        }
+    }
+
+    /// Keeps the list that was announced last, should whoever announced it not have come to that.
+    async fn keep_list_again(&self, room: &Room, view: &View) {
+        let list = list_of(view);
+        let kept = self.store.list(room, self.clock.now()).await;
+        // Even one that is refused would cost as much as a write.
+        if !matches!(kept, Ok(Some(kept)) if kept.rev >= list.rev) {
+            self.keep_list(room, &list).await;
         }
     }
 
     /// As [`Chat::tell`], where nobody asked: what fails is healed by the next one to read the room.
     pub(super) async fn mention(&self, room: &Room, news: &News) {
-        match self.announce(room, news, None).await {
-            Ok((_, gone)) if gone.is_empty() => {}
+        self.mention_from(room, None, news).await;
+    }
+
+    /// As [`Chat::mention`], of a room that may have been looked at already. Gives what it came to, unless
+    /// it failed or more has changed since.
+    async fn mention_from(&self, room: &Room, look: Option<Look>, news: &News) -> Option<Look> {
+        match self.announce(room, look, news, None).await {
+            Ok((look, gone)) if gone.is_empty() => return Some(look),
             Ok((_, gone)) => self.mourn(gone).await,
             Err(error) => log::error("a change of members was not announced", &error),
         }
+        None
     }
 
     /// Announces those who were found gone, and whom that finds gone, and so on: all of a room at once,
@@ -355,7 +428,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let all = async {
             while let Some((room, news)) = queue.pop_front() {
                 queue.retain(|(other, _)| *other != room);
-                match self.announce(&room, &news, None).await {
+                match self.announce(&room, None, &news, None).await {
                     Ok((_, more)) => queue.extend(more),
                     Err(error) => log::error("somebody's end was not announced", &error),
                 }
@@ -370,11 +443,39 @@ impl<S: Store, O: Outbox> Chat<S, O> {
 
     /// Announces what nobody announced.
     pub(super) async fn heal(&self, room: &Room) {
+        self.heal_from(room, None).await;
+    }
+
+    /// As [`Chat::heal`], and as [`Chat::mention_from`].
+    async fn heal_from(&self, room: &Room, look: Option<Look>) -> Option<Look> {
         let news = News::unknown();
-        let healing = self.mention(room, &news);
-        if tokio::time::timeout(AFTERMATH, healing).await.is_err() {
+        let healing = self.mention_from(room, look, &news);
+        let healed = tokio::time::timeout(AFTERMATH, healing).await;
+        healed.unwrap_or_else(|_| {
             let error = PortError::new("announce a change in time", "it took too long");
             log::error("a change of members was not announced to all", &error);
+            None
+        })
+    }
+
+    /// The whole room where it may be announced now, and whether that may be done however many there are.
+    async fn take_turn(
+        &self,
+        room: &Room,
+        look: Look,
+        news: &News,
+        now: Timestamp,
+    ) -> Result<(Look, bool), PortError> {
+        let Look::Crowd(head) = look else {
+            return Ok((look, news.is_urgent));
+        };
+        // The others need not read all of it at the same time.
+        let is_turn = news.is_urgent
+            || (is_due(&head, now) && self.store.take_turn(room, &head, now).await?);
+        if is_turn {
+            Ok((Look::Whole(self.view(room).await?), true))
+        } else {
+            Ok((Look::Crowd(head), false))
         }
     }
 
@@ -383,21 +484,19 @@ impl<S: Store, O: Outbox> Chat<S, O> {
     async fn announce(
         &self,
         room: &Room,
+        mut seen: Option<Look>,
         news: &News,
         except: Option<&ConnectionId>,
     ) -> Result<(Look, Vec<(Room, News)>), PortError> {
         for lost in 0..TRIES {
             let now = self.clock.now();
-            let (mut view, is_turn) = match self.look_at(room).await? {
-                Look::Whole(view) => (view, false),
-                Look::Crowd(head) if !is_due(&head, now) => {
-                    return Ok((Look::Crowd(head), Vec::new()));
-                }
-                // The others need not read all of it at the same time.
-                Look::Crowd(head) if !self.store.take_turn(room, &head, now).await? => {
-                    return Ok((Look::Crowd(head), Vec::new()));
-                }
-                Look::Crowd(_) => (self.view(room).await?, true),
+            let look = match seen.take() {
+                Some(look) => look,
+                None => self.look_at(room).await?,
+            };
+            let (look, is_turn) = self.take_turn(room, look, news, now).await?;
+            let Look::Whole(mut view) = look else {
+                return Ok((look, Vec::new()));
             };
             let names = names(&view);
             let (count, roster) = (names.len(), roster(&names));
@@ -408,6 +507,9 @@ impl<S: Store, O: Outbox> Chat<S, O> {
             let soon = !is_turn && !is_due(head, now);
             let enough = news.event == PresenceEvent::Sync || lost >= ALONE;
             if (known && enough) || (count > CROWD && (known || soon)) {
+                if known && is_turn {
+                    self.keep_list_again(room, &view).await;
+                }
                 return Ok((Look::Whole(view), Vec::new()));
             }
             let announcing = self.store.announce(room, head.rev, &roster, count, now);
@@ -431,17 +533,13 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         except: Option<&ConnectionId>,
     ) -> Vec<(Room, News)> {
         let list = list_of(view);
-        if list.count > CROWD {
-            let kept = self.clock.now().after(self.kept_for());
-            if let Err(error) = self.store.keep_list(room, &list, kept).await {
-                log::error("the list of a crowd was not kept", &error);
-            }
-        }
         let frame = Frame::new(news.frame(room, &list).to_json());
         let others = view.members.iter();
         let others = others.filter(|it| it.has_joined() && Some(&it.connection) != except);
         let page = stream::once(ready(others.collect()));
-        self.fan_out(room, page, &frame, Effort::Stubborn).await
+        let posting = self.fan_out(room, page, &frame, Effort::Stubborn);
+        // Neither waits for the other, for both may be cut off.
+        join(self.keep_list(room, &list), posting).await.1
     }
 
     /// Tells the others that somebody is writing. Nobody is tried twice: it is worth nothing later.
@@ -497,15 +595,14 @@ impl<S: Store, O: Outbox> Chat<S, O> {
                 let member = connection.member;
                 return Err(self.turn_away(sender, &room, member, name).await);
             }
-            let may_be_unknown = match &look {
-                Look::Whole(view) => !is_announced(view),
-                Look::Crowd(head) => is_due(head, now),
-            };
-            if may_be_unknown {
-                self.heal(&room).await;
-                (self.store.head(&room, now).await?, newest)
+            let look = if look.is_to_be_announced(now) {
+                self.heal_from(&room, Some(look)).await
             } else {
-                (head.cloned(), newest)
+                Some(look)
+            };
+            match look {
+                Some(look) => (look.into_head(), newest),
+                None => (self.store.head(&room, now).await?, newest),
             }
         };
         let head = head.unwrap_or_default();

@@ -65,7 +65,7 @@ impl<S: Store, O: Outbox> Chat<S, O> {
         let page = stream::once(ready(removed));
         let telling = self.fan_out(room, page, &frame, Effort::Stubborn);
         join(telling, self.mourn(left)).await;
-        let news = News::left(name);
+        let news = News::removed(name);
         let scene = self.tell(room, &news, Some(by)).await?;
         Ok(news.frame(room, &scene.list))
     }

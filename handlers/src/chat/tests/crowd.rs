@@ -1,10 +1,12 @@
 //! Rooms that many come to: nobody who comes, goes or pings has all of them read.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::World;
+use super::interleavings::{Crash, Orders, Run, in_orders, sends};
 use crate::chat::presence::CROWD;
 use crate::ports::ConnectionId;
 use crate::protocol::MEMBERS_LISTED_MAX;
@@ -154,6 +156,148 @@ async fn a_list_that_is_no_longer_the_last_one_is_not_told_once_the_next_had_tim
     world.clock.advance(LONG);
     let joined = world.join(&first, &room, "n0000").await;
     assert_eq!(list_of(&joined).0, CROWD + 20, "{joined}");
+}
+
+#[tokio::test]
+async fn a_list_that_was_not_kept_is_kept_by_the_next_one_to_look_the_crowd_through() {
+    let world = World::new();
+    let (first, room) = crowd(&world, CROWD + 20).await;
+    settle(&world, &first).await;
+    world.store.outdate_lists();
+    let pong = settle(&world, &first).await;
+    let joined = world.join(&first, &room, "n0000").await;
+    let (count, rev, _) = list_of(&joined);
+    assert_eq!((count, Some(rev)), (CROWD + 20, pong["rev"].as_u64()));
+}
+
+#[tokio::test]
+async fn a_list_that_is_lost_is_read_from_the_room_once() {
+    let world = World::new();
+    let (first, room) = crowd(&world, 300).await;
+    settle(&world, &first).await;
+    world.store.lose_lists();
+    let comes = async |name: &str| {
+        let before = world.store.members_read();
+        let id = world.connect(name).await;
+        let joined = world.join(&id, &room, name).await;
+        (list_of(&joined).0, world.store.members_read() - before)
+    };
+    let (count, read) = comes("x").await;
+    assert!(count == 301 && read > 300, "{count} {read}");
+    let (count, read) = comes("y").await;
+    assert!(count == 302 && read <= 2 * CROWD, "{count} {read}");
+}
+
+/// Whatever step of it is the last one that is done: what was announced was heard, and who looks when the
+/// crowd may be announced again finds the list that a `pong` speaks of.
+#[tokio::test]
+async fn an_arrival_in_a_crowd_that_ends_in_the_middle_leaves_the_right_list_behind() {
+    let begin = async |pinged: bool| {
+        let world = Rc::new(World::new());
+        let (first, room) = crowd(&world, CROWD + 2).await;
+        settle(&world, &first).await;
+        world.clock.advance(LONG);
+        let eve = world.connect("e").await;
+        let join = json!({"type": "join", "room": room, "name": "eve"});
+        let mut tasks = vec![sends(&world, &eve, join)];
+        if pinged {
+            tasks.push(sends(&world, &first, json!({"type": "ping"})));
+        }
+        (world, tasks)
+    };
+    let world = World::new();
+    let (first, room) = crowd(&world, CROWD + 2).await;
+    let before = settle(&world, &first).await["rev"].as_u64();
+    let check = async |run: &Run| {
+        let world = &run.world;
+        let pong = world.send(&first, json!({"type": "ping"})).await;
+        let heard = world.heard("presence").into_iter();
+        let newest = heard.map(|(_, frame)| frame["rev"].as_u64()).max();
+        assert_eq!(newest.unwrap_or(before), pong["rev"].as_u64());
+        let pong = settle(world, &first).await;
+        let kept = list_of(&world.join(&first, &room, "n0000").await);
+        world.store.lose_lists();
+        let read = list_of(&world.join(&first, &room, "n0000").await);
+        assert_eq!(kept, read);
+        assert_eq!(Some(kept.1), pong["rev"].as_u64());
+    };
+    let runs = in_orders(Orders::All, Crash::Once, async || begin(false).await, check);
+    assert!(runs.await > 10);
+    let some = Orders::Some(100);
+    in_orders(some, Crash::Once, async || begin(true).await, check).await;
+}
+
+#[tokio::test]
+async fn a_ping_that_looks_a_crowd_through_glances_at_it_once() {
+    let world = World::new();
+    let (first, room) = crowd(&world, CROWD + 20).await;
+    settle(&world, &first).await;
+    world.clock.advance(LONG);
+    let (read, calls) = (world.store.members_read(), world.store.calls());
+    let pong = world.send(&first, json!({"type": "ping"})).await;
+    assert_eq!(
+        world.store.members_read() - read,
+        CROWD + CROWD + 20,
+        "{pong}"
+    );
+    // The connection, the newest message, the turn, the list that is kept; a room is two.
+    assert_eq!(world.store.calls() - calls, 4 + 2 * 2);
+    let eve = world.connect("e").await;
+    let joined = world.join(&eve, &room, "eve").await;
+    world.clock.advance(LONG);
+    let pong = world.send(&first, json!({"type": "ping"})).await;
+    let heard = world.heard("presence");
+    assert_eq!(heard[0].1["rev"], pong["rev"], "as it was announced");
+    assert!(pong["rev"].as_u64() > joined["rev"].as_u64());
+}
+
+#[tokio::test]
+async fn who_is_removed_from_a_crowd_is_on_no_list_any_more_whenever_that_is() {
+    let world = World::new();
+    let (first, room) = crowd(&world, CROWD + 10).await;
+    settle(&world, &first).await;
+    for (removed, left) in [("n0003", CROWD + 9), ("n0004", CROWD + 8)] {
+        let remove = json!({"type": "remove", "name": removed});
+        let reply = world.send(&first, remove).await;
+        let (count, rev, names) = list_of(&reply);
+        assert_eq!(count, left, "{reply}");
+        assert!(!names.contains(&removed.to_owned()), "{reply}");
+        let heard = world.heard("presence");
+        assert_eq!(heard.len(), left - 1, "all others, at once");
+        assert_eq!(list_of(&heard[0].1), (count, rev, names));
+        let other = ConnectionId::new("m0007");
+        let joined = world.join(&other, &room, "n0007").await;
+        assert_eq!(list_of(&joined), list_of(&reply));
+    }
+}
+
+/// In the lobby a `ping` announces nothing.
+#[tokio::test]
+async fn who_comes_back_to_a_crowd_in_the_lobby_announces_who_left_it_meanwhile() {
+    let world = World::new();
+    for number in 0..CROWD + 10 {
+        let id = world.connect(&format!("m{number:04}")).await;
+        world.join(&id, "lobby", &format!("n{number:04}")).await;
+    }
+    world.clock.advance(LONG);
+    for (id, is_announced) in [("m0003", true), ("m0004", false)] {
+        world.outbox.take();
+        let id = ConnectionId::new(id);
+        world.chat.depart(&id).await.expect("the store works");
+        assert_eq!(!world.heard("presence").is_empty(), is_announced);
+    }
+    let comes_back = async || {
+        let id = ConnectionId::new("m0007");
+        let joined = world.join(&id, "lobby", "n0007").await;
+        (list_of(&joined).0, world.heard("presence"))
+    };
+    let (count, heard) = comes_back().await;
+    assert_eq!((count, heard), (CROWD + 9, Vec::new()), "not yet");
+    world.clock.advance(LONG);
+    let (count, heard) = comes_back().await;
+    assert_eq!(count, CROWD + 8);
+    assert_eq!(heard.len(), CROWD + 7, "all others");
+    assert_eq!(heard[0].1["count"], CROWD + 8);
 }
 
 #[tokio::test]
