@@ -137,6 +137,14 @@ impl CloudError {
         matches!(self, Self::Unreachable { .. } | Self::Throttled { .. })
     }
 
+    /// Whether what was asked for is not there: a function, a bucket.
+    pub(crate) fn is_absence(&self) -> bool {
+        let Self::Refused { code, .. } = self else {
+            return false;
+        };
+        ["ResourceNotFoundException", "NoSuchBucket"].contains(&code.as_str())
+    }
+
     /// Whether the stack is not what it was a moment ago, because somebody else works on it, too.
     pub(crate) fn is_overtaken(&self) -> bool {
         let Self::Refused { code, detail, .. } = self else {
