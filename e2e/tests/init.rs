@@ -322,15 +322,24 @@ async fn an_app_as_it_was_begun_is_deployed_like_the_checkout_and_destroyed() {
     assert_eq!(diff["page"]["send"], json!(["index.html"]), "{diff}");
 
     // So is what is added to its stack, and once only.
-    let own = "Parameters:\n  Club:\n    Type: String\n    Default: ours\n\
+    let own = "Parameters:\n  Club:\n    Type: String\n    Default: ours\n  \
+               Seats:\n    Type: Number\n    Default: 12\n\
                Resources:\n  ClubTopic:\n    Type: AWS::SNS::Topic\n    Properties:\n      \
                DisplayName: !Ref Club\n\
                Outputs:\n  Club:\n    Description: Ours\n    Value: !Ref Club\n";
     std::fs::write(app.folder.join("cloudformation/club.yaml"), own).expect("a file");
     for changed in [true, false] {
-        let deployed = last_line(&app.says_to(&aws, &["deploy", "--json"]).await);
+        let mut deploy = app.command(&app.folder, &["deploy", "--json"]);
+        deploy.envs(aws.clone());
+        let deploy = run(deploy).await;
+        let told = String::from_utf8_lossy(&deploy.stderr);
+        assert_eq!(deploy.status.code(), Some(0), "{told}");
+        assert_eq!(told.contains(": as deployed"), !changed, "{told}");
+        let deployed = last_line(&String::from_utf8_lossy(&deploy.stdout));
         assert_eq!(deployed["changed"], changed, "{deployed}");
     }
+    let status = last_line(&app.says_to(&aws, &["status", "--json"]).await);
+    assert_eq!(status["settings_as_here"], true, "{status}");
     let stack = json!({"StackName": "chat-dev"});
     let stacks = ministack
         .aws("cloudformation", "describe_stacks", stack)
