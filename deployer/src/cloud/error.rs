@@ -157,9 +157,7 @@ impl CloudError {
             | "InvalidChangeSetStatusException"
             | "AlreadyExistsException"
             | "OperationInProgressException" => true,
-            "ValidationError" => ["_IN_PROGRESS", "does not exist"]
-                .iter()
-                .any(|it| detail.contains(it)),
+            "ValidationError" => detail.contains("_IN_PROGRESS") || is_of_no_stack(detail),
             _ => false,
         }
     }
@@ -217,6 +215,20 @@ impl CloudError {
             }
         }
     }
+}
+
+/// Whether an answer says that there is no such stack: `Stack [chat-dev] does not exist`, `Stack with id
+/// chat-dev does not exist`. Much else may not exist: what a parameter names, an object, an export.
+fn is_of_no_stack(message: &str) -> bool {
+    let rest = ["Stack [", "Stack with id "]
+        .into_iter()
+        .find_map(|it| message.strip_prefix(it));
+    let name = rest.and_then(|it| {
+        it.strip_suffix('.')
+            .unwrap_or(it)
+            .strip_suffix(" does not exist")
+    });
+    name.is_some_and(|it| !it.is_empty() && !it.contains(char::is_whitespace))
 }
 
 /// Whether nothing but the verbs that look asks for an action.
@@ -289,6 +301,32 @@ mod tests {
                 true,
             ),
             ("ValidationError", "Stack [chat-dev] does not exist", true),
+            (
+                "ValidationError",
+                "Stack with id arn:aws:cloudformation:us-east-1:1:stack/chat-dev/1 does not exist",
+                true,
+            ),
+            (
+                "ValidationError",
+                "Parameter validation failed: parameter value vpc-1 for parameter name VpcId does \
+                 not exist. Rollback requested by user.",
+                false,
+            ),
+            (
+                "ValidationError",
+                "S3 error: The specified key does not exist.",
+                false,
+            ),
+            (
+                "ValidationError",
+                "Resource [Table] does not exist in stack [chat-dev]",
+                false,
+            ),
+            (
+                "ValidationError",
+                "Stack [chat-dev] names the export [x], which does not exist",
+                false,
+            ),
             (
                 "ValidationError",
                 "Template format error: unresolved",
