@@ -205,6 +205,16 @@ impl CloudError {
                  same command again"
                     .to_owned()
             }
+            Self::Refused { code, detail, .. } if code.starts_with("InsufficientCapabilities") => {
+                if detail.contains("AUTO_EXPAND") {
+                    "take the macro (`Fn::Transform`) out of the template: `chatctl` has none run"
+                        .to_owned()
+                } else {
+                    "leave out the name of the role, policy or user: `chatctl` has CloudFormation \
+                     make only those that it names itself"
+                        .to_owned()
+                }
+            }
             Self::Refused { detail, .. } if detail.contains("TerminationProtection") => {
                 "the stack is protected against deletion, perhaps by hand: \
                  `chatctl deploy --protect off` lifts that, and so does the CloudFormation console"
@@ -266,6 +276,23 @@ mod tests {
         ] {
             let error = CloudError::of_answer(CALL, code, "no");
             assert!(error.hint().contains(remedy), "{code}: {}", error.hint());
+        }
+    }
+
+    #[test]
+    fn a_capability_that_is_not_asked_for_comes_with_what_to_leave_out() {
+        for code in [
+            "InsufficientCapabilities",
+            "InsufficientCapabilitiesException",
+        ] {
+            for (capability, remedy) in [
+                ("CAPABILITY_NAMED_IAM", "leave out the name of the role"),
+                ("CAPABILITY_AUTO_EXPAND", "`Fn::Transform`"),
+            ] {
+                let message = format!("Requires capabilities : [{capability}]");
+                let hint = CloudError::of_answer(CALL, code, &message).hint();
+                assert!(hint.contains(remedy), "{message}: {hint}");
+            }
         }
     }
 
