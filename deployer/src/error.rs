@@ -351,7 +351,11 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoOutput { .. } => {
-                Some("it is not finished: run `chatctl deploy` again".to_owned())
+                Some(
+                    "it is not finished: run `chatctl deploy` again; a template of your own has to \
+                     keep its outputs"
+                        .to_owned(),
+                )
             }
             Self::Protected { stage, .. } => Some(format!(
                 "`chatctl deploy --stage {stage} --protect off` lifts that; `chatctl destroy --stage \

@@ -32,6 +32,10 @@ use crate::template::StageName;
 /// Characters of a SHA-256 that people are shown, and may type.
 const SHOWN: usize = 12;
 
+/// When a template that was put aside for moments is one that a killed run has left, in milliseconds: no change
+/// set takes that long to make.
+const FORGOTTEN_AFTER_MS: i64 = 60 * 60 * 1000;
+
 /// As many as tell packages apart that one person has made.
 const TYPED_MIN: usize = 4;
 
@@ -167,8 +171,19 @@ pub(crate) fn prefix(stage: &StageName) -> String {
 pub(crate) fn aside(bucket: &str, stage: &StageName) -> Aside {
     Aside {
         bucket: bucket.to_owned(),
-        prefix: prefix(stage),
+        prefix: format!("{}.template-", prefix(stage)),
     }
+}
+
+/// The keys of what is there for moments, and stayed. A bucket's own clock tells: what was written last.
+fn forgotten(stage: &StageName, objects: &[StoredPackage]) -> Vec<String> {
+    let Aside { prefix, .. } = aside("", stage);
+    let now_ms = objects.iter().map(|it| it.written_ms).max();
+    let before_ms = now_ms.unwrap_or_default() - FORGOTTEN_AFTER_MS;
+    let is_forgotten =
+        |it: &&StoredPackage| it.key.starts_with(&prefix) && it.written_ms < before_ms;
+    let forgotten = objects.iter().filter(is_forgotten);
+    forgotten.map(|it| it.key.clone()).collect()
 }
 
 /// What is kept of a stage.
@@ -181,6 +196,16 @@ pub(crate) async fn look(
     stage: &StageName,
 ) -> Result<Kept, CloudError> {
     let objects = cloud.packages(bucket, &prefix(stage)).await?;
+    kept_of(cloud, bucket, stage, &objects).await
+}
+
+/// What is kept of a stage that has these objects.
+async fn kept_of(
+    cloud: &impl Packages,
+    bucket: &str,
+    stage: &StageName,
+    objects: &[StoredPackage],
+) -> Result<Kept, CloudError> {
     let is_marked = objects.iter().any(|it| it.key == mark::key(stage));
     let releases = objects
         .iter()
@@ -195,7 +220,8 @@ pub(crate) async fn look(
     Ok(Kept { releases, mark })
 }
 
-/// Keeps what was just found to work, as the newest one, and removes the oldest. Gives what is kept then.
+/// Keeps what was just found to work, as the newest one, and removes the oldest, and what runs that were killed
+/// have left. Gives what is kept then.
 ///
 /// # Errors
 /// [`Error`], if AWS does not do it.
@@ -213,13 +239,15 @@ pub(crate) async fn record(
         cache_control: None,
     };
     cloud.put(bucket, object).await?;
-    let mut kept = look(cloud, bucket, stage).await?;
+    let objects = cloud.packages(bucket, &prefix(stage)).await?;
+    let mut kept = kept_of(cloud, bucket, stage, &objects).await?;
     let releases = &mut kept.releases;
     // S3 tells seconds: in the same one another could come first.
     releases.sort_by_key(|it| !it.is_same(release));
     let old = releases.split_off(releases.len().min(KEPT));
-    if !old.is_empty() {
-        let keys: Vec<_> = old.iter().map(|it| it.key(stage)).collect();
+    let mut keys: Vec<_> = old.iter().map(|it| it.key(stage)).collect();
+    keys.extend(forgotten(stage, &objects));
+    if !keys.is_empty() {
         cloud.remove(bucket, &keys).await?;
     }
     Ok(kept)

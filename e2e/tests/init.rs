@@ -21,6 +21,35 @@ static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(())
 /// has been changed is never taken for the checkout's.
 const OWN_PROFILE: &str = "[profile.dev.package.handlers]\ncodegen-units = 250\n";
 
+/// What may be added to an app's stack, a parameter of each kind and every section among it.
+const OWN_STACK: &str = "\
+Parameters:
+  Club:
+    Type: String
+    Default: ours
+  Seats:
+    Type: Number
+    Default: 12
+Rules:
+  Seated:
+    Assertions:
+      - Assert: !Not [!Equals [!Ref Seats, 0]]
+        AssertDescription: A club has seats
+Mappings:
+  Titles:
+    ours:
+      Title: \"Our club\"
+Resources:
+  ClubTopic:
+    Type: AWS::SNS::Topic
+    Properties:
+      DisplayName: !FindInMap [Titles, !Ref Club, Title]
+Outputs:
+  Club:
+    Description: Ours
+    Value: !FindInMap [Titles, !Ref Club, Title]
+";
+
 /// An app in a folder of its own, with nothing of the checkout around it. It goes with the test.
 struct App {
     root: PathBuf,
@@ -322,21 +351,28 @@ async fn an_app_as_it_was_begun_is_deployed_like_the_checkout_and_destroyed() {
     assert_eq!(diff["page"]["send"], json!(["index.html"]), "{diff}");
 
     // So is what is added to its stack, and once only.
-    let own = "Parameters:\n  Club:\n    Type: String\n    Default: ours\n\
-               Resources:\n  ClubTopic:\n    Type: AWS::SNS::Topic\n    Properties:\n      \
-               DisplayName: !Ref Club\n\
-               Outputs:\n  Club:\n    Description: Ours\n    Value: !Ref Club\n";
-    std::fs::write(app.folder.join("cloudformation/club.yaml"), own).expect("a file");
+    let own = app.folder.join("cloudformation/club.yaml");
+    std::fs::write(own, OWN_STACK).expect("a file");
     for changed in [true, false] {
-        let deployed = last_line(&app.says_to(&aws, &["deploy", "--json"]).await);
-        assert_eq!(deployed["changed"], changed, "{deployed}");
+        let mut deploy = app.command(&app.folder, &["deploy", "--json"]);
+        deploy.envs(aws.clone());
+        let deploy = run(deploy).await;
+        let (told, said) = (
+            String::from_utf8_lossy(&deploy.stdout),
+            String::from_utf8_lossy(&deploy.stderr),
+        );
+        assert_eq!(deploy.status.code(), Some(0), "{said}");
+        assert_eq!(last_line(&told)["changed"], changed, "{told}");
+        assert_eq!(told.contains(": as deployed"), !changed, "{told}");
     }
+    let status = last_line(&app.says_to(&aws, &["status", "--json"]).await);
+    assert_eq!(status["settings_as_here"], true, "{status}");
     let stack = json!({"StackName": "chat-dev"});
     let stacks = ministack
         .aws("cloudformation", "describe_stacks", stack)
         .await;
     let outputs = stacks["Stacks"][0]["Outputs"].to_string();
-    assert!(outputs.contains("\"ours\""), "{stacks}");
+    assert!(outputs.contains("\"Our club\""), "{stacks}");
 
     let destroy = ["destroy", "--yes", "--json"];
     let destroyed = last_line(&app.says_to(&aws, &destroy).await);

@@ -142,6 +142,14 @@ async fn a_template_that_was_changed_by_hand_and_nothing_else_is_put_right_by_th
     assert_eq!(reconciled["changed"], true);
     assert_eq!(count(&calls, "ExecuteChangeSet"), 1, "{calls:?}");
     assert_eq!(template(&ministack).await, own);
+    // One that tells less as well: what to look at is not known before there is the right one again.
+    let silent = without_output(&other, "SiteBucketName");
+    with_template(&ministack, &silent).await;
+    let told = stack(&ministack).await["Outputs"].to_string();
+    assert!(!told.contains("SiteBucketName"), "{told}");
+    let (reconciled, _) = result(&ministack, &deploy).await;
+    assert_eq!(reconciled["changed"], true);
+    assert_eq!(template(&ministack).await, own);
     // And back: the stack is looked at anew, and the chat tried.
     with_template(&ministack, &other).await;
     with_template(&ministack, &own).await;
@@ -374,6 +382,16 @@ fn with_more_memory(template: &str, function: &str) -> String {
     let more = of_function.replacen("MemorySize: !Ref Memory", "MemorySize: 1024", 1);
     assert_ne!(more, of_function);
     format!("{before}\n  {function}:\n{more}")
+}
+
+/// The template without one of its outputs.
+fn without_output(template: &str, output: &str) -> String {
+    let (before, of_output) = template
+        .split_once(&format!("\n  {output}:\n"))
+        .expect(output);
+    let lines = of_output.lines();
+    let after: Vec<_> = lines.skip_while(|it| it.starts_with("    ")).collect();
+    format!("{before}\n{}\n", after.join("\n"))
 }
 
 /// Updates the stack by another template and nothing else, as somebody may by hand.

@@ -137,6 +137,14 @@ impl CloudError {
         matches!(self, Self::Unreachable { .. } | Self::Throttled { .. })
     }
 
+    /// Whether what was asked for is not there: a function, a bucket.
+    pub(crate) fn is_absence(&self) -> bool {
+        let Self::Refused { code, .. } = self else {
+            return false;
+        };
+        ["ResourceNotFoundException", "NoSuchBucket"].contains(&code.as_str())
+    }
+
     /// Whether the stack is not what it was a moment ago, because somebody else works on it, too.
     pub(crate) fn is_overtaken(&self) -> bool {
         let Self::Refused { code, detail, .. } = self else {
@@ -149,9 +157,7 @@ impl CloudError {
             | "InvalidChangeSetStatusException"
             | "AlreadyExistsException"
             | "OperationInProgressException" => true,
-            "ValidationError" => ["_IN_PROGRESS", "does not exist"]
-                .iter()
-                .any(|it| detail.contains(it)),
+            "ValidationError" => detail.contains("_IN_PROGRESS") || is_of_no_stack(detail),
             _ => false,
         }
     }
@@ -199,6 +205,16 @@ impl CloudError {
                  same command again"
                     .to_owned()
             }
+            Self::Refused { code, detail, .. } if code.starts_with("InsufficientCapabilities") => {
+                if detail.contains("AUTO_EXPAND") {
+                    "take the macro (`Fn::Transform`) out of the template: `chatctl` has none run"
+                        .to_owned()
+                } else {
+                    "leave out the name of the role, policy or user: `chatctl` has CloudFormation \
+                     make only those that it names itself"
+                        .to_owned()
+                }
+            }
             Self::Refused { detail, .. } if detail.contains("TerminationProtection") => {
                 "the stack is protected against deletion, perhaps by hand: \
                  `chatctl deploy --protect off` lifts that, and so does the CloudFormation console"
@@ -209,6 +225,20 @@ impl CloudError {
             }
         }
     }
+}
+
+/// Whether an answer says that there is no such stack: `Stack [chat-dev] does not exist`, `Stack with id
+/// chat-dev does not exist`. Much else may not exist: what a parameter names, an object, an export.
+fn is_of_no_stack(message: &str) -> bool {
+    let rest = ["Stack [", "Stack with id "]
+        .into_iter()
+        .find_map(|it| message.strip_prefix(it));
+    let name = rest.and_then(|it| {
+        it.strip_suffix('.')
+            .unwrap_or(it)
+            .strip_suffix(" does not exist")
+    });
+    name.is_some_and(|it| !it.is_empty() && !it.contains(char::is_whitespace))
 }
 
 /// Whether nothing but the verbs that look asks for an action.
@@ -250,6 +280,23 @@ mod tests {
     }
 
     #[test]
+    fn a_capability_that_is_not_asked_for_comes_with_what_to_leave_out() {
+        for code in [
+            "InsufficientCapabilities",
+            "InsufficientCapabilitiesException",
+        ] {
+            for (capability, remedy) in [
+                ("CAPABILITY_NAMED_IAM", "leave out the name of the role"),
+                ("CAPABILITY_AUTO_EXPAND", "`Fn::Transform`"),
+            ] {
+                let message = format!("Requires capabilities : [{capability}]");
+                let hint = CloudError::of_answer(CALL, code, &message).hint();
+                assert!(hint.contains(remedy), "{message}: {hint}");
+            }
+        }
+    }
+
+    #[test]
     fn a_denial_names_the_action_that_aws_names_and_else_the_one_of_the_call() {
         let message = "User: arn:aws:iam::1:user/ann is not authorized to perform: iam:CreateRole on resource: x";
         for (message, action) in [(message, "iam:CreateRole"), ("Access Denied", CALL)] {
@@ -281,6 +328,32 @@ mod tests {
                 true,
             ),
             ("ValidationError", "Stack [chat-dev] does not exist", true),
+            (
+                "ValidationError",
+                "Stack with id arn:aws:cloudformation:us-east-1:1:stack/chat-dev/1 does not exist",
+                true,
+            ),
+            (
+                "ValidationError",
+                "Parameter validation failed: parameter value vpc-1 for parameter name VpcId does \
+                 not exist. Rollback requested by user.",
+                false,
+            ),
+            (
+                "ValidationError",
+                "S3 error: The specified key does not exist.",
+                false,
+            ),
+            (
+                "ValidationError",
+                "Resource [Table] does not exist in stack [chat-dev]",
+                false,
+            ),
+            (
+                "ValidationError",
+                "Stack [chat-dev] names the export [x], which does not exist",
+                false,
+            ),
             (
                 "ValidationError",
                 "Template format error: unresolved",

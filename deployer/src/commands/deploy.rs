@@ -415,11 +415,28 @@ fn short(sha256: &str) -> &str {
 
 pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, Error> {
     let stage = &settings.template.stage;
-    let domain = settings.domain.as_ref();
     let protection = settings.protect.unwrap_or_default();
     let ours = ("chatctl:stage".to_owned(), stage.to_string());
+    let document = template::synthesize_protected(&settings.template, protection)?;
+    let mut parameters = parameters(settings, code);
+    // AWS tells these of a stack as well, given or not.
+    parameters.extend(document.defaults(&parameters));
+    Ok(Wanted {
+        name: stage.stack_name(),
+        template: document.to_yaml(),
+        parameters,
+        owner: CHAT_OWNER,
+        tags: std::iter::once(ours).chain(settings.tags.clone()).collect(),
+        aside: Some(releases::aside(&code.bucket, stage)),
+    })
+}
+
+/// The parameters of our own template.
+fn parameters(settings: &DeploySettings, code: &Code) -> Vec<(String, String)> {
+    let domain = settings.domain.as_ref();
+    let protection = settings.protect.unwrap_or_default();
     let own = [
-        ("StageName", stage.to_string()),
+        ("StageName", settings.template.stage.to_string()),
         ("CodeBucket", code.bucket.clone()),
         ("CodeKey", code.key.clone()),
         ("Architecture", settings.architecture.to_string()),
@@ -439,19 +456,11 @@ pub(super) fn wanted(settings: &DeploySettings, code: &Code) -> Result<Wanted, E
         ),
         ("Protect", protection.to_string()),
     ];
-    Ok(Wanted {
-        name: stage.stack_name(),
-        template: template::synthesize_protected(&settings.template, protection)?.to_yaml(),
-        parameters: own
-            .into_iter()
-            .chain(settings.operations.parameters())
-            .chain(settings.access.parameters())
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-        owner: CHAT_OWNER,
-        tags: std::iter::once(ours).chain(settings.tags.clone()).collect(),
-        aside: Some(releases::aside(&code.bucket, stage)),
-    })
+    own.into_iter()
+        .chain(settings.operations.parameters())
+        .chain(settings.access.parameters())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// Who serves the page.
@@ -645,7 +654,7 @@ mod tests {
             sha256: "sha".to_owned(),
             architecture: "x86_64",
         };
-        let given = wanted(&settings, &code).unwrap().parameters;
+        let given = parameters(&settings, &code);
         let thirty = ("HistoryDays".to_owned(), "30".to_owned());
         assert!(given.contains(&thirty), "{given:?}");
         let document = template::synthesize(&settings.template).unwrap();
@@ -658,7 +667,7 @@ mod tests {
         let mut given: Vec<_> = given.into_iter().map(|(name, _)| name).collect();
         declared.sort();
         given.sort();
-        // One that is not given keeps a no-change deploy from being known as one.
+        // One that is not given has its default whatever the settings say.
         assert_eq!(given, declared);
     }
 

@@ -114,6 +114,37 @@ async fn the_last_five_are_kept_and_one_that_is_run_again_is_the_newest() {
 }
 
 #[tokio::test]
+async fn a_template_that_a_killed_run_has_left_goes_an_hour_later_and_nothing_else_does() {
+    const HOUR_MS: i64 = 3_600_000;
+    let bucket = Bucket::default();
+    let left = |name: &str, written_ms| (name.to_owned(), Bytes::new(), written_ms);
+    bucket.0.borrow_mut().extend([
+        left("releases/dev/.template-chatctl-old", 1),
+        left("releases/dev/.template-chatctl-new", 1000),
+        left("releases/dev/notes.template-txt", 1),
+        left("releases/prod/.template-chatctl-old", 1),
+        // What is written next is of a moment later.
+        left("releases/dev/other", HOUR_MS + 1),
+    ]);
+    let (release, page) = release(1);
+    record(&bucket, "b", &stage(), &release, &page)
+        .await
+        .unwrap();
+    let mut keys: Vec<_> = bucket.0.take().into_iter().map(|it| it.0).collect();
+    keys.sort();
+    let kept = [
+        "releases/dev/.template-chatctl-new".to_owned(),
+        release.key(&stage()),
+        "releases/dev/notes.template-txt".to_owned(),
+        "releases/dev/other".to_owned(),
+        "releases/prod/.template-chatctl-old".to_owned(),
+    ];
+    assert_eq!(keys, kept);
+    let aside = aside("b", &stage());
+    assert_eq!(aside.prefix, "releases/dev/.template-");
+}
+
+#[tokio::test]
 async fn a_page_comes_back_as_it_was_or_is_told_to_be_damaged() {
     let bucket = Bucket::default();
     let (kept, whole) = release(1);

@@ -32,7 +32,7 @@ impl Laid {
                 bytes,
             });
         };
-        let key = format!("{prefix}.template-{}", order.token);
+        let key = format!("{prefix}{}", order.token);
         let object = NewObject {
             key: key.clone(),
             body: wanted.template.clone().into(),
@@ -51,8 +51,8 @@ impl Laid {
         }
     }
 
-    /// Once the change set is made, AWS has a copy of its own. What stays because this fails goes with the
-    /// stage.
+    /// Once the change set is made, AWS has a copy of its own. What stays because this fails goes
+    /// with a later deploy, or with the stage.
     pub(super) async fn take_away(self, cloud: &impl Buckets) {
         drop(cloud.remove(&self.bucket, &[self.key]).await);
     }

@@ -38,6 +38,16 @@ impl Document {
         named.collect()
     }
 
+    /// The name and the default of each parameter but those `given`. One whose value AWS hides has none to be
+    /// compared with, and gets its default as good as any.
+    pub(crate) fn defaults(&self, given: &[(String, String)]) -> Vec<(String, String)> {
+        let parameters = self.0["Parameters"].as_object().into_iter().flatten();
+        let further = parameters.filter(|(name, _)| given.iter().all(|it| it.0 != **name));
+        let open = further.filter(|(_, it)| !is_hidden(it));
+        let defaults = open.filter_map(|(name, it)| Some((name.clone(), as_text(&it["Default"])?)));
+        defaults.collect()
+    }
+
     /// Whether a condition holds, of the functions that CloudFormation has for them.
     fn holds(&self, condition: &Value, parameters: &[(String, String)]) -> bool {
         let all = |name: &str| condition[name].as_array().map(|it| it.iter());
@@ -75,6 +85,20 @@ impl Document {
     /// The template as YAML for people, functions in their short form, with a line break at its end.
     pub(crate) fn to_yaml(&self) -> String {
         yaml::write(self.as_value())
+    }
+}
+
+/// Whether AWS tells stars in the place of a parameter's value.
+fn is_hidden(parameter: &Value) -> bool {
+    as_text(&parameter["NoEcho"]).is_some_and(|it| it.eq_ignore_ascii_case("true"))
+}
+
+/// A value as `CloudFormation` takes it, which knows texts alone.
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        _ => None,
     }
 }
 
@@ -133,6 +157,34 @@ mod tests {
             names.sort();
             assert_eq!(names.concat(), made);
         }
+    }
+
+    #[test]
+    fn parameters_that_nobody_gives_are_told_with_their_defaults_as_texts() {
+        let document = Document::new(json!({"Parameters": {
+            "Given": {"Type": "String", "Default": "other"},
+            "Club": {"Type": "String", "Default": "ours"},
+            "Count": {"Type": "Number", "Default": 5},
+            "Share": {"Type": "Number", "Default": 0.5},
+            "Open": {"Type": "String", "Default": true},
+            "Empty": {"Type": "String", "Default": "", "NoEcho": false},
+            "Needed": {"Type": "String"},
+            "Secret": {"Type": "String", "Default": "s", "NoEcho": true},
+            "Hidden": {"Type": "String", "Default": "h", "NoEcho": "true"},
+        }}));
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let given = [("Given", "value")].map(owned);
+        let mut defaults = document.defaults(&given);
+        defaults.sort();
+        let expected = [
+            ("Club", "ours"),
+            ("Count", "5"),
+            ("Empty", ""),
+            ("Open", "true"),
+            ("Share", "0.5"),
+        ];
+        assert_eq!(defaults, expected.map(owned));
+        assert_eq!(Document::new(json!({})).defaults(&[]), []);
     }
 
     #[test]

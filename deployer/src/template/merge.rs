@@ -8,17 +8,23 @@ use super::fragment::{self, Fragment, FragmentError};
 
 /// The sections that a fragment may have, in the order of the document.
 ///
-/// CloudFormation knows a few more (`Mappings`, `Rules`, `Transform`). They are refused until the
-/// stack needs one, because everything that reads our document would have to understand it.
-const SECTIONS: [&str; 7] = [
+/// Ours have neither `Mappings` nor `Rules`, which `CloudFormation` alone has to understand: they are for a
+/// template of one's own.
+const SECTIONS: [&str; 9] = [
     "AWSTemplateFormatVersion",
     "Description",
     "Metadata",
     "Parameters",
+    "Rules",
+    "Mappings",
     "Conditions",
     "Resources",
     "Outputs",
 ];
+
+/// The section that has others write the template: nobody could tell before a deploy what it comes to, and
+/// whoever deploys would have to be allowed to run them.
+const MACROS: &str = "Transform";
 
 /// The sections that are one text and not a mapping.
 const TEXT_SECTIONS: [&str; 2] = ["AWSTemplateFormatVersion", "Description"];
@@ -36,6 +42,14 @@ pub(crate) enum MergeError {
         file: String,
         /// The key.
         key: String,
+    },
+    /// What a template comes to has to be known here.
+    #[error(
+        "`{file}` has a section `{MACROS}`, which `chatctl` does not merge: macros are not supported"
+    )]
+    Macros {
+        /// The file's name.
+        file: String,
     },
     /// A section is a list or a text where it has to be a mapping, or the other way round.
     #[error("the section `{key}` of `{file}` is not {expected}")]
@@ -83,6 +97,10 @@ struct Merger<'a> {
 
 impl<'a> Merger<'a> {
     fn add(&mut self, file: &'a str, section: &str, content: Value) -> Result<(), MergeError> {
+        if section == MACROS {
+            let file = file.to_owned();
+            return Err(MergeError::Macros { file });
+        }
         let Some(section) = SECTIONS.into_iter().find(|known| *known == section) else {
             return Err(MergeError::UnknownSection {
                 file: file.to_owned(),
@@ -211,6 +229,34 @@ mod tests {
             fault(["Resource: {A: {Type: T}}", "{}"]),
             "`one.yaml` has an unknown section `Resource`"
         );
+    }
+
+    #[test]
+    fn sections_that_ours_have_not_are_merged_like_the_others() {
+        let merged = merge_texts([
+            "{Outputs: {O: {Value: x}}, Mappings: {Sizes: {dev: {Memory: 256}}}}",
+            "{Rules: {R: {Assertions: []}}, Parameters: {P: {Type: String}}, Mappings: {M: {a: {b: c}}}}",
+        ])
+        .unwrap();
+        assert_eq!(
+            merged.to_string(),
+            r#"{"Parameters":{"P":{"Type":"String"}},"Rules":{"R":{"Assertions":[]}},"Mappings":{"Sizes":{"dev":{"Memory":256}},"M":{"a":{"b":"c"}}},"Outputs":{"O":{"Value":"x"}}}"#
+        );
+        assert_eq!(
+            fault(["Mappings: {M: {a: {b: c}}}", "Mappings: {M: {}}"]),
+            "`Mappings.M` is in `two.yaml` and in `one.yaml`"
+        );
+    }
+
+    #[test]
+    fn macros_are_refused_in_words_of_their_own() {
+        for transform in ["AWS::Serverless-2016-10-31", "[Ours, AWS::Include]"] {
+            assert_eq!(
+                fault(["{}", &format!("Transform: {transform}")]),
+                "`two.yaml` has a section `Transform`, which `chatctl` does not merge: macros are \
+                 not supported"
+            );
+        }
     }
 
     #[test]

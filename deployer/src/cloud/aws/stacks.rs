@@ -394,14 +394,22 @@ impl Aws {
     }
 }
 
+/// How the Regions begin whose endpoints are in other domains than all others': China's, the isolated ones',
+/// the European sovereign cloud's.
+const DOMAINS: [(&str, &str); 6] = [
+    ("cn-", "amazonaws.com.cn"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("eusc-", "amazonaws.eu"),
+];
+
 /// An object's address as CloudFormation reads templates by: that of S3 in the Region, whichever way a
 /// program reaches S3 itself.
 fn url_of(region: &str, bucket: &str, key: &str) -> String {
-    let domain = if region.starts_with("cn-") {
-        "amazonaws.com.cn"
-    } else {
-        "amazonaws.com"
-    };
+    let other = DOMAINS.into_iter().find(|(it, _)| region.starts_with(it));
+    let domain = other.map_or("amazonaws.com", |(_, domain)| domain);
     format!("https://s3.{region}.{domain}/{bucket}/{key}")
 }
 
@@ -476,16 +484,17 @@ mod tests {
 
     #[test]
     fn a_template_in_a_bucket_is_read_by_the_address_of_its_own_region() {
-        for (region, expected) in [
-            (
-                "eu-west-1",
-                "https://s3.eu-west-1.amazonaws.com/packages/a/b",
-            ),
-            (
-                "cn-north-1",
-                "https://s3.cn-north-1.amazonaws.com.cn/packages/a/b",
-            ),
+        for (region, domain) in [
+            ("eu-west-1", "amazonaws.com"),
+            ("us-gov-west-1", "amazonaws.com"),
+            ("cn-north-1", "amazonaws.com.cn"),
+            ("us-iso-east-1", "c2s.ic.gov"),
+            ("us-isob-east-1", "sc2s.sgov.gov"),
+            ("us-isof-south-1", "csp.hci.ic.gov"),
+            ("eu-isoe-west-1", "cloud.adc-e.uk"),
+            ("eusc-de-east-1", "amazonaws.eu"),
         ] {
+            let expected = format!("https://s3.{region}.{domain}/packages/a/b");
             assert_eq!(url_of(region, "packages", "a/b"), expected);
         }
     }

@@ -9,11 +9,12 @@ use crate::cloud::{Buckets, Code, Functions, StackView, Stacks, Wanted};
 use crate::commands::ARTIFACTS_STACK;
 use crate::commands::urls::{Urls, required};
 use crate::error::Error;
-use crate::functions;
+use crate::functions::{self, FunctionError};
 use crate::output::Output;
 use crate::packages;
 use crate::settings::DeploySettings;
 use crate::site::{self, Listing};
+use crate::template::StageName;
 
 /// A stack as it is wanted.
 pub(super) struct Standing {
@@ -59,16 +60,16 @@ pub(super) async fn look(
     let Some(proof) = proof.filter(|_| is_given_as(stack, &wanted)) else {
         return Ok(None);
     };
-    let names = function_names(stage, stack)?;
-    let bucket = required(stage, stack, "SiteBucketName")?;
-    let urls = Urls::of(stage, stack)?;
-    let outdated = async { Ok::<_, Error>(functions::outdated(cloud, &names, &code).await?) };
-    let listing = async { Ok(Listing::of(cloud, &bucket).await?) };
+    let Some(places) = Places::of(stage, stack) else {
+        return Ok(None);
+    };
     // Whoever asks for all of it has it looked at later.
-    let is_configured = async { Ok(!settings.verify && site::is_configured(urls.chat()).await) };
+    let seen = seen(cloud, &places, &code, !settings.verify);
     let artifacts = async { Ok(cloud.find(ARTIFACTS_STACK).await?) };
-    let (outdated, listing, is_configured, artifacts) =
-        try_join!(outdated, listing, is_configured, artifacts)?;
+    let (seen, artifacts) = try_join!(seen, artifacts)?;
+    let Some(seen) = seen else {
+        return Ok(None);
+    };
     // A `destroy` of another stage at the same time can have taken the packages for nobody's.
     let Some(artifacts) = artifacts.filter(|it| packages::is_up_to_date(it).unwrap_or(false))
     else {
@@ -77,7 +78,7 @@ pub(super) async fn look(
     if packages::existing_bucket(Some(&artifacts))?.as_ref() != Some(&code.bucket) {
         return Ok(None);
     }
-    if !listing.proves(&proof) || !outdated.is_empty() {
+    if !seen.listing.proves(&proof) || seen.is_outdated {
         return Ok(None);
     }
     output.step(&format!(
@@ -93,9 +94,67 @@ pub(super) async fn look(
         package_sha256,
         package: None,
         is_changed: false,
-        listing: Some(listing),
-        is_configured,
+        listing: Some(seen.listing),
+        is_configured: seen.is_configured,
     }))
+}
+
+/// Where there is something to be looked at.
+#[derive(Debug)]
+struct Places {
+    functions: Vec<String>,
+    bucket: String,
+    urls: Urls,
+}
+
+impl Places {
+    /// Nothing where the stack does not tell all of it: its template may be another one, which a deploy that
+    /// looks no further would never put right.
+    fn of(stage: &StageName, stack: &StackView) -> Option<Self> {
+        Some(Self {
+            functions: function_names(stage, stack).ok()?,
+            bucket: required(stage, stack, "SiteBucketName").ok()?,
+            urls: Urls::of(stage, stack).ok()?,
+        })
+    }
+}
+
+/// What is there.
+#[derive(Debug)]
+struct Seen {
+    is_outdated: bool,
+    listing: Listing,
+    is_configured: bool,
+}
+
+/// What is there; nothing where a function or the bucket is gone.
+async fn seen(
+    cloud: &(impl Buckets + Functions),
+    places: &Places,
+    code: &Code,
+    with_configuration: bool,
+) -> Result<Option<Seen>, Error> {
+    let Places {
+        functions,
+        bucket,
+        urls,
+    } = places;
+    let outdated = async { Ok(functions::outdated(cloud, functions, code).await?) };
+    let listing = async { Ok(Listing::of(cloud, bucket).await?) };
+    let is_configured = async { Ok(with_configuration && site::is_configured(urls.chat()).await) };
+    match try_join!(outdated, listing, is_configured) {
+        Ok((outdated, listing, is_configured)) => Ok(Some(Seen {
+            is_outdated: !outdated.is_empty(),
+            listing,
+            is_configured,
+        })),
+        Err(Error::Cloud(error) | Error::Functions(FunctionError::Cloud(error)))
+            if error.is_absence() =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What a chat is proven to work with: all that its stack was made from, the program in the package that
@@ -131,7 +190,109 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::cloud::{CloudError, FunctionView, Invoked, NewObject, StoredObject, Update};
     use crate::stack::Status;
+
+    /// Whose functions run what they should, and whose bucket is empty, but for what is refused.
+    struct Fake {
+        function: Result<FunctionView, CloudError>,
+        objects: Result<Vec<StoredObject>, CloudError>,
+    }
+
+    impl Functions for Fake {
+        async fn function(&self, _: &str) -> Result<FunctionView, CloudError> {
+            self.function.clone()
+        }
+
+        async fn replace_code(&self, name: &str, _: &Code) -> Result<FunctionView, CloudError> {
+            panic!("`{name}` is looked at alone")
+        }
+
+        async fn invoke(&self, name: &str, _: String) -> Result<Invoked, CloudError> {
+            panic!("`{name}` is looked at alone")
+        }
+    }
+
+    impl Buckets for Fake {
+        async fn objects(&self, _: &str, _: &str) -> Result<Vec<StoredObject>, CloudError> {
+            self.objects.clone()
+        }
+
+        async fn put(&self, bucket: &str, _: NewObject) -> Result<(), CloudError> {
+            panic!("`{bucket}` is looked at alone")
+        }
+
+        async fn remove(&self, bucket: &str, _: &[String]) -> Result<(), CloudError> {
+            panic!("`{bucket}` is looked at alone")
+        }
+
+        async fn empty(&self, bucket: &str) -> Result<usize, CloudError> {
+            panic!("`{bucket}` is looked at alone")
+        }
+    }
+
+    const OUTPUTS: [(&str, &str); 6] = [
+        ("ConnectFunctionName", "connect"),
+        ("DisconnectFunctionName", "disconnect"),
+        ("ActionFunctionName", "action"),
+        ("SiteBucketName", "site"),
+        ("SiteUrl", "https://d1.cloudfront.net/"),
+        ("WebSocketUrl", "wss://d1.cloudfront.net/dev"),
+    ];
+
+    fn finished() -> StackView {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        StackView {
+            outputs: OUTPUTS.map(owned).to_vec(),
+            ..stack(&[])
+        }
+    }
+
+    #[test]
+    fn a_stack_that_lacks_an_output_is_not_known_to_be_as_wanted_and_no_failure() {
+        let stage = &settings().template.stage;
+        assert!(Places::of(stage, &finished()).is_some());
+        for (name, _) in OUTPUTS {
+            let mut stack = finished();
+            stack.outputs.retain(|it| it.0 != name);
+            assert!(Places::of(stage, &stack).is_none(), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_is_not_known_to_be_as_wanted_and_any_other_refusal_is_told() {
+        let code = Code {
+            bucket: "packages".to_owned(),
+            key: "key".to_owned(),
+            sha256: "new".to_owned(),
+            architecture: "x86_64",
+        };
+        let places = Places::of(&settings().template.stage, &finished()).unwrap();
+        let runs = |sha256: &str| {
+            Ok(FunctionView {
+                sha256: sha256.to_owned(),
+                architecture: "x86_64".to_owned(),
+                update: Update::Done,
+            })
+        };
+        let look = async |function, objects| {
+            let fake = Fake { function, objects };
+            seen(&fake, &places, &code, false).await
+        };
+        for sha256 in ["new", "old"] {
+            let seen = look(runs(sha256), Ok(Vec::new())).await.unwrap().unwrap();
+            assert_eq!(seen.is_outdated, sha256 == "old");
+        }
+        let refused = |code| CloudError::of_answer("call", code, "no");
+        let gone = look(Err(refused("ResourceNotFoundException")), Ok(Vec::new()));
+        assert!(gone.await.unwrap().is_none());
+        let gone = look(runs("new"), Err(refused("NoSuchBucket")));
+        assert!(gone.await.unwrap().is_none());
+        let denied = look(Err(refused("AccessDenied")), Ok(Vec::new()));
+        assert!(matches!(denied.await, Err(Error::Functions(_))));
+        let denied = look(runs("new"), Err(refused("AccessDenied")));
+        assert!(matches!(denied.await, Err(Error::Cloud(_))));
+    }
 
     const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 

@@ -10,7 +10,7 @@ fn of_bytes(bytes: usize) -> Wanted {
         template: "x".repeat(bytes),
         aside: Some(Aside {
             bucket: "packages".to_owned(),
-            prefix: "releases/dev/".to_owned(),
+            prefix: "releases/dev/.template-".to_owned(),
         }),
         ..wanted()
     }
