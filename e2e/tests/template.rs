@@ -332,7 +332,7 @@ async fn a_fault_of_the_template_is_told_with_its_place_before_anything_is_built
         for verb in ["dev", "deploy", "diff"] {
             let said = checkout.refused(verb).await;
             assert!(said.contains(expected), "{verb}: {said}");
-            let hint = "hint: the fault is in `cloudformation/`: correct it";
+            let hint = "hint: the fault is in `cloudformation/` of the sources: correct it";
             assert!(said.contains(hint), "{verb}: {said}");
         }
     }
