@@ -35,7 +35,7 @@ fn all_paths() -> Vec<String> {
 }
 
 /// What others have, or a build makes.
-const ELSEWHERE: &[&str] = &["services/apigateway.py", "target/"];
+const ELSEWHERE: &[&str] = &["services/apigateway.py", "target/", "completions/", "man/"];
 
 /// What is written as code in a text, and looks like a path of the checkout.
 fn named<'a>(prose: &'a str, folders: &[&str]) -> Vec<&'a str> {

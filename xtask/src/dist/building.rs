@@ -152,6 +152,12 @@ impl Building {
             How::Quick => "dev",
         };
         let mut build = self.cargo("build");
+        if self.how == How::Quick {
+            // The program that is built for developing stays what it is.
+            build
+                .env("CARGO_BUILD_BUILD_DIR", &self.target)
+                .env("CARGO_TARGET_DIR", self.target.join("dist/quick"));
+        }
         build.args(["--package", "chatctl", "--bin", "chatctl"]);
         build.args(["--features", "carry", "--profile", profile]);
         for processor in Processor::ALL {
