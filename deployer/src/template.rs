@@ -77,9 +77,9 @@ pub(crate) enum TemplateError {
     /// The fragments do not fit together.
     #[error(transparent)]
     Merge(#[from] MergeError),
-    /// A name is of nothing, or things wait for each other.
+    /// An entry is none, a name is of nothing, or things wait for each other.
     #[error(transparent)]
-    References(#[from] local::template::TemplateError),
+    Meaning(#[from] local::template::TemplateError),
     /// A parameter that the settings fill in is not declared.
     #[error("no fragment declares the parameter `{parameter}`")]
     MissingParameter {
@@ -225,7 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_nothing_and_a_circle_are_refused_before_anything_is_built() {
+    fn an_entry_without_a_type_a_name_of_nothing_and_a_circle_are_refused_before_anything_is_built()
+    {
         let refused = |resources: &str| {
             let text =
                 format!("Parameters:\n  StageName:\n    Type: String\nResources:\n{resources}");
@@ -237,6 +238,8 @@ mod tests {
                 .unwrap_err()
                 .to_string()
         };
+        let error = refused("  One:\n    DependsOn: Two\n");
+        assert_eq!(error, "`One` has no `Type`");
         let error = refused("  One:\n    Type: A\n    DependsOn: Two\n");
         assert!(error.contains("`One.DependsOn` refers to `Two`"), "{error}");
         let error = refused("  One:\n    Type: A\n    Properties:\n      Any: !GetAtt One.Arn\n");

@@ -25,7 +25,7 @@ mod python;
 mod user;
 
 pub use console::Console;
-pub use machine::{Machine, Moment, changes_something};
+pub use machine::{Machine, Moment, changes_something, is_by_a_function};
 pub use user::User;
 
 use std::fs::File;

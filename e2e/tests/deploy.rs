@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use e2e::chatctl;
-use e2e::ministack::Ministack;
+use e2e::ministack::{Ministack, is_by_a_function};
 use serde_json::{Value, json};
 
 /// Versions and delete markers each: together more than S3 lists or deletes at once.
@@ -141,9 +141,7 @@ fn subset(of: &Value, like: &Value) -> Value {
 /// The requests, of whoever deploys, that change something. A change set that is put together and
 /// thrown away changes nothing.
 fn changes(requests: &[Value]) -> Vec<String> {
-    let by_chatctl = requests
-        .iter()
-        .filter(|it| !text(&it["caller"]).starts_with("ASIA"));
+    let by_chatctl = requests.iter().filter(|it| !is_by_a_function(it));
     let changing = by_chatctl.filter(|request| {
         let operation = text(&request["operation"]);
         let reads = ["Describe", "Get", "List", "Head"];

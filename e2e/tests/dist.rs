@@ -19,10 +19,43 @@ use e2e::within_deadline;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// `chatctl` and the functions may have to be compiled.
 const BUILD_DEADLINE: Duration = Duration::from_mins(30);
+
+/// A local stack that is up.
+struct Dev {
+    process: Child,
+    urls: Value,
+}
+
+impl Dev {
+    async fn start(mut dev: Command) -> Self {
+        let mut process = dev
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("chatctl starts");
+        let mut stdout = BufReader::new(process.stdout.take().expect("piped")).lines();
+        let line = within_deadline("URLs", stdout.next_line()).await;
+        let line = line.expect("readable").expect("URLs");
+        let urls = serde_json::from_str(&line).expect("JSON");
+        Self { process, urls }
+    }
+
+    /// Ends it, and gives its notes.
+    async fn end(mut self) -> String {
+        send_signal("TERM", self.process.id().expect("running"));
+        let status = within_deadline("end", self.process.wait()).await;
+        assert_eq!(status.expect("waited for").code(), Some(0));
+        let mut notes = String::new();
+        let mut stderr = self.process.stderr.take().expect("piped");
+        let read = within_deadline("notes", stderr.read_to_string(&mut notes)).await;
+        read.expect("readable");
+        notes
+    }
+}
 
 /// An archive that was unpacked where nothing else is: the one that `CHAT_TEST_ARCHIVE` names, or a quick one. It
 /// goes with the test.
@@ -148,18 +181,8 @@ async fn it_has_what_belongs_to_a_program(handed_out: &HandedOut) {
 }
 
 async fn it_runs_the_stack_here_and_leaves_nothing(handed_out: &HandedOut) {
-    let mut dev = handed_out
-        .command(&["dev", "--port", "0", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("chatctl starts");
-    let mut stdout = BufReader::new(dev.stdout.take().expect("piped")).lines();
-    let line = within_deadline("URLs", stdout.next_line()).await;
-    let line = line.expect("readable").expect("URLs");
-    let urls: Value = serde_json::from_str(&line).expect("JSON");
-    let pid = dev.id().expect("running");
-    let children = children_of(pid);
+    let dev = Dev::start(handed_out.command(&["dev", "--port", "0", "--json"])).await;
+    let children = children_of(dev.process.id().expect("running"));
     assert!(children.len() >= 3, "{children:?}");
     let temporary = handed_out.0.join("tmp");
     for child in children {
@@ -167,11 +190,11 @@ async fn it_runs_the_stack_here_and_leaves_nothing(handed_out: &HandedOut) {
         assert!(program.starts_with(&temporary), "{}", program.display());
     }
 
-    let site = urls["site"].as_str().expect("a URL");
+    let site = dev.urls["site"].as_str().expect("a URL");
     let page = get(site).await;
     let index = std::fs::read_to_string(chatctl::checkout().join("wwwroot/index.html"));
     assert!(page.ends_with(&index.expect("the page")), "{page}");
-    let socket = urls["websocket"].as_str().expect("a URL");
+    let socket = dev.urls["websocket"].as_str().expect("a URL");
     let mut ann = Client::connect(socket).await;
     let joined = ann.ask(json!({"type": "create", "name": "ann"})).await;
     assert_eq!(joined["type"], "joined");
@@ -182,16 +205,7 @@ async fn it_runs_the_stack_here_and_leaves_nothing(handed_out: &HandedOut) {
     assert_eq!(verified.status.code(), Some(0), "{held}");
     assert!(held.lines().count() > 20, "{held}");
 
-    send_signal("TERM", pid);
-    let status = within_deadline("end", dev.wait())
-        .await
-        .expect("waited for");
-    assert_eq!(status.code(), Some(0));
-    let mut notes = String::new();
-    let mut stderr = dev.stderr.take().expect("piped");
-    within_deadline("notes", stderr.read_to_string(&mut notes))
-        .await
-        .expect("readable");
+    let notes = dev.end().await;
     assert!(
         notes.contains("functions and template from this program itself"),
         "{notes}"

@@ -5,7 +5,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use e2e::ministack::Ministack;
+use e2e::ministack::{Ministack, is_by_a_function};
 use e2e::{DEADLINE, chatctl};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
@@ -66,7 +66,7 @@ async fn each_role_may_do_what_its_function_needs_and_nothing_else() {
 fn refusals(ministack: &Ministack) -> Vec<Value> {
     let is_refusal = |request: &Value| {
         let error = text(&request["error"]);
-        text(&request["caller"]).starts_with("ASIA")
+        is_by_a_function(request)
             && (error.contains("AccessDenied") || error.contains("not authorized"))
     };
     let requests = ministack.requests();

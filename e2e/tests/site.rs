@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use e2e::browser;
 use e2e::chatctl;
-use e2e::ministack::Ministack;
+use e2e::ministack::{Ministack, is_by_a_function};
 use serde_json::{Value, json};
 
 /// A browser that starts on a busy machine, and people in it.
@@ -251,9 +251,7 @@ fn websites(requests: &[Value]) -> Vec<&str> {
 
 /// How many sockets were opened: each is recorded. Those of people who have gone may still be removed.
 fn sockets(requests: &[Value]) -> usize {
-    let by_functions = requests
-        .iter()
-        .filter(|it| text(&it["caller"]).starts_with("ASIA"));
+    let by_functions = requests.iter().filter(|it| is_by_a_function(it));
     by_functions
         .filter(|it| it["operation"] == "PutItem")
         .count()

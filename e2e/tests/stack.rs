@@ -3,7 +3,7 @@
 
 use std::process::{Output, Stdio};
 
-use e2e::ministack::Ministack;
+use e2e::ministack::{Ministack, is_by_a_function};
 use e2e::{chatctl, within_deadline};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -135,8 +135,7 @@ async fn a_diff_tells_what_a_deploy_would_do_and_changes_nothing() {
     let tries = ["CreateChangeSet", "DeleteChangeSet"];
     let requests = ministack.requests().split_off(before);
     // The functions may still be clearing up after the deploy's own sockets.
-    let is_users = |it: &&Value| !it["caller"].to_string().starts_with("\"ASIA");
-    for request in requests.iter().filter(is_users) {
+    for request in requests.iter().filter(|it| !is_by_a_function(it)) {
         let operation = request["operation"].as_str().unwrap_or_default();
         let is_read = ["Describe", "Get", "List", "Head"]
             .iter()

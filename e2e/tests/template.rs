@@ -322,6 +322,12 @@ async fn a_fault_of_the_template_is_told_with_its_place_before_anything_is_built
             "`ConnectRole` needs `ChatTable`",
         ),
         (
+            "table.yaml",
+            "    Type: AWS::DynamoDB::Table\n",
+            "    Tpye: AWS::DynamoDB::Table\n",
+            "`ChatTable` has no `Type`",
+        ),
+        (
             "functions.yaml",
             "!Ref ChatTable",
             "!Ref ChatTabel",

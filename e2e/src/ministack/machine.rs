@@ -28,6 +28,14 @@ pub fn changes_something(action: &str) -> bool {
     !operation.is_empty() && !reads.iter().any(|it| operation.starts_with(it))
 }
 
+/// Whether a function asked, with the credentials of its role. Functions go on for a moment after the one who
+/// spoke to them is gone.
+#[must_use]
+pub fn is_by_a_function(request: &Value) -> bool {
+    let caller = request["caller"].as_str();
+    caller.is_some_and(|it| it.starts_with("ASIA"))
+}
+
 /// A machine with an AWS account: of its own, or that of another.
 pub struct Machine<'a> {
     ministack: &'a Ministack,

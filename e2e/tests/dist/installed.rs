@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use e2e::chatctl::{self, send_signal};
+use e2e::chatctl;
 use e2e::within_deadline;
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
-use super::BUILD_DEADLINE;
+use super::{BUILD_DEADLINE, Dev};
 
 /// Where it was installed, with an empty folder. It goes with the test.
 struct Installed(PathBuf);
@@ -104,25 +102,10 @@ async fn installed_by_cargo_it_builds_from_the_checkout_it_was_built_from_and_sa
 async fn it_runs_what_the_checkout_has(installed: &Installed) {
     // Built before the deadline runs; it then finds it up to date.
     let _ = chatctl::bootstrap();
-    let mut dev = installed
-        .command(&installed.program(), &["dev", "--port", "0", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("chatctl starts");
-    let mut stdout = BufReader::new(dev.stdout.take().expect("piped")).lines();
-    let line = within_deadline("URLs", stdout.next_line()).await;
-    let line = line.expect("readable").expect("URLs");
-    let urls: Value = serde_json::from_str(&line).expect("JSON");
-    assert!(urls["site"].is_string(), "{line}");
-    send_signal("TERM", dev.id().expect("running"));
-    let status = within_deadline("end", dev.wait()).await;
-    assert_eq!(status.expect("waited for").code(), Some(0));
-    let mut notes = String::new();
-    let mut stderr = dev.stderr.take().expect("piped");
-    within_deadline("notes", stderr.read_to_string(&mut notes))
-        .await
-        .expect("readable");
+    let dev = ["dev", "--port", "0", "--json"];
+    let dev = Dev::start(installed.command(&installed.program(), &dev)).await;
+    assert!(dev.urls["site"].is_string(), "{}", dev.urls);
+    let notes = dev.end().await;
     let checkout = chatctl::checkout();
     let told = format!("functions and template from `{}`", checkout.display());
     assert!(notes.contains(&told), "{notes}");

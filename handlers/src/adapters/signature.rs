@@ -244,6 +244,17 @@ mod tests {
 
     const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+    /// A post of nothing.
+    fn post_to(uri: &Uri) -> Signable<'_> {
+        Signable {
+            method: "POST",
+            uri,
+            service: "execute-api",
+            headers: &[],
+            digest: DIGEST,
+        }
+    }
+
     /// The headers that AWS's library adds, by name.
     fn library(
         signatures: &Signatures,
@@ -347,13 +358,7 @@ mod tests {
         let credentials = Credentials::new("AKID", "hidden", Some("token".into()), None, "test");
         let signatures = Signatures::new(credentials, "us-east-1".to_owned());
         let uri = "http://localhost/a".parse().expect("a URI");
-        let signable = Signable {
-            method: "POST",
-            uri: &uri,
-            service: "execute-api",
-            headers: &[],
-            digest: DIGEST,
-        };
+        let signable = post_to(&uri);
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let signature = signatures.sign(&signable, now).expect("a signature");
         assert!(signature.authorization.is_sensitive());
@@ -367,13 +372,7 @@ mod tests {
         let credentials = Credentials::new("AKID", "secret", None, None, "test");
         let signatures = Signatures::new(credentials, "us-east-1".to_owned());
         let uri = "http://localhost/a".parse().expect("a URI");
-        let signable = Signable {
-            method: "POST",
-            uri: &uri,
-            service: "execute-api",
-            headers: &[],
-            digest: DIGEST,
-        };
+        let signable = post_to(&uri);
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         assert!(signatures.sign(&signable, before).is_err());
     }

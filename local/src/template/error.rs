@@ -33,6 +33,14 @@ pub enum TemplateError {
         /// The function.
         function: String,
     },
+    /// An entry that CloudFormation would not take.
+    #[error("`{place}` {problem}")]
+    Malformed {
+        /// Section and name.
+        place: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A reference to nothing.
     #[error(
         "`{place}` refers to `{target}`, which is neither a parameter nor a resource with such a value"

@@ -5,6 +5,7 @@
 //! # Layout
 //!
 //! - `mod.rs`: the model, and reading it.
+//! - `shape.rs`: whether each entry is what CloudFormation takes.
 //! - `references.rs`: whether each name is of something, and nothing waits for itself.
 //! - `resolve.rs`: `Ref`, `Fn::GetAtt`, `Fn::Sub` and the like.
 //! - `authorizer.rs`: who is asked whether a connection may open.
@@ -20,6 +21,7 @@ mod headers;
 mod properties;
 mod references;
 mod resolve;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +33,6 @@ use serde_json::{Map, Value};
 
 pub use authorizer::{Authorizer, IdentitySource};
 pub use error::TemplateError;
-pub use references::check;
 use resolve::Resolver;
 pub use resolve::{ACCOUNT_ID, REGION};
 
@@ -183,6 +184,18 @@ pub struct Context<'a> {
     pub parameters: &'a BTreeMap<String, String>,
     /// `host:port` that takes the place of the API's host.
     pub authority: &'a str,
+}
+
+/// Whether CloudFormation could make something of a template, in its JSON form with functions in their long
+/// form, whatever runs here: each entry is what those of its section are, each name is of something, and nothing
+/// waits for itself.
+///
+/// # Errors
+/// [`TemplateError::Malformed`], [`TemplateError::Dangling`], [`TemplateError::UnknownCondition`] or
+/// [`TemplateError::Circular`].
+pub fn check(document: &Value) -> Result<(), TemplateError> {
+    shape::check(document)?;
+    references::check(document)
 }
 
 impl Template {

@@ -81,7 +81,7 @@ impl At {
 ///
 /// # Errors
 /// [`TemplateError::Dangling`], [`TemplateError::UnknownCondition`] or [`TemplateError::Circular`].
-pub fn check(document: &Value) -> Result<(), TemplateError> {
+pub(super) fn check(document: &Value) -> Result<(), TemplateError> {
     let section = |name: &str| document[name].as_object();
     let resources = each(section("Resources"), of_resource);
     let conditions = each(section("Conditions"), of_condition);
