@@ -133,15 +133,20 @@ impl Context {
         Ok(self.target.join("release").join(package))
     }
 
-    /// Builds the functions' program as it is packaged for Lambda, and gives it.
+    /// Builds the functions' program as it is packaged for Lambda, but for what the environment of cargo has
+    /// besides, and gives it.
     ///
     /// # Errors
     /// If it does not build.
-    pub(crate) fn bootstrap(&self) -> Result<PathBuf, BenchError> {
+    pub(crate) fn bootstrap(
+        &self,
+        environment: Option<(&str, &str)>,
+    ) -> Result<PathBuf, BenchError> {
         let mut cargo = cargo();
         cargo
             .args(["build", "--profile", "lambda", "--locked"])
             .args(["--package", "handlers", "--bin", "bootstrap"])
+            .envs(environment)
             .current_dir(&self.checkout);
         crate::process::output_of(&mut cargo)?;
         Ok(self.target.join("lambda/bootstrap"))

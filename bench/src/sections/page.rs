@@ -56,7 +56,7 @@ struct Frames {
 pub(crate) fn measure(context: &Context, blank: Findings) -> Result<Findings, BenchError> {
     let chatctl = context.program("chatctl")?;
     // Built here, not while the browser waits.
-    context.bootstrap()?;
+    context.bootstrap(None)?;
     let mut node = process::program("node");
     node.arg("bench/page/measure.mjs")
         .args(context.is_quick.then_some("--quick"))

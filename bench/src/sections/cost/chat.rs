@@ -69,7 +69,7 @@ fn allow_sockets() {
 async fn consumption(context: &Context, sizes: &[u32]) -> Result<(Vec<Message>, u64), BenchError> {
     let meter = Meter::start().await?;
     let folder = context.folder().join("cost");
-    let program = meter.wrapper(&context.bootstrap()?, &folder)?;
+    let program = meter.wrapper(&context.bootstrap(None)?, &folder)?;
     let mut synth = std::process::Command::new(context.program("chatctl")?);
     synth.args(["synth", "--format", "json"]);
     let template = crate::process::output_of(synth.current_dir(&context.checkout))?;

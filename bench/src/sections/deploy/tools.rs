@@ -121,7 +121,7 @@ impl Kit {
         // CDK reads its assemblies as JSON alone.
         let document = home.join(DOCUMENT);
         write(&document, &synthesized("json")?)?;
-        let first = read(&context.bootstrap()?)?;
+        let first = read(&context.bootstrap(None)?)?;
         // One byte more, which the program does not look at.
         let second = [first.as_slice(), &[0]].concat();
         let code = [("one", first), ("two", second)]

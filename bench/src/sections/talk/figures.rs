@@ -117,6 +117,8 @@ pub(super) struct Saturation {
     /// Deliveries a second.
     pub(super) rate: Summary,
     pub(super) speakers: usize,
+    /// Microseconds of processor time for a delivery, as [`Heard`] has them.
+    pub(super) processor: [f64; 3],
     pub(super) profile: Option<Profile>,
 }
 
@@ -154,7 +156,7 @@ impl Figures {
             }
             rooms.push(last_receipts(&mut room, &server, plan).await?);
             if *size == SATURATED_ROOM {
-                let mut most = saturated(&mut room, plan).await?;
+                let mut most = saturated(&mut room, &server, plan).await?;
                 if peer == Peer::Chatctl {
                     most.profile = profile(&mut room, kit, plan, most.speakers).await?;
                 }
@@ -215,11 +217,7 @@ async fn last_receipts(room: &mut Room, server: &Server, plan: &Plan) -> Result<
     const ENOUGH: usize = 5;
     // The first one of a size finds buffers that have yet to grow.
     room.say(0).await?;
-    let (clients, since) = (std::process::id(), Instant::now());
-    let before = (
-        process::processor_time_of_tree(server.id()),
-        process::processor_time_of_tree(clients),
-    );
+    let (before, since) = (Processors::now(server), Instant::now());
     let mut last = Vec::new();
     for index in 0..plan.room_messages {
         if index >= ENOUGH && since.elapsed() > plan.room_patience {
@@ -231,28 +229,39 @@ async fn last_receipts(room: &mut Room, server: &Server, plan: &Plan) -> Result<
             last.push(heard.as_secs_f64() * 1e3);
         }
     }
-    let after = (
-        process::processor_time_of_tree(server.id()),
-        process::processor_time_of_tree(clients),
-    );
     #[expect(clippy::cast_precision_loss, reason = "a few messages")]
-    let each = |before: Duration, after: Duration| {
-        after.saturating_sub(before).as_secs_f64() * 1e3 / last.len().max(1) as f64
-    };
+    let messages = last.len().max(1) as f64;
+    let spent = Processors::now(server).since(&before);
     Ok(Heard {
         size: room.size(),
         joins_a_second: room.joins_a_second,
-        processor: [
-            each(before.0.0, after.0.0),
-            each(before.0.1, after.0.1),
-            each(before.1.0, after.1.0),
-        ],
+        processor: spent.map(|it| it * 1e3 / messages),
         last: summary(&last)?,
     })
 }
 
+/// Processor time that was used so far: of the server's first process, of its other processes, and of the clients.
+struct Processors([Duration; 3]);
+
+impl Processors {
+    fn now(server: &Server) -> Self {
+        let (first, others) = process::processor_time_of_tree(server.id());
+        let (clients, _) = process::processor_time_of_tree(std::process::id());
+        Self([first, others, clients])
+    }
+
+    /// Seconds.
+    fn since(&self, before: &Self) -> [f64; 3] {
+        std::array::from_fn(|it| self.0[it].saturating_sub(before.0[it]).as_secs_f64())
+    }
+}
+
 /// The best of several numbers of speakers, three times.
-async fn saturated(room: &mut Room, plan: &Plan) -> Result<Saturation, BenchError> {
+async fn saturated(
+    room: &mut Room,
+    server: &Server,
+    plan: &Plan,
+) -> Result<Saturation, BenchError> {
     let warm_up = plan.window / 4;
     let mut best = (0.0, 1);
     for speakers in &plan.speakers {
@@ -262,12 +271,17 @@ async fn saturated(room: &mut Room, plan: &Plan) -> Result<Saturation, BenchErro
         }
     }
     let mut rates = vec![best.0];
+    let (before, heard) = (Processors::now(server), room.deliveries());
     for _ in 0..2 {
         rates.push(room.saturate(best.1, warm_up, plan.window).await?);
     }
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let deliveries = (room.deliveries() - heard).max(1) as f64;
+    let spent = Processors::now(server).since(&before);
     Ok(Saturation {
         rate: summary(&rates)?,
         speakers: best.1,
+        processor: spent.map(|it| it * 1e6 / deliveries),
         profile: None,
     })
 }

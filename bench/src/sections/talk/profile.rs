@@ -2,13 +2,27 @@
 //! Linux's `perf`, told apart by who ran and what of it. Where there is no `perf`, or it may not look, there
 //! is no profile.
 //!
-//! The functions' program is packaged without symbols, so all of it is one share, unless the environment
-//! has `CARGO_PROFILE_LAMBDA_STRIP=none` when it is built.
+//! The functions' program is packaged without symbols: where there is `perf` it is built with them here, which
+//! changes nothing of how it runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+/// What has cargo leave the functions' program its symbols.
+pub(super) const WITH_SYMBOLS: (&str, &str) = ("CARGO_PROFILE_LAMBDA_STRIP", "none");
+
+/// Whether there is `perf`.
+pub(super) fn is_there() -> bool {
+    let perf = Command::new("perf")
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    perf.is_ok_and(|it| it.success())
+}
 
 /// Samples a second of each processor: no divisor of anything that comes regularly.
 const FREQUENCY: &str = "997";

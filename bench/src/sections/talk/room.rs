@@ -98,6 +98,11 @@ impl Room {
         speak(member, by, size, &self.ear, self.hearing).await
     }
 
+    /// How many messages all who listen have heard so far.
+    pub(super) fn deliveries(&self) -> u64 {
+        self.ear.board.borrow().deliveries()
+    }
+
     /// The first `speakers` members speak at the same time, each as soon as all have heard what it
     /// said before; gives deliveries a second during `window`, which begins after `warm_up`.
     ///

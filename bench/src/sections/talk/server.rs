@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
+use super::profile;
 use crate::error::BenchError;
 use crate::section::Context;
 use crate::{peers, process};
@@ -55,6 +56,8 @@ pub(super) struct Kit {
     logs: PathBuf,
     chatctl: PathBuf,
     bootstrap: PathBuf,
+    /// What the functions' program is built with.
+    environment: Option<(&'static str, &'static str)>,
     room_chat: Option<PathBuf>,
     ministack: Option<PathBuf>,
 }
@@ -66,6 +69,7 @@ impl Kit {
     /// Whatever cannot be.
     pub(super) fn new(context: &Context, peers: &[Peer]) -> Result<Self, BenchError> {
         let with = |peer| peers.contains(&peer);
+        let environment = profile::is_there().then_some(profile::WITH_SYMBOLS);
         let logs = context.folder().join("logs");
         std::fs::create_dir_all(&logs).map_err(|source| BenchError::File {
             path: logs.clone(),
@@ -75,7 +79,8 @@ impl Kit {
             checkout: context.checkout.clone(),
             logs,
             chatctl: context.program("chatctl")?,
-            bootstrap: context.bootstrap()?,
+            bootstrap: context.bootstrap(environment)?,
+            environment,
             room_chat: with(Peer::Offline)
                 .then(|| peers::node(context, "room-chat"))
                 .transpose()?,
@@ -96,6 +101,7 @@ impl Kit {
                 chatctl.args(["dev", "--release", "--port", "0", "--json"]);
                 // A member speaks as fast as it is answered.
                 chatctl.args(["--messages-per-second", "0"]);
+                chatctl.envs(self.environment);
                 chatctl
             }
             Peer::Offline => {

@@ -99,11 +99,7 @@ fn goals(chatctl: Option<&Figures>, offline: Option<&Figures>) -> Vec<Goal> {
 
 /// Of the room that servers are driven to their limit in.
 fn why_no_more_deliveries(chatctl: &Figures) -> String {
-    let room = chatctl.rooms.iter().find(|it| it.size == SATURATED_ROOM);
-    let each = room.map_or([0.0; 3], |it| it.processor);
-    #[expect(clippy::cast_precision_loss, reason = "a hundred")]
-    let [gateway, functions, clients] =
-        each.map(|ms| readable(ms * 1e3 / (SATURATED_ROOM - 1) as f64));
+    let [gateway, functions, clients] = chatctl.saturation.processor.map(readable);
     format!(
         "each delivery is a call of `@connections` by the function, over HTTP as on AWS, which takes \
          {functions} µs of processor time in the functions, {gateway} µs in the gateway and {clients} µs in the \
@@ -275,18 +271,27 @@ fn joins(all: &[(Peer, Figures)]) -> Table {
 }
 
 fn rates(all: &[(Peer, Figures)]) -> Table {
-    let columns = ["beside chatctl", "deliveries a second", "who speak at once"];
+    let columns = [
+        "beside chatctl",
+        "deliveries a second",
+        "who speak at once",
+        "processor time of each: the server's first process",
+        "its other processes",
+        "the clients",
+    ];
     let rows = rows(all, |it| {
         let saturation = &it.saturation;
         #[expect(clippy::cast_precision_loss, reason = "a few")]
         let speakers = saturation.speakers as f64;
-        vec![
+        let mut cells = vec![
             ratio(all, saturation.rate.median, |own| {
                 Some(own.saturation.rate.median)
             }),
             figure(saturation.rate, "/s"),
             number(speakers, ""),
-        ]
+        ];
+        cells.extend(saturation.processor.map(|it| number(it, "µs")));
+        cells
     });
     let title = format!("As much as each can, in a room of {SATURATED_ROOM}");
     table(&title, &columns, rows)
