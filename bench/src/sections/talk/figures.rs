@@ -117,6 +117,8 @@ pub(super) struct Saturation {
     /// Deliveries a second.
     pub(super) rate: Summary,
     pub(super) speakers: usize,
+    /// What other numbers of them came to, in one try each.
+    pub(super) tried: Vec<(usize, f64)>,
     /// Microseconds of processor time for a delivery, as [`Heard`] has them.
     pub(super) processor: [f64; 3],
     pub(super) profile: Option<Profile>,
@@ -263,24 +265,29 @@ async fn saturated(
     plan: &Plan,
 ) -> Result<Saturation, BenchError> {
     let warm_up = plan.window / 4;
-    let mut best = (0.0, 1);
+    let mut tried = Vec::new();
     for speakers in &plan.speakers {
         let rate = room.saturate(*speakers, warm_up, plan.window).await?;
-        if rate > best.0 {
-            best = (rate, *speakers);
-        }
+        tried.push((*speakers, rate));
     }
-    let mut rates = vec![best.0];
+    let best = tried
+        .iter()
+        .copied()
+        .max_by(|one, other| one.1.total_cmp(&other.1));
+    let (speakers, rate) = best.unwrap_or((1, 0.0));
+    tried.retain(|it| it.0 != speakers);
+    let mut rates = vec![rate];
     let (before, heard) = (Processors::now(server), room.deliveries());
     for _ in 0..2 {
-        rates.push(room.saturate(best.1, warm_up, plan.window).await?);
+        rates.push(room.saturate(speakers, warm_up, plan.window).await?);
     }
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let deliveries = (room.deliveries() - heard).max(1) as f64;
     let spent = Processors::now(server).since(&before);
     Ok(Saturation {
         rate: summary(&rates)?,
-        speakers: best.1,
+        speakers,
+        tried,
         processor: spent.map(|it| it * 1e6 / deliveries),
         profile: None,
     })

@@ -99,11 +99,15 @@ fn goals(chatctl: Option<&Figures>, offline: Option<&Figures>) -> Vec<Goal> {
 
 /// Of the room that servers are driven to their limit in.
 fn why_no_more_deliveries(chatctl: &Figures) -> String {
-    let [gateway, functions, clients] = chatctl.saturation.processor.map(readable);
+    let saturation = &chatctl.saturation;
+    let busy: f64 = saturation.processor.iter().sum::<f64>() * saturation.rate.median / 1e6;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let [gateway, functions, clients] = saturation.processor.map(readable);
+    let busy = readable(busy);
     format!(
         "each delivery is a call of `@connections` by the function, over HTTP as on AWS, which takes \
          {functions} µs of processor time in the functions, {gateway} µs in the gateway and {clients} µs in the \
-         clients; together they have all processors of this machine. The ceiling hands a message on within its \
+         clients; together that is {busy} of {processors} processors all the time. The ceiling hands a message on within its \
          own memory: what lies between the two is one signed HTTP request and its answer for each receiver, \
          which a chat on AWS has to make as well"
     )
@@ -275,6 +279,7 @@ fn rates(all: &[(Peer, Figures)]) -> Table {
         "beside chatctl",
         "deliveries a second",
         "who speak at once",
+        "with others at once, a second",
         "processor time of each: the server's first process",
         "its other processes",
         "the clients",
@@ -289,12 +294,21 @@ fn rates(all: &[(Peer, Figures)]) -> Table {
             }),
             figure(saturation.rate, "/s"),
             number(speakers, ""),
+            Cell::Text(tried(&saturation.tried)),
         ];
         cells.extend(saturation.processor.map(|it| number(it, "µs")));
         cells
     });
     let title = format!("As much as each can, in a room of {SATURATED_ROOM}");
     table(&title, &columns, rows)
+}
+
+/// Numbers of speakers, each with what they came to.
+fn tried(rates: &[(usize, f64)]) -> String {
+    let rates = rates
+        .iter()
+        .map(|(speakers, rate)| format!("{speakers}: {}", readable(*rate)));
+    rates.collect::<Vec<_>>().join("; ")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
