@@ -10,6 +10,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::error::BenchError;
 use crate::result::{Findings, Plot, Results, Table};
 use crate::section::Section;
+use crate::statistics::readable;
 
 /// What the page says before any figure.
 const HEAD: &str = "\
@@ -104,7 +105,8 @@ fn markdown(table: &Table) -> String {
     text
 }
 
-/// Draws lines over axes that begin at nothing, or at the least point where they are logarithmic.
+/// Draws lines over axes that begin at nothing, or where they are logarithmic at the least point, and upwards at
+/// the power of ten below it: within a decade the marks would be too many to read.
 fn draw(plot: &Plot, path: &Path) -> Result<(), BenchError> {
     let reason = |error: &dyn std::fmt::Display| BenchError::Plot {
         name: plot.name.clone(),
@@ -135,6 +137,8 @@ fn draw(plot: &Plot, path: &Path) -> Result<(), BenchError> {
                 .configure_mesh()
                 .x_desc(plot.x.as_str())
                 .y_desc(plot.y.as_str())
+                .x_label_formatter(&|it| readable(*it))
+                .y_label_formatter(&|it| readable(*it))
                 .draw()
                 .map_err(|it| reason(&it))?;
             for (index, line) in plot.lines.iter().enumerate() {
@@ -147,12 +151,17 @@ fn draw(plot: &Plot, path: &Path) -> Result<(), BenchError> {
     let (x_most, y_most) = (most(|it| it.0), most(|it| it.1));
     if plot.is_logarithmic {
         let x = (least(|it| it.0)..x_most * 1.1).log_scale();
-        let y = (least(|it| it.1) / 1.5..y_most * 1.5).log_scale();
+        let y = (decade(least(|it| it.1), f64::floor)..decade(y_most, f64::ceil)).log_scale();
         finish!(builder.build_cartesian_2d(x, y));
     } else {
         finish!(builder.build_cartesian_2d(0.0..x_most * 1.05, 0.0..y_most * 1.1));
     }
     root.present().map_err(|it| reason(&it))
+}
+
+/// The power of ten next to a value that is more than nothing.
+fn decade(value: f64, round: fn(f64) -> f64) -> f64 {
+    10_f64.powf(round(value.log10()))
 }
 
 /// The line of a plot's nth series.
@@ -219,7 +228,7 @@ mod tests {
                 is_logarithmic: true,
                 lines: vec![Line {
                     name: "chatctl".to_owned(),
-                    points: vec![(10.0, 1.0), (100.0, 9.0)],
+                    points: vec![(10.0, 0.035), (1000.0, 1.29)],
                 }],
             }],
             losses: 0,
@@ -266,6 +275,16 @@ mod tests {
         assert!(page.contains("Messages lost during the run: 3."));
         let plot = std::fs::read_to_string(folder.join("rooms.svg")).unwrap();
         assert!(plot.contains("<svg") && plot.contains("members"));
+        let marks: Vec<_> = plot
+            .lines()
+            .map(str::trim)
+            .filter(|it| it.parse::<f64>().is_ok())
+            .collect();
+        assert_eq!(
+            marks,
+            ["0.1", "1", "10", "10", "100"],
+            "decades, as they are read"
+        );
         // To the right of all that is drawn.
         let name = plot.lines().position(|it| it.contains("chatctl"));
         let tag = name.and_then(|it| plot.lines().nth(it.saturating_sub(1)));
