@@ -39,13 +39,11 @@ fn write_new(files: &[File], folder: &Path) -> io::Result<()> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let above = Above::make(parent)?;
+    let _above = Above::make(parent)?;
     let beside = Unfinished::new(parent, &name.to_string_lossy())?;
     beside.write(files)?;
     // Whatever has come into being there meanwhile makes this fail, but for an empty folder.
-    fs::rename(&beside.0, folder)?;
-    above.keep();
-    Ok(())
+    fs::rename(&beside.0, folder)
 }
 
 /// Fills a folder that is there: whoever stands in it goes on to do so, and its owner and rights are what they were.
@@ -63,27 +61,28 @@ fn fill(files: &[File], folder: &Path) -> Result<(), InitError> {
     }
     let within = Unfinished::new(folder, "init").map_err(unwritable)?;
     within.write(files).map_err(unwritable)?;
-    let mut moved = Vec::new();
-    let all = move_all(&within.0, folder, &mut moved);
-    if all.is_err() {
-        for path in moved {
-            // It is ours, and has just been made.
-            let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
-        }
-    }
-    all.map_err(unwritable)
+    move_all(&within.0, folder).map_err(unwritable)
 }
 
-fn move_all(from: &Path, to: &Path, moved: &mut Vec<PathBuf>) -> io::Result<()> {
-    for name in entries(from)? {
+/// Moves all that is in a folder into another one, or nothing.
+fn move_all(from: &Path, to: &Path) -> io::Result<()> {
+    let mut moved = Vec::new();
+    let all = entries(from)?.into_iter().try_for_each(|name| {
         let place = to.join(&name);
         if fs::symlink_metadata(&place).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         fs::rename(from.join(&name), &place)?;
         moved.push(place);
+        Ok(())
+    });
+    if all.is_err() {
+        for path in moved {
+            // It is ours, and has just been made.
+            let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
+        }
     }
-    Ok(())
+    all
 }
 
 /// The names in a folder, in order.
@@ -126,7 +125,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// The folders above that were missing. They go with this value, unless they are kept.
+/// The folders above that were missing. They go with this value, unless something is in them.
 struct Above(Vec<PathBuf>);
 
 impl Above {
@@ -136,16 +135,11 @@ impl Above {
         fs::create_dir_all(parent)?;
         Ok(above)
     }
-
-    fn keep(mut self) {
-        self.0.clear();
-    }
 }
 
 impl Drop for Above {
     fn drop(&mut self) {
         for folder in &self.0 {
-            // One that somebody else has put something into meanwhile stays.
             let _ = fs::remove_dir(folder);
         }
     }
@@ -271,14 +265,14 @@ mod tests {
     #[test]
     fn what_comes_into_being_meanwhile_is_not_written_over_and_what_was_moved_goes() {
         let (from, to) = (Folder::new("from"), Folder::new("to"));
-        for name in ["a", "b"] {
+        fs::create_dir(from.0.join("folder")).unwrap();
+        for name in ["a", "folder/file", "z"] {
             fs::write(from.0.join(name), "new").unwrap();
         }
-        fs::write(to.0.join("b"), "somebody's").unwrap();
-        let mut moved = Vec::new();
-        let refused = move_all(&from.0, &to.0, &mut moved).unwrap_err();
+        fs::write(to.0.join("z"), "somebody's").unwrap();
+        let refused = move_all(&from.0, &to.0).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(moved, [to.0.join("a")]);
-        assert_eq!(fs::read(to.0.join("b")).unwrap(), b"somebody's");
+        assert_eq!(to.all(), ["z"]);
+        assert_eq!(fs::read(to.0.join("z")).unwrap(), b"somebody's");
     }
 }
