@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{DeploySettings, SettingsError, account};
-use crate::cli::{Cli, DoctorArgs, LogsArgs, ManArgs, OpenArgs, StatusArgs};
+use crate::cli::{Cli, DoctorArgs, LogsArgs, ManArgs, OpenArgs, StatusArgs, UrlsArgs};
 use crate::cloud::aws::Account;
 use crate::telemetry::Function;
 use crate::template::StageName;
@@ -161,6 +161,29 @@ impl OpenSettings {
         };
         Ok(Self {
             page,
+            json: args.cloud.json,
+        })
+    }
+}
+
+/// The settings of `urls`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UrlsSettings {
+    /// Which chat.
+    pub(crate) stage: StageName,
+    /// Where it is.
+    pub(crate) account: Account,
+    /// Whether the output is for programs.
+    pub(crate) json: bool,
+}
+
+impl UrlsSettings {
+    /// # Errors
+    /// [`SettingsError`], if an argument cannot be used.
+    pub(crate) fn new(args: &UrlsArgs) -> Result<Self, SettingsError> {
+        Ok(Self {
+            stage: args.cloud.stage.stage.parse()?,
+            account: account(&args.cloud),
             json: args.cloud.json,
         })
     }

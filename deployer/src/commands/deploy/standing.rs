@@ -3,7 +3,9 @@
 
 use tokio::try_join;
 
-use super::{function_names, has_all_of, is_given_as, short, wanted};
+use super::building::short;
+use super::found::{has_all_of, is_given_as};
+use super::{function_names, wanted};
 use crate::build::{Package, Program};
 use crate::cloud::{Buckets, Code, Functions, StackView, Stacks, Wanted};
 use crate::commands::ARTIFACTS_STACK;
