@@ -172,7 +172,7 @@ pub struct Head {
     pub rev: u64,
     /// A message's `seq` that was the newest one once. Newer ones may be there.
     pub tail: u64,
-    /// What the list that was announced last came to (see `chat/presence.rs`).
+    /// What the list that was announced last came to (see `chat/presence/list.rs`).
     pub roster: String,
     /// How many were on it.
     pub present: usize,

@@ -21,11 +21,22 @@
 //! never touch the same item, so they never conflict. Deleting the connection's item first, and
 //! requiring it in every transaction, makes a closed connection stay closed. Everything else is a
 //! plain conditional write.
+//!
+//! # Layout
+//!
+//! - `dynamodb.rs`: the store, and what it reads and writes item by item.
+//! - `dynamodb/item.rs`: items, and what they say in the rules' words.
+//! - `dynamodb/query.rs`: reading many of a room's at once.
+//! - `dynamodb/step.rs`: what the transaction that moves a connection writes.
+//! - `dynamodb/transaction.rs`: carrying it out, and trying again what others got in the way of.
 
 mod item;
+mod query;
 mod step;
+mod transaction;
 
 use std::fmt::Debug;
+#[cfg(test)]
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -36,13 +47,9 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{
-    CancellationReason, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 
 use super::{AwsConfig, OPERATION_TIMEOUT, timeouts};
 use crate::chat::{Barred, Name, Room, RoomCode};
@@ -53,20 +60,17 @@ use crate::ports::{
 };
 use item::{
     BARRED_ATTRIBUTE, CONNECTION_ATTRIBUTE, CREATOR_ATTRIBUTE, FLOOR_ATTRIBUTE, Item, Key,
-    LISTED_ATTRIBUTE, MEMBER_ATTRIBUTE, PRESENT_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE, listed,
-    message_sk, name_sk, number, room_pk, seconds, text,
+    LISTED_ATTRIBUTE, MEMBER_ATTRIBUTE, PRESENT_ATTRIBUTE, ROOM, ROOM_ATTRIBUTE, listed, name_sk,
+    number, seconds, text,
 };
-use step::{is_condition, refusal};
+use query::rolled;
+use step::refusal;
+use transaction::{Conflicts, Transaction};
 
 /// No item, or one past its time.
 const ABSENT: &str = "attribute_not_exists(pk) OR expires <= :now";
 /// An item within its time.
 const PRESENT: &str = "attribute_exists(pk) AND expires > :now";
-
-/// Tries of a write that a transaction got in the way of.
-const CONFLICT_TRIES: u32 = 5;
-/// Half of the longest wait after the first such conflict; it doubles.
-const CONFLICT_WAIT: Duration = Duration::from_millis(10);
 
 /// Connections, rooms, names and messages in a DynamoDB table.
 #[derive(Clone, Debug)]
@@ -177,126 +181,6 @@ impl DynamoStore {
             Err(error) => Err(PortError::new(attempt, error)),
         }
     }
-
-    fn query(&self, room: &Room) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .expression_attribute_values(":pk", text(room_pk(room)))
-    }
-
-    /// All items of a room whose sort key starts with `prefix`, past their time or not.
-    async fn all(&self, room: &Room, prefix: &str) -> Result<Vec<Item>, PortError> {
-        self.pages(self.beginning_with(room, prefix), usize::MAX)
-            .await
-    }
-
-    fn beginning_with(&self, room: &Room, prefix: &str) -> QueryFluentBuilder {
-        self.query(room)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":prefix", text(prefix))
-            .set_limit(self.page_items_max)
-    }
-
-    /// At most `limit` messages of which the keys are within `part`.
-    async fn messages(
-        &self,
-        room: &Room,
-        part: Part,
-        limit: usize,
-    ) -> Result<Vec<Item>, PortError> {
-        let (first, last) = match part {
-            Part::After(u64::MAX) | Part::Before(0) => return Ok(Vec::new()),
-            Part::After(after) => (after + 1, u64::MAX),
-            Part::Before(before) => (0, before - 1),
-        };
-        let limit_of_page = i32::try_from(limit).unwrap_or(i32::MAX);
-        let query = self
-            .query(room)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":first", text(message_sk(first)))
-            .expression_attribute_values(":last", text(message_sk(last)))
-            .scan_index_forward(matches!(part, Part::After(_)))
-            .limit(
-                self.page_items_max
-                    .unwrap_or(limit_of_page)
-                    .min(limit_of_page),
-            );
-        self.pages(query, limit).await
-    }
-
-    async fn pages(&self, query: QueryFluentBuilder, limit: usize) -> Result<Vec<Item>, PortError> {
-        let mut pages = query.into_paginator().send();
-        let mut items = Vec::new();
-        while items.len() < limit
-            && let Some(page) = pages.next().await
-        {
-            let page = page.map_err(|error| PortError::new("read a room", error))?;
-            items.extend(page.items.unwrap_or_default().into_iter().map(Item));
-        }
-        items.truncate(limit);
-        Ok(items)
-    }
-
-    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Transaction, PortError> {
-        let transaction = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items));
-        let mut conflicts = Conflicts::default();
-        loop {
-            let Err(error) = transaction.clone().send().await else {
-                return Ok(Transaction::Done);
-            };
-            let reasons = cancellation_reasons(&error);
-            if reasons.iter().any(is_conflict) {
-                if !conflicts.wait().await {
-                    return Ok(Transaction::Conflicted);
-                }
-            } else if reasons.iter().any(is_condition) {
-                return Ok(Transaction::Refused(reasons.to_vec()));
-            } else {
-                return Err(PortError::new("move a connection", error));
-            }
-        }
-    }
-}
-
-/// Waits between the tries of a write that others get in the way of.
-#[derive(Default)]
-struct Conflicts(u32);
-
-impl Conflicts {
-    /// Waits a little longer each time; `false` when it has been enough.
-    async fn wait(&mut self) -> bool {
-        self.0 += 1;
-        if self.0 == CONFLICT_TRIES {
-            return false;
-        }
-        // Somewhere between nothing and all of it, so that two that collided do not do so again.
-        let fraction =
-            getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX));
-        tokio::time::sleep((CONFLICT_WAIT * 2_u32.pow(self.0)).mul_f64(fraction)).await;
-        true
-    }
-}
-
-fn cancellation_reasons(error: &SdkError<TransactWriteItemsError>) -> &[CancellationReason] {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons()
-        }
-        _ => &[],
-    }
-}
-
-enum Transaction {
-    Done,
-    /// Others wrote the same items all the time.
-    Conflicted,
-    /// One reason an item, in the items' order.
-    Refused(Vec<CancellationReason>),
 }
 
 impl Store for DynamoStore {
@@ -656,32 +540,7 @@ impl Store for DynamoStore {
     }
 }
 
-/// The part of a room that a query gives.
-async fn rolled(query: QueryFluentBuilder, now: Timestamp) -> Result<Roll, PortError> {
-    let page = query.send().await;
-    let page = page.map_err(|error| PortError::new("read a room", error))?;
-    let next = page.last_evaluated_key.map(Item);
-    let items = page.items.unwrap_or_default().into_iter().map(Item);
-    let items: Vec<Item> = items.collect();
-    let mut present = items.iter().filter(|item| item.expires() > now);
-    let members = present.clone().filter_map(Item::member).collect();
-    let head = present.find(|item| item.is_head()).map(Item::head);
-    Ok(Roll {
-        head,
-        members,
-        next: next.and_then(|key| key.text("sk")).map(Bookmark),
-    })
-}
-
 /// Whether a condition was not fulfilled, as opposed to a call that failed.
 fn refused<E: Debug>(error: &SdkError<E>, is_condition: impl Fn(&E) -> bool) -> bool {
     error.as_service_error().is_some_and(is_condition)
-}
-
-/// Reasons that pass by themselves (DynamoDB's API reference, `TransactWriteItems`).
-fn is_conflict(reason: &CancellationReason) -> bool {
-    matches!(
-        reason.code(),
-        Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
-    )
 }

@@ -6,25 +6,36 @@
 //! What the list came to is recorded with it. Where a change was made and not announced, by a crash
 //! in between or because a record's time was over, the next one to read the room sees the difference
 //! and announces it.
+//!
+//! # Layout
+//!
+//! - `presence.rs`: seeing a room, and announcing what has changed there; `typing` and `ping`.
+//! - `presence/list.rs`: the list itself, without any effect.
+//! - `presence/news.rs`: a change to it, and how that is told.
 
-use std::borrow::Borrow;
+mod list;
+mod news;
+
 use std::collections::VecDeque;
 use std::future::ready;
 use std::time::Duration;
 
 use futures_util::future::join;
 use futures_util::stream;
-use sha2::{Digest, Sha256};
+
+pub(super) use list::{is_of, listed, with};
+pub(super) use news::News;
 
 use super::fan_out::Effort;
-use super::identity::hex;
-use super::{Chat, Failure, GRACE, Name, Room, lost_every_race, name_needed, overtaken};
+use super::{Chat, Failure, GRACE, Room, lost_every_race, name_needed, overtaken};
 use crate::log;
 use crate::ports::{
     Connection, ConnectionId, Frame, Head, List, Member, MemberId, Outbox, PortError, Store,
     Timestamp, View,
 };
-use crate::protocol::{MEMBERS_LISTED_MAX, PresenceEvent, ServerFrame};
+use crate::protocol::{PresenceEvent, ServerFrame};
+use list::{is_announced, list_of, names, roster};
+use news::changed;
 
 /// In rooms with more members changes are announced together, and who is writing is not told.
 pub(super) const CROWD: usize = 50;
@@ -49,74 +60,6 @@ const TRIES: u32 = 60;
 /// Lost races after which a change that is in another one's list needs no announcement of its own: of
 /// many who come at once, each would else have to wait for all others.
 const ALONE: u32 = 2;
-
-/// A change to the list of members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct News {
-    event: PresenceEvent,
-    name: Option<Name>,
-    was: Option<Name>,
-    /// Whether a crowd is told at once.
-    is_urgent: bool,
-}
-
-impl News {
-    pub(super) fn joined(name: &Name) -> Self {
-        Self::of(PresenceEvent::Join, name)
-    }
-
-    pub(super) fn left(name: &Name) -> Self {
-        Self::of(PresenceEvent::Leave, name)
-    }
-
-    /// Nobody is to go on seeing who was put out, and that is rare.
-    pub(super) fn removed(name: &Name) -> Self {
-        Self {
-            is_urgent: true,
-            ..Self::left(name)
-        }
-    }
-
-    /// Of somebody whom nobody told of.
-    pub(super) fn unknown() -> Self {
-        Self {
-            event: PresenceEvent::Sync,
-            name: None,
-            was: None,
-            is_urgent: false,
-        }
-    }
-
-    pub(super) fn renamed(was: &Name, name: &Name) -> Self {
-        Self {
-            was: Some(was.clone()),
-            ..Self::of(PresenceEvent::Rename, name)
-        }
-    }
-
-    fn of(event: PresenceEvent, name: &Name) -> Self {
-        Self {
-            event,
-            name: Some(name.clone()),
-            was: None,
-            is_urgent: false,
-        }
-    }
-
-    /// The frame that tells of it.
-    pub(super) fn frame(&self, room: &Room, list: &List) -> ServerFrame {
-        let shown = |name: &Option<Name>| name.as_ref().map(|it| it.shown().to_owned());
-        ServerFrame::Presence {
-            room: room.to_string(),
-            event: self.event,
-            name: shown(&self.name),
-            was: shown(&self.was),
-            count: list.count,
-            members: listed(list, None),
-            rev: list.rev,
-        }
-    }
-}
 
 /// A room as somebody is told of it.
 pub(super) struct Scene {
@@ -176,132 +119,6 @@ fn is_due(head: &Head, now: Timestamp) -> bool {
     let times = head.present.div_ceil(TOLD_AT_ONCE).max(1);
     let times = u32::try_from(times).unwrap_or(u32::MAX);
     head.announced.after(ANNOUNCED_EVERY.saturating_mul(times)) <= now
-}
-
-/// The names in a room, sorted.
-fn names(view: &View) -> Vec<&Name> {
-    names_of(&view.members)
-}
-
-/// The names of some members, sorted.
-fn names_of<M: Borrow<Member>>(members: &[M]) -> Vec<&Name> {
-    let names = members.iter().map(Borrow::borrow);
-    let mut names: Vec<&Name> = names.filter_map(|it| it.name.as_ref()).collect();
-    names.sort_by_key(|name| name.key());
-    names
-}
-
-/// The list of all members, as it is told.
-fn list_of(view: &View) -> List {
-    let names = names(view);
-    List {
-        rev: rev(view),
-        count: names.len(),
-        names: names
-            .into_iter()
-            .take(MEMBERS_LISTED_MAX)
-            .cloned()
-            .collect(),
-    }
-}
-
-/// A crowd's list that was announced, after a change that was not. It is older than what was announced then,
-/// as any such list is (see [`rev`]).
-fn changed(mut list: List, news: &News) -> List {
-    let was = news.was.as_ref().map(|was| remove(&mut list, was));
-    let is = news.name.as_ref().map(|name| match news.event {
-        PresenceEvent::Leave => remove(&mut list, name),
-        _ => add(&mut list, name, true),
-    });
-    if was == Some(true) || is == Some(true) {
-        list.rev = list.rev.saturating_sub(1);
-    }
-    list
-}
-
-/// Puts a name into its place: whether it was not there. `is_new` says so of one that may be among those
-/// who are counted and not listed.
-fn add(list: &mut List, name: &Name, is_new: bool) -> bool {
-    let is_whole = list.names.len() == list.count;
-    match list.names.binary_search_by_key(&name.key(), Name::key) {
-        Err(place) if is_whole || is_new => {
-            list.count += 1;
-            if is_whole || place < list.names.len() {
-                list.names.insert(place, name.clone());
-                list.names.truncate(MEMBERS_LISTED_MAX);
-            }
-            true
-        }
-        _ => false,
-    }
-}
-
-/// Takes a name away, or one of those who are counted and not listed: whether it may have been there.
-fn remove(list: &mut List, name: &Name) -> bool {
-    let place = list.names.binary_search_by_key(&name.key(), Name::key);
-    let may_be_there = place.is_ok() || list.names.len() < list.count;
-    if let Ok(place) = place {
-        list.names.remove(place);
-    }
-    list.count -= usize::from(may_be_there);
-    may_be_there
-}
-
-/// A list with somebody on it who is there for certain.
-pub(super) fn with(mut list: List, own: &Name) -> List {
-    add(&mut list, own, false);
-    list
-}
-
-/// The names of a list, and the own one among them even in a long list.
-pub(super) fn listed(list: &List, own: Option<&Name>) -> Vec<String> {
-    let mut listed: Vec<&Name> = list.names.iter().collect();
-    if let Some(own) = own
-        && !listed.iter().any(|name| name.key() == own.key())
-    {
-        if listed.len() == MEMBERS_LISTED_MAX {
-            listed.pop();
-        }
-        listed.push(own);
-    }
-    let shown = listed.into_iter().map(|name| name.shown().to_owned());
-    shown.collect()
-}
-
-/// Which state of the list a view has. A list that was not announced is given out as older than what
-/// was: should it be the announced one again before anybody announces it, then nobody will, and only
-/// the `rev` of a `pong` tells who has it that it is not right.
-fn rev(view: &View) -> u64 {
-    let rev = view.head.as_ref().map_or(0, |head| head.rev);
-    if is_announced(view) {
-        rev
-    } else {
-        rev.saturating_sub(1)
-    }
-}
-
-/// What a list of members comes to: the same only for the same names.
-fn roster(names: &[&Name]) -> String {
-    if names.is_empty() {
-        return String::new();
-    }
-    let mut digest = Sha256::new();
-    for name in names {
-        digest.update(name.shown());
-        // In no name.
-        digest.update("\n");
-    }
-    hex(&digest.finalize()[..8])
-}
-
-/// Whether the list is the one that was announced last.
-fn is_announced(view: &View) -> bool {
-    is_of(view.head.as_ref(), &view.members)
-}
-
-/// Whether these, all members of a room, are the list that was announced last.
-pub(super) fn is_of<M: Borrow<Member>>(head: Option<&Head>, members: &[M]) -> bool {
-    head.is_none_or(|head| head.roster == roster(&names_of(members)))
 }
 
 impl<S: Store, O: Outbox> Chat<S, O> {

@@ -1,4 +1,4 @@
-//! The transaction that moves a connection.
+//! The transaction that moves a connection: what it writes, and what its refusal means.
 
 use aws_sdk_dynamodb::types::{
     CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
@@ -8,6 +8,7 @@ use super::item::{
     CONNECTION_ATTRIBUTE, HOLDER_ATTRIBUTE, Item, Key, MEMBER_ATTRIBUTE, NAME_ATTRIBUTE,
     ROOM_ATTRIBUTE, SUBJECT_ATTRIBUTE, seconds, text,
 };
+use super::transaction::is_condition;
 use super::{ABSENT, DynamoStore, PRESENT};
 use crate::chat::{Name, Room};
 use crate::ports::{ConnectionId, Entry, MemberId, Move, PortError, Timestamp};
@@ -182,8 +183,4 @@ pub(super) fn refusal(step: Move<'_>, reasons: &[CancellationReason]) -> Entry {
 
 fn unbuilt(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
     PortError::new("build a request to DynamoDB", error)
-}
-
-pub(super) fn is_condition(reason: &CancellationReason) -> bool {
-    reason.code() == Some("ConditionalCheckFailed")
 }
